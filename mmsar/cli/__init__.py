@@ -1,0 +1,61 @@
+"""The `mmsar` command: one verb per step, one file in and one file out.
+
+Each verb is a module of this package with `HELP`, `configure(parser)` and `run(args)`; they import what they need when
+they run. Exit codes: 0 done, 2 usage, 3 bad file or geometry, 4 device or hardware.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from mmsar._version import __version__
+from mmsar.errors import CaptureError, DeviceError, MmsarError
+
+VERBS = ("demo", "simulate", "import", "info", "reconstruct", "metrics", "export", "view", "doctor", "bench")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="mmsar", description="Near-field mmWave MIMO-SAR imaging, from capture to volume."
+    )
+    parser.add_argument("--version", action="version", version=f"mmsar {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        module = import_module(f"mmsar.cli.{verb}_" if verb == "import" else f"mmsar.cli.{verb}")
+        sub = verbs.add_parser(
+            verb,
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[common],
+        )
+        module.configure(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; errors are one line on stderr."""
+    args = build_parser().parse_args(argv)
+    try:
+        return args.run(args) or 0
+    except KeyboardInterrupt:
+        message, code = "cancelled; nothing half-written was left behind", 130
+    except (DeviceError, CaptureError) as error:
+        message, code = str(error), 4
+    except MmsarError as error:
+        message, code = str(error), 3
+    except FileNotFoundError as error:
+        message, code = f"{error.filename}: no such file; check the path", 3
+    except (IsADirectoryError, PermissionError, FileExistsError) as error:
+        message, code = f"{error.filename}: {error.strerror.lower()}; check the path and its permissions", 3
+    except BrokenPipeError:
+        return 0
+    if args.debug:
+        raise
+    print(f"mmsar {args.verb}: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,33 @@
+"""Memory budgets: how much a step may use, and one refusal when it cannot."""
+
+import os
+
+from mmsar.errors import MmsarError
+
+
+def free_memory() -> int:
+    """Memory that can be used now without swapping [bytes]; 4 GiB where the system does not say."""
+    try:
+        with open("/proc/meminfo") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) // 2
+    except (AttributeError, ValueError, OSError):
+        return 4 * 2**30
+
+
+def budget(requested: int | None = None) -> int:
+    """The memory budget in force [bytes]: `requested`, or half of what is free."""
+    return int(requested) if requested is not None else free_memory() // 2
+
+
+def require(name: str, needed: int, allowed: int, advice: str) -> None:
+    """Raise MmsarError when a step needs more than its budget, with sizes and advice."""
+    if needed > allowed:
+        raise MmsarError(
+            f"{name}: needs {needed / 2**30:.2f} GiB, wanted at most {allowed / 2**30:.2f} GiB (memory budget); {advice}"
+        )
