@@ -29,5 +29,5 @@ def require(name: str, needed: int, allowed: int, advice: str) -> None:
     """Raise MmsarError when a step needs more than its budget, with sizes and advice."""
     if needed > allowed:
         raise MmsarError(
-            f"{name}: needs {needed / 2**30:.2f} GiB, wanted at most {allowed / 2**30:.2f} GiB (memory budget); {advice}"
+            f"{name}: needs {needed / 2**30:.2f} GiB, wanted at most {allowed / 2**30:.2f} GiB (the budget); {advice}"
         )

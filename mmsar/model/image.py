@@ -87,7 +87,7 @@ class Image:
             inside = np.flatnonzero((axis >= low - half_ulp) & (axis <= high + half_ulp))
             if inside.size == 0:
                 raise GeometryError(
-                    f"Image.crop {name}: got {low:g} to {high:g} m, wanted an overlap with {axis[0]:g} to {axis[-1]:g} m"
+                    f"Image.crop {name}: got {low:g} to {high:g} m, wanted part of {axis[0]:g} to {axis[-1]:g} m"
                 )
             slices.append(slice(int(inside[0]), int(inside[-1]) + 1))
             origin.append(float(axis[inside[0]]))

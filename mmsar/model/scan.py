@@ -96,7 +96,7 @@ class Geometry:
 
     @property
     def norm(self) -> float:
-        """Sum of |weight| over channels times that over frequencies: images are divided by it, so sigma = 1 peaks at 1."""
+        """Sum of |weight| over channels times that over frequencies; images divided by it show sigma = 1 as 1."""
         return float(np.abs(self.weight).sum() * np.abs(self.frequency_weight).sum())
 
     def replace(self, **changes: Any) -> "Geometry":
