@@ -1,0 +1,69 @@
+# Everything from a bare clone: make demo, make test. Needs make, a POSIX shell and Python >= 3.11 with venv;
+# without make (or on Windows) the same in plain pip lines is in README.md.
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SOURCES := setup.cfg pyproject.toml
+EXTRAS := test dev notebooks
+
+.PHONY: help demo test lint format bench clean distclean
+
+help:
+	@echo "make demo    simulate and image a freehand scan; the figure goes to out/"
+	@echo "make test    the whole test suite; make test ARGS='-k name' for a part of it"
+	@echo "make lint    ruff check and ruff format --check"
+	@echo "make bench   measure this machine and write docs/benchmarks.md"
+	@echo "make clean   remove what was generated; make distclean removes $(VENV) too"
+
+demo: $(VENV)/.installed
+	$(BIN)/mmsar demo -o out/
+
+test: $(VENV)/.installed-test
+	$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python tests/bench/table.py $(ARGS)
+
+# The stamps are renewed only when the dependencies changed: the install is editable, so code needs none.
+$(VENV)/.installed: $(SOURCES) | $(BIN)/python
+	@echo "installing mmsar and its dependencies into $(VENV)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(EXTRAS:%=$(VENV)/.installed-%): $(VENV)/.installed-%: $(SOURCES) | $(BIN)/python
+	@echo "installing mmsar, its dependencies and the extra '$*' into $(VENV)"
+	@$(INSTALL) --editable '.[$*]'
+	@touch $@ $(VENV)/.installed
+
+# PYTHON=/path/to/python chooses one; otherwise the first that is new enough.
+$(BIN)/python:
+	@for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	    "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    echo "creating $(VENV) with $$("$$p" --version)"; \
+	    log=$$("$$p" -m venv $(VENV) 2>&1) && exit 0; \
+	    rm -rf $(VENV); echo "$$log" >&2; \
+	    echo "mmsar: '$$p -m venv' failed: Python's venv module is incomplete, wanted a working one;" \
+	        "on Debian or Ubuntu: sudo apt install python3-venv" >&2; \
+	    exit 1; \
+	done; \
+	echo "mmsar: no Python >= 3.11 found on PATH; install one (on Debian or Ubuntu: sudo apt install" \
+	    "python3 python3-venv) or name it: make PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+clean:
+	rm -rf out build dist .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+	find mmsar hardware tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
