@@ -1,0 +1,93 @@
+"""Frequency compression: the fewest frequencies that carry a range interval.
+
+An image over an interval of path lengths rho in [low, high] only ever asks for
+
+    sum_n v_n s_n exp(-j k_n rho).
+
+Over that interval the exponentials of all sampled wavenumbers k_n lie, to a stated error, in the span of a few:
+
+    v_n exp(-j k_n rho) ~ sum_m D[n, m] exp(-j k'_m rho),   so   sum_n ... = sum_m (sum_n s_n D[n, m]) exp(-j k'_m rho).
+
+The matrix D is found by least squares once per geometry; about 2 B (high - low) / c + 5 frequencies k'_m are enough
+(B the bandwidth), 10 to 20 instead of 64 to 512 for a scene some 0.2 m deep. It approximates the imaging kernel, not
+the data, so echoes outside the interval keep exactly the sidelobes they would have had.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmsar.core.checks import finite_number, real_array
+from mmsar.errors import GeometryError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FrequencyCompression:
+    """Few frequencies and the matrix that maps samples to them."""
+
+    k: np.ndarray
+    """Wavenumbers k' [rad/m], (m,)."""
+    matrix: np.ndarray
+    """D, complex64, (n_samples, m): compressed = signal @ matrix."""
+    error_db: float
+    """Largest RMS error of the kernel over the interval, relative to its RMS value [dB]; -inf when nothing was done."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held [bytes]."""
+        return self.k.nbytes + self.matrix.nbytes
+
+
+def compress(
+    k: np.ndarray, weight: np.ndarray, *, low: float, high: float, error_db: float = -60.0
+) -> FrequencyCompression:
+    """Find the compression for path lengths between `low` and `high`.
+
+    Parameters
+    ----------
+    k : (n,) array
+        Wavenumbers of the samples [rad/m], uniformly spaced.
+    weight : (n,) array
+        Real weights v of the samples.
+    low, high : float
+        Interval of R_tx + R_rx [m].
+    error_db : float
+        Largest error of the kernel wanted [dB].
+
+    Returns
+    -------
+    FrequencyCompression
+        With all n samples (and the weights on the diagonal) when fewer would not do.
+
+    Raises
+    ------
+    GeometryError
+        An empty interval or values that are not finite.
+    """
+    k = real_array("compress k", k, (None,), "rad/m")
+    weight = real_array("compress weight", weight, k.shape, "1")
+    span = finite_number("compress high", high, "m") - finite_number("compress low", low, "m")
+    if span < 0:
+        raise GeometryError(f"compress: got path lengths {low:g} to {high:g} m, wanted low <= high")
+    centre, half = (k[0] + k[-1]) / 2, (k[-1] - k[0]) / 2
+    kappa = k - centre
+    n_rho = 64 + 4 * int(half * span)
+    rho = np.cos(np.pi * (np.arange(n_rho) + 0.5) / n_rho) * span / 2
+    target = np.exp(-1j * np.outer(rho, kappa)) * weight
+    rms = np.sqrt(np.mean(np.abs(target) ** 2))
+    tolerance = 10 ** (error_db / 20)
+    smallest = max(1, int(half * span / np.pi))
+    for m in range(smallest, int(0.75 * len(k))):
+        nodes = np.linspace(-1, 1, m) * half * (1 + 2 / m) if m > 1 else np.zeros(1)
+        basis = np.exp(-1j * np.outer(rho, nodes))
+        matrix = np.linalg.lstsq(basis, target, rcond=tolerance * 1e-2)[0]
+        error = np.sqrt(np.max(np.mean(np.abs(basis @ matrix - target) ** 2, axis=1))) / rms
+        if error <= tolerance:
+            # back from rho relative to the middle of the interval to absolute rho
+            middle = (low + high) / 2
+            phase = np.exp(1j * (nodes[:, None] - kappa[None, :]) * middle)
+            full = (matrix * phase).T
+            return FrequencyCompression(
+                k=centre + nodes, matrix=full.astype(np.complex64), error_db=float(20 * np.log10(max(error, 1e-12)))
+            )
+    return FrequencyCompression(k=k, matrix=np.diag(weight).astype(np.complex64), error_db=-np.inf)
