@@ -1,1 +1,1 @@
-
+"""What everything stands on: checks, devices, memory, FFT and NUFFT plans, kernels. Knows nothing of radar."""

@@ -1,1 +1,1 @@
-
+"""Conditioning of beat samples: tapers, range profiles, calibration, background, multistatic compensation."""

@@ -1,1 +1,1 @@
-
+"""Pictures of images; the only home of plotting libraries."""
