@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{finding.state:8} {finding.name:12} {finding.text}")
     missing = [f.name for f in findings if f.state == "missing" and f.name in CORE]
     if missing:
-        print(f"\nmmsar needs {', '.join(missing)}: install it again, in its environment: pip install --upgrade mmsar")
+        print(f"\nmmsar needs {', '.join(missing)}: run in its environment: pip install mmsar")
     else:
         print("\nEverything mmsar needs is here; what is missing above is optional.")
     return 0
@@ -141,13 +141,15 @@ def _libraries() -> Iterator[Finding]:
     for name in CORE:
         version = _version(name)
         if version is None:
-            yield Finding(name, "missing", "needed; pip install --upgrade mmsar")
+            yield Finding(name, "missing", "needed; pip install mmsar")
             continue
         try:
             importlib.import_module(name)
         except Exception as error:
             yield Finding(
-                name, "missing", f"{version} is installed but does not load ({_one_line(error)}); reinstall it"
+                name,
+                "missing",
+                f"{version} is installed but does not load ({_one_line(error)}); pip install --force-reinstall {name}",
             )
             continue
         yield Finding(name, "ok", version)

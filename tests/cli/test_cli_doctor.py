@@ -51,7 +51,7 @@ def test_missing_dependency_is_named_in_the_verdict(capsys, installed, monkeypat
     installed({"finufft": None, "pyvista": None})
     monkeypatch.setattr(doctor, "EXAMINATIONS", {"libraries": doctor._libraries})
     assert main(["doctor"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("mmsar needs finufft: install it again")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("mmsar needs finufft: run in its environment")
 
 
 def test_library_that_does_not_load_is_reported(monkeypatch):
