@@ -91,11 +91,13 @@ class SimulationOptions:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
             raise GeometryError(f"SimulationOptions.seed: got {self.seed!r}, wanted a whole number >= 0")
         object.__setattr__(self, "seed", int(self.seed))
+        if not isinstance(self.pattern, str):
+            object.__setattr__(self, "pattern", float(self.pattern))
 
     @property
     def exponent(self) -> float:
         """Exponent of the element pattern; 0 when isotropic."""
-        return 0.0 if isinstance(self.pattern, str) else float(self.pattern)
+        return 0.0 if isinstance(self.pattern, str) else self.pattern
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def simulate(
     if options.snr_db is not None:
         signal = add_noise(signal, options.snr_db, rng=streams[0])
     notes = {k: v for k, v in asdict(options).items() if k not in ("progress", "memory")}
+    notes = {k: list(v) if isinstance(v, tuple) else v for k, v in notes.items()}
     return scan.with_signal(signal).with_step(
         step="simulate", version=__version__, scene=scene.name, n_points=len(scene), **notes
     )
