@@ -22,7 +22,7 @@ from mmsar.signal.window import taper as band_taper
 
 BLOCK_BYTES = 16 * 2**20
 """Samples transformed at a time [bytes]."""
-ENERGY_BYTES = 256 * 2**20
+ENERGY_BYTES = 64 * 2**20
 """Samples that `energy_interval` looks at, at most [bytes]: poses spread evenly over the scan."""
 
 
@@ -162,16 +162,15 @@ def energy_interval(scan: Scan, *, depth_db: float = 25.0) -> tuple[float, float
 
     How it decides (power over range with a Hann taper, calibration applied, at most `ENERGY_BYTES` of samples):
 
-    1. TX-RX leakage and echoes of the mount are the same at every pose. With 8 poses or more the profile is therefore
-       that of the part that changes from pose to pose. The whole power is used with fewer poses, and when an echo that
-       does not change stands 30 dB above all that do (a plane parallel to the aperture) and is no sidelobe of the
-       leakage.
+    1. TX-RX leakage and echoes of the mount are the same at every pose. With 8 poses or more, ranges where less than
+       5 % of the power changes from pose to pose (noise aside) count with the changing part only. Where nothing
+       changes (an echo from a plane parallel to the aperture 30 dB above all that does, and no sidelobe of the
+       leakage), and with fewer poses, the whole power counts.
     2. A blind zone is left out at both ends of the range axis, because leakage sits at range 0 and wraps around it:
-       one cell c/2B for the changing part, two for the whole power.
+       one cell c/2B with rule 1 in force, else two.
     3. The strongest range is the scene. Echoes within `depth_db` of it (and 10 dB above the noise floor, the 10 %
-       quantile of the profile) belong to it from the blind zone up to 1.8 times its range. Farther out only echoes
-       within 6 dB of it do: the rest is taken for the room, or for the second bounce between target and radar, which
-       comes at twice the range.
+       quantile of the profile) belong to it, except that beyond 1.8 times its range only those within 6 dB do: the
+       rest is taken for the room, or for the second bounce between target and radar, which comes at twice the range.
 
     Ranges are slant ranges from the phase centres: for a planar aperture at z = 0 a target above the aperture's
     footprint at depth z shows at z and above, so the interval covers its depth. Half a Hann main lobe stands to either
@@ -208,7 +207,9 @@ def energy_interval(scan: Scan, *, depth_db: float = 25.0) -> tuple[float, float
     if found.n_poses >= 8:
         steady, leakage = float((profile * seen).max()), float((profile * ~seen).max())
         if steady < 1e3 * float((found.changing * outside(1)).max()) or steady < 1e-3 * leakage:
-            profile, seen = found.changing, outside(1)
+            noise = float(np.quantile(found.changing, 0.1))
+            varied = found.changing - 2 * noise >= 0.05 * found.power
+            profile, seen = np.where(varied, found.power, found.changing), outside(1)
     profile, range_m = profile[seen], range_m[seen]
     strongest = int(np.argmax(profile))
     peak, floor = float(profile[strongest]), float(np.quantile(profile, 0.1))
@@ -216,11 +217,15 @@ def energy_interval(scan: Scan, *, depth_db: float = 25.0) -> tuple[float, float
         raise GeometryError(
             "energy_interval: no range stands 6 dB above the noise floor, wanted an echo; give the depth of the scene"
         )
-    centre = float(range_m[strongest])
-    threshold = np.where(range_m <= 1.8 * centre, max(peak * 10 ** (-depth_db / 10), 10 * floor), peak / 4)
-    inside = profile >= np.minimum(threshold, peak / 2)
-    low, high = range_m[inside][[0, -1]]
-    return float(low), float(high)
+    above = np.flatnonzero(profile >= min(max(peak * 10 ** (-depth_db / 10), 10 * floor), peak / 2))
+    near = range_m <= 1.8 * range_m[strongest]
+    kept = []
+    for run in np.split(above, np.flatnonzero(np.diff(above) > 1) + 1):
+        top = int(run[np.argmax(profile[run])])
+        if near[top] or profile[top] >= peak / 4:
+            kept.append(run if profile[run[~near[run]]].max(initial=0) >= peak / 4 else run[near[run]])
+    inside = np.concatenate(kept)
+    return float(range_m[inside.min()]), float(range_m[inside.max()])
 
 
 def range_gate(signal: np.ndarray, chirp: Chirp, *, low: float, high: float, taper: float | None = None) -> np.ndarray:
