@@ -1,0 +1,190 @@
+"""Time the imagers on this machine, side by side on simulated scans, with their agreement with back-projection.
+
+Two scans of random points are imaged: a planar raster (every method) and a freehand sweep with depth motion (the
+methods for irregular positions). A voxel-pair is one voxel times one transmit-receive pair of one pose. Times are the
+best of the repetitions after a first run that is not counted (it compiles, and measures FFT plans). In a checkout,
+`make bench` measures the whole table of docs/benchmarks.md.
+
+example:
+  mmsar bench
+  mmsar bench --size small --repeat 5
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmsar.model.grid import ImageGrid
+    from mmsar.model.scan import Scan
+    from mmsar.model.trajectory import Trajectory
+
+HELP = "time the imagers on this machine"
+
+METHODS = {"planar": ("rma", "empm", "nufft", "bpa"), "freehand": ("empm", "nufft", "bpa")}
+"""Scan -> the methods that accept it; `bpa` last, as the others are compared with it."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much to compute."""
+
+    poses: tuple[int, int]
+    """Rows and positions per row; each is 8 pairs of an IWR1443."""
+    samples: int
+    """Frequencies."""
+    voxels: tuple[int, int, int]
+    """(n_z, n_y, n_x)."""
+
+
+SIZES = {
+    "tiny": Size((2, 16), 8, (4, 16, 16)),
+    "small": Size((6, 64), 32, (16, 64, 64)),
+    "medium": Size((12, 128), 64, (32, 128, 128)),
+    "large": Size((25, 200), 64, (64, 256, 256)),
+}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One line of the table."""
+
+    scan: str
+    method: str
+    plan_s: float
+    """Planning, measured once and cold [s]."""
+    image_s: float
+    """Signal to image, best of the repetitions [s]."""
+    pairs_per_s: float
+    """Voxels times transmit-receive pairs, per second."""
+    speedup: float
+    """Time of `bpa` over this time, in this run."""
+    ncc: float
+    """Correlation of the complex image with that of `bpa`, 0 to 1."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of `mmsar bench`."""
+    parser.add_argument("--size", choices=tuple(SIZES), default="small", help="how much to compute (default: small)")
+    parser.add_argument(
+        "--repeat", type=_count, default=3, metavar="N", help="repetitions, the best counts (default: 3)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the timings as JSON")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a whole number >= 1")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    import numba
+    import numpy as np
+
+    from mmsar._version import __version__
+
+    size = SIZES[args.size]
+    machine = {
+        "mmsar": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": numba.get_num_threads(),
+    }
+    timings = [t for name in METHODS for t in measure(name, size, args.repeat)]
+    if args.json:
+        sized = {"name": args.size, **asdict(size)}
+        print(json.dumps({"machine": machine, "size": sized, "timings": [asdict(t) for t in timings]}, indent=2))
+        return 0
+    print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    pairs = 8 * size.poses[0] * size.poses[1]
+    print(
+        f"{args.size}: {pairs:,} pairs x {size.samples} frequencies into {' x '.join(map(str, size.voxels))} voxels\n"
+    )
+    print(f"{'scan':9} {'method':6} {'plan s':>9} {'image s':>9} {'G pairs/s':>10} {'x bpa':>8} {'NCC':>7}")
+    for t in timings:
+        print(
+            f"{t.scan:9} {t.method:6} {t.plan_s:9.3f} {t.image_s:9.4f} {t.pairs_per_s / 1e9:10.3f} "
+            f"{t.speedup:8.1f} {t.ncc:7.4f}"
+        )
+    return 0
+
+
+def measure(name: str, size: Size, repeat: int) -> list[Timing]:
+    """Time every method that accepts the scan `name` ("planar" or "freehand")."""
+    scan, grid = _problem(name, size)
+    signal = scan.read()
+    measured = {}
+    for method in METHODS[name]:
+        print(f"mmsar bench: {name} scan, {method}", file=sys.stderr)
+        measured[method] = _time(method, scan, grid, signal, repeat)
+    _, reference_s, reference = measured["bpa"]
+    work = grid.n_voxels * scan.geometry.n_channels
+    return [
+        Timing(name, method, plan_s, image_s, work / image_s, reference_s / image_s, _correlation(image, reference))
+        for method, (plan_s, image_s, image) in measured.items()
+    ]
+
+
+def _time(method: str, scan: "Scan", grid: "ImageGrid", signal: Any, repeat: int) -> tuple[float, float, Any]:
+    """(planning time, best imaging time, image) of one method."""
+    start = time.perf_counter()
+    plan = import_module(f"mmsar.recon.{method}").plan(scan.geometry, grid)
+    plan_s = time.perf_counter() - start
+    image = plan(signal)
+    best = float("inf")
+    for _ in range(repeat):
+        start = time.perf_counter()
+        plan(signal)
+        best = min(best, time.perf_counter() - start)
+    return plan_s, best, image
+
+
+def _correlation(a: Any, b: Any) -> float:
+    """|<a, b>| / (|a| |b|)."""
+    import numpy as np
+
+    return float(abs(np.vdot(a, b)) / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def _problem(name: str, size: Size) -> tuple["Scan", "ImageGrid"]:
+    """A scan of 40 random points, 0.3 m in front of an IWR1443 that fills the aperture at lambda/4, and a grid."""
+    import numpy as np
+
+    from mmsar.model.array import AntennaArray
+    from mmsar.model.chirp import Chirp
+    from mmsar.model.grid import ImageGrid
+    from mmsar.simulate.forward import simulate
+    from mmsar.simulate.scene import Scene
+
+    bandwidth, fs = 4e9, 5e6
+    chirp = Chirp(f0=77e9, slope=bandwidth * fs / size.samples, fs=fs, n_samples=size.samples)
+    array = AntennaArray.iwr1443()
+    trajectory = _trajectory(name, size.poses, array)
+    n_z, n_y, n_x = size.voxels
+    spacing = (1e-3, 1e-3, 5e-3)
+    origin = (-(n_x - 1) / 2 * spacing[0], -(n_y - 1) / 2 * spacing[1], 0.3 - (n_z - 1) / 2 * spacing[2])
+    grid = ImageGrid(shape=size.voxels, origin=origin, spacing=spacing)
+    inside = np.random.default_rng(0).uniform(-0.4, 0.4, (40, 3))
+    position = np.array(grid.centre) + inside * (np.array(size.voxels[::-1]) - 1) * np.array(spacing)
+    scan = simulate(Scene.points(position), chirp=chirp, array=array, trajectory=trajectory)
+    return scan, grid
+
+
+def _trajectory(name: str, poses: tuple[int, int], array: Any) -> "Trajectory":
+    """Rows as far apart as the eight virtual elements reach, positions 1 mm apart."""
+    from mmsar.model.trajectory import Trajectory
+
+    step = (1e-3, 8 * array.uniform_pitch())
+    if name == "planar":
+        return Trajectory.raster(poses, step)
+    return Trajectory.freehand(poses, step, motion=(1e-3, 1e-3, 12e-3), rotation=0.02, seed=0)
