@@ -1,0 +1,72 @@
+"""Self-test of the phase sign: where does the energy of the beat spectrum lie?
+
+With s = exp(+j k (R_tx + R_rx)) and rising k, every echo turns the phase forwards from sample to sample, so its energy
+is at positive beat frequencies; data of the other sign (or with I and Q swapped) has it at negative ones.
+"""
+
+import warnings
+
+import numpy as np
+
+from mmsar.errors import FormatError
+from mmsar.model import Scan
+
+MAX_POSES = 64
+DECIDED_DB = 3.0
+
+
+def beat_sign_db(scan: Scan) -> float:
+    """Energy at positive over negative beat frequencies [dB], of up to 64 poses, without the two bins next to 0.
+
+    Raises
+    ------
+    FormatError
+        Fewer than 8 samples, or no energy.
+    """
+    n_pose, _, _, n = scan.shape
+    if n < 8:
+        raise FormatError(f"sign check: got {n} samples per sweep, wanted at least 8")
+    power = np.zeros(n)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n)
+    for pose in np.unique(np.linspace(0, n_pose - 1, min(n_pose, MAX_POSES)).astype(int)):
+        block = np.asarray(scan.signal[int(pose) : int(pose) + 1])
+        power += np.sum(np.abs(np.fft.fft(block * window, axis=-1)) ** 2, axis=(0, 1, 2))
+    half = (n - 1) // 2
+    positive, negative = power[2 : half + 1].sum(), power[n - half : n - 1].sum()
+    if positive + negative == 0:
+        raise FormatError("sign check: got no energy beside zero frequency, wanted echoes")
+    tiny = 1e-30 * (positive + negative)
+    return float(10 * np.log10((positive + tiny) / (negative + tiny)))
+
+
+def check_sign(scan: Scan, sign: str) -> float:
+    """Refuse data whose energy lies at negative beat frequencies; warn when it lies on both sides alike.
+
+    Parameters
+    ----------
+    scan : Scan
+        After the conjugation the description asked for.
+    sign : str
+        What the description said, "positive" or "negative".
+
+    Returns
+    -------
+    float
+        Energy at positive over negative beat frequencies [dB].
+
+    Raises
+    ------
+    FormatError
+        3 dB or more on the negative side.
+    """
+    ratio = beat_sign_db(scan)
+    other = "positive" if sign == "negative" else "negative"
+    numbers = f'with sign = "{sign}" positive beat frequencies hold {ratio:+.1f} dB of the energy of negative ones'
+    if ratio <= -DECIDED_DB:
+        raise FormatError(
+            f'sign check: {numbers}, wanted more than +{DECIDED_DB:g}: set [waveform] sign = "{other}", '
+            "or the other I/Q order in [capture] layout"
+        )
+    if ratio < DECIDED_DB:
+        warnings.warn(f"sign check undecided: {numbers}; look at the image with both signs", UserWarning, stacklevel=3)
+    return ratio
