@@ -5,6 +5,7 @@ they run. Exit codes: 0 done, 2 usage, 3 bad file or geometry, 4 device or hardw
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -45,11 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; errors are one line on stderr."""
     args = build_parser().parse_args(argv)
     try:
-        return args.run(args) or 0
+        code = args.run(args) or 0
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print(f"mmsar {args.verb}: cancelled; nothing half-written was left behind", file=sys.stderr)
         return 130
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader has gone (`| head`): what is still to be flushed at exit goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (MmsarError, OSError) as error:
         if args.debug:
