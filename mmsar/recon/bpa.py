@@ -1,0 +1,425 @@
+"""Exact multistatic back-projection: the definition every other method is held to, and a fast kernel for it.
+
+    image(r) = (1 / norm) sum_c w_c sum_n v_n s[c, n] exp(-j k_n (|r - tx_c| + |r - rx_c|))
+
+with c over pose, tx, rx, w = `Geometry.weight`, v = `Geometry.frequency_weight`, norm = `Geometry.norm`. Any poses, any
+array, rotation and motion between transmit slots included: only the positions of the channels matter.
+
+`exact` is that sum in float64. `plan` interpolates with a stated error: range profiles by polynomials between range
+bins, and, over tiles of voxels, the field of clusters of neighbouring poses between Chebyshev nodes with the carrier
+of the cluster taken out (see `core.kernels_bpa_tiles`). Nodes and tiles are chosen by measuring that error.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mmsar.core import kernels_bpa_design as design
+from mmsar.core.checks import check_shape, finite_number, real_array
+from mmsar.core.memory import budget, require
+from mmsar.core.progress import progress as bar
+from mmsar.errors import GeometryError
+from mmsar.model import Geometry, ImageGrid
+
+SAMPLES = 256
+"""Random voxel-channel-frequency triples on which a plan measures its interpolation errors."""
+MAX_LEVEL = 12
+"""Cuts of the tree of poses at most."""
+ROWS_PER_STEP = 8192
+"""Channels range-compressed at once."""
+SECONDS_PER_STEP = 0.5
+"""Work between two ticks of the progress bar (predicted)."""
+
+
+def exact(signal: np.ndarray, geometry: Geometry, points: np.ndarray) -> np.ndarray:
+    """The back-projection sum in float64 at any points: slow (about 10 ns per point, channel and 8 frequencies).
+
+    Parameters
+    ----------
+    signal : (n_pose, n_tx, n_rx, n_samples) complex
+        Beat samples.
+    geometry : Geometry
+        Positions, frequencies and weights of the channels.
+    points : (n_points, 3) array_like
+        Where to evaluate, world x, y, z [m].
+
+    Returns
+    -------
+    (n_points,) complex128
+        A unit point target shows 1 at its place.
+
+    Raises
+    ------
+    GeometryError
+        A signal of another shape than the geometry, or points that are not (n, 3) finite numbers.
+    """
+    from mmsar.core.kernels_bpa_exact import exact_sum
+
+    signal = np.asarray(signal)
+    check_shape("bpa signal", signal.shape, geometry.shape)
+    points = real_array("bpa points", points, (None, 3), "m")
+    keep = geometry.weight.ravel() != 0
+    rows = signal.reshape(-1, geometry.shape[3])[keep].astype(np.complex128)
+    rows *= geometry.weight.ravel()[keep, None]
+    rows *= geometry.frequency_weight
+    k = geometry.chirp.k
+    tx, rx = (np.ascontiguousarray(p.reshape(-1, 3)[keep]) for p in (geometry.tx_position, geometry.rx_position))
+    return exact_sum(rows, tx, rx, k[0], k[1] - k[0] if len(k) > 1 else 0.0, points) / geometry.norm
+
+
+def exact_image(signal: np.ndarray, geometry: Geometry, grid: ImageGrid) -> np.ndarray:
+    """`exact` on every voxel of a grid: (n_z, n_y, n_x) complex128."""
+    z, y, x = np.meshgrid(grid.z, grid.y, grid.x, indexing="ij")
+    return exact(signal, geometry, np.stack([x, y, z], axis=-1).reshape(-1, 3)).reshape(grid.shape)
+
+
+def plan(
+    geometry: Geometry,
+    grid: ImageGrid,
+    *,
+    error_db: float = -50.0,
+    memory: int | None = None,
+    progress: bool | None = False,
+) -> "BpaPlan":
+    """Prepare fast back-projection of one geometry onto one grid.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Positions, frequencies and weights of the channels.
+    grid : ImageGrid
+        Where to image.
+    error_db : float
+        Wanted relative RMS error of the image against `exact` [dB], -20 to -70.
+    memory : int, optional
+        Memory for tables and tiles [bytes]; default half of what is free. Poses are taken in chunks that fit.
+    progress : bool, optional
+        Show a progress bar: False no, True yes, None only on a terminal.
+
+    Raises
+    ------
+    GeometryError
+        An error outside -20 to -70 dB, or one that no tile of this grid and bandwidth can meet.
+    MmsarError
+        A grid that does not fit in the memory.
+    """
+    return BpaPlan(geometry, grid, error_db=error_db, memory=memory, progress=progress)
+
+
+class BpaPlan:
+    """Back-projection of one geometry onto one grid: `plan(signal)` and `plan.adjoint(image)`; see `plan`."""
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        grid: ImageGrid,
+        *,
+        error_db: float = -50.0,
+        memory: int | None = None,
+        progress: bool | None = False,
+    ) -> None:
+        self.geometry, self.grid, self.progress = geometry, grid, progress
+        self.error_db = finite_number("bpa error_db", error_db, "dB")
+        if not -70 <= self.error_db <= -20:
+            raise GeometryError(f"bpa error_db: got {error_db:g}, wanted -70 to -20 [dB]")
+        self._set_elements()
+        wanted = 10 ** (self.error_db / 20)
+        self._set_design(wanted)
+        self._set_tiles()
+        self._set_bins()
+        self._set_chunks(memory)
+
+    # ---- what the geometry gives ------------------------------------------------------------------------------
+
+    def _set_elements(self) -> None:
+        """Elements of every pose; pairs become one transmitter with one receiver each where nothing is shared."""
+        tx, rx, weight = self.geometry.tx_position, self.geometry.rx_position, self.geometry.weight
+        n_pose, n_tx, n_rx = weight.shape
+        self._pairs = (n_tx, n_rx)
+        if n_rx > 1 and np.any(tx != tx[:, :, :1]):
+            self._pairs = (n_tx * n_rx, 1)
+            tx, rx = (a.reshape(n_pose, n_tx * n_rx, 1, 3) for a in (tx, rx))
+        moving = np.any(rx != rx[:, :1])
+        self._tx = np.ascontiguousarray(tx[:, :, 0])
+        self._rx = np.ascontiguousarray(rx.reshape(n_pose, -1, 3) if moving else rx[:, 0])
+        self._weight = weight.reshape(n_pose, *self._pairs).astype(np.float32)
+        self._means = np.concatenate([self._tx.mean(axis=1), self._rx.mean(axis=1)], axis=1)
+
+    def _probe(self, levels: int) -> design.Probe:
+        """Random triples of voxel, channel and frequency (seeded), with the cluster means of `levels` levels."""
+        rng = np.random.default_rng(0)
+        geometry, grid = self.geometry, self.grid
+        channels = np.argwhere(geometry.weight != 0)
+        p, t, r = channels[rng.integers(len(channels), size=SAMPLES)].T
+        low, high = np.array(grid.extent).T
+        point = low + (high - low) * rng.random((SAMPLES, 3))
+        power = geometry.frequency_weight**2
+        k = rng.choice(geometry.chirp.k, size=SAMPLES, p=power / power.sum())
+        n = len(self._tx)
+        order = design.cluster_order(self._means, levels)
+        rank = np.argsort(order)
+        means = []
+        for level in range(levels + 1):
+            start = design.cluster_starts(n, level)
+            mean = np.add.reduceat(self._means[order], start[:-1]) / np.diff(start)[:, None]
+            mine = mean[np.searchsorted(start, rank[p], side="right") - 1]
+            means.append((mine[:, :3], mine[:, 3:]))
+        return design.Probe(
+            point,
+            geometry.tx_position[p, t, r],
+            geometry.rx_position[p, t, r],
+            k,
+            self._k_centre,
+            np.array(grid.spacing),
+            means,
+        )
+
+    @property
+    def _k_centre(self) -> float:
+        return float(self.geometry.chirp.k[[0, -1]].mean())
+
+    # ---- choices ----------------------------------------------------------------------------------------------
+
+    def _set_design(self, wanted: float) -> None:
+        import numba
+
+        from mmsar.core.kernels_bpa import COEFS, LANES, NODES, TAPS
+        from mmsar.core.kernels_bpa_tiles import INNER_NODES
+
+        assert TAPS == COEFS
+        n_pose = len(self._tx)
+        probe = self._probe(min(MAX_LEVEL, int(np.ceil(np.log2(n_pose))) if n_pose > 1 else 0))
+        offset = self.geometry.chirp.k - self._k_centre
+        fweight = self.geometry.frequency_weight
+        share = design.PROFILE_SHARE * wanted
+        low, high = 1e-6, 10.0
+        for _ in range(12):
+            middle = np.sqrt(low * high)
+            fits = design.fit_profile(offset, fweight, middle, TAPS).error <= share
+            low, high = (middle, high) if fits else (low, middle)
+        n_legs = self._tx.shape[1] + self._rx.shape[1]
+        counts = (n_pose, n_legs, self._weight[0].size, numba.get_num_threads())
+        limits = (low, NODES, INNER_NODES, LANES)
+        self.design = design.choose(probe, self.grid.shape[::-1], counts, wanted, limits=limits)
+        size = self.design.size
+        reach = probe.reach(tuple(size[self.design.axes.index(a)] for a in range(3)))
+        self._profile = design.fit_profile(offset, fweight, reach, TAPS)
+
+    def _set_tiles(self) -> None:
+        from mmsar.core.kernels_bpa import LANES, NODES
+
+        axes, size, nodes = self.design.axes, self.design.size, self.design.nodes
+        origin, spacing = (np.array(v)[list(axes)] for v in (self.grid.origin, self.grid.spacing))
+        shape = np.array(self.grid.shape[::-1])[list(axes)]
+        self._blocks = tuple(int(b) for b in -(-shape // size))
+        first = np.stack(np.meshgrid(*(np.arange(b) for b in self._blocks), indexing="ij"), axis=-1).reshape(-1, 3)
+        centres = np.empty((len(first), 3))
+        centres[:, axes] = origin + spacing * (first * size + (np.array(size) - 1) / 2)
+        self._centres = centres
+        voxels = int(np.prod(size))
+        self._tile_voxels = voxels if self.design.level is not None else -(-voxels // LANES) * LANES
+        pairs = [design.interpolation(s, n) for s, n in zip(size, nodes, strict=True)]
+        places = np.meshgrid(*(p[0] * h for p, h in zip(pairs, spacing, strict=True)), indexing="ij")
+        rows = np.zeros((4, NODES))
+        for place, axis in zip(places, axes, strict=True):
+            rows[axis, : place.size] = place.ravel()
+        rows[3] = (rows[:3] ** 2).sum(axis=0)
+        self._nodes = rows.astype(np.float32).ravel()
+        weights = [np.ascontiguousarray(p[1], dtype=np.float32) for p in pairs]
+        basis = np.ascontiguousarray(weights[2].T).ravel()
+        self._tile = (weights[0], weights[1], basis, np.array(nodes, dtype=np.int64))
+
+    def _set_bins(self) -> None:
+        from mmsar.core.kernels_bpa import TAPS
+
+        step, half = self._profile.step, self._profile.half
+        low, high = self._centres.min(axis=0), self._centres.max(axis=0)
+        shortest, longest = [], []
+        for legs in (self._tx, self._rx):
+            shortest.append(np.linalg.norm(np.maximum(np.maximum(low - legs, legs - high), 0), axis=2).min())
+            longest.append(np.linalg.norm(np.maximum(np.abs(legs - low), np.abs(legs - high)), axis=2).max())
+        first = sum(shortest) - (TAPS // 2 + 1) * step
+        n_bins = int(np.ceil((sum(longest) - first) / step)) + TAPS // 2 + 2
+        path = first + step * np.arange(n_bins)
+        k = self.geometry.chirp.k - self._k_centre
+        turn = np.exp(-1j * k[:, None] * path) * self.geometry.frequency_weight[:, None]
+        self._compress = turn.astype(np.complex64)
+        self._scale = np.array([self._k_centre / (2 * np.pi), 1 / half, first, 1 / step])
+        fit = np.zeros((TAPS, 8), dtype=np.float32)
+        fit[:, : self._profile.fit.shape[1]] = self._profile.fit
+        self._fit = fit.ravel()
+
+    def _set_chunks(self, memory: int | None) -> None:
+        """Runs of poses whose tables fit in the memory, each with its own clusters."""
+        n_pose, n_bins = len(self._tx), self._compress.shape[1]
+        per_pose = 8 * n_bins * self._weight[0].size
+        image = 8 * self._tile_voxels * len(self._centres) + 8 * self.grid.n_voxels
+        fixed = image + 8 * min(ROWS_PER_STEP, self._weight.size) * (n_bins + self.geometry.shape[3])
+        allowed = budget(memory)
+        require("bpa", fixed + per_pose, allowed, "image a smaller grid or give more memory")
+        size = int(min(n_pose, (allowed - fixed) // per_pose))
+        n_chunks = -(-n_pose // size)
+        edges = np.arange(n_chunks + 1) * n_pose // n_chunks
+        size = int(np.diff(edges).max())
+        self.nbytes = int(fixed + per_pose * size)
+        level = self.design.level
+        if level is not None and n_chunks > 1:
+            level = max(0, level - int(np.floor(np.log2(n_chunks))))
+        self._chunks = []
+        for a, b in zip(edges[:-1], edges[1:], strict=True):
+            order = np.arange(b - a) if level is None else design.cluster_order(self._means[a:b], level)
+            start = design.cluster_starts(b - a, level or 0)
+            mean = np.add.reduceat(self._means[a:b][order], start[:-1]) / np.diff(start)[:, None]
+            clusters = (start, np.ascontiguousarray(mean[:, :3]), np.ascontiguousarray(mean[:, 3:]))
+            self._chunks.append((slice(int(a), int(b)), order, clusters))
+
+    # ---- application ------------------------------------------------------------------------------------------
+
+    def __call__(self, signal: Any) -> np.ndarray:
+        """Image of a signal.
+
+        Parameters
+        ----------
+        signal : (n_pose, n_tx, n_rx, n_samples) complex64, or an object with `blocks()`
+            Beat samples; `blocks()` yields (slice of poses, array) in order, as `Scan.blocks` does.
+
+        Returns
+        -------
+        (n_z, n_y, n_x) complex64
+            A unit point target shows 1 at its place.
+
+        Raises
+        ------
+        GeometryError
+            A signal of another shape than the geometry.
+        """
+        packed = np.zeros((len(self._centres), 2 * self._tile_voxels), dtype=np.float32)
+        pieces = _pieces(signal, self.geometry.shape)
+        block, done = next(pieces), 0
+        for number, (poses, order, clusters) in enumerate(self._chunks):
+            place = np.argsort(order)
+            table = self._table(poses)
+            filled = poses.start
+            while filled < poses.stop:
+                take = min(len(block) - done, poses.stop - filled)
+                self._range_compress(block[done : done + take], table, place[filled - poses.start :][:take])
+                filled, done = filled + take, done + take
+                if done == len(block) and filled < self.geometry.shape[0]:
+                    block, done = next(pieces), 0
+            channels = self._channels(poses, order, table)
+            for tiles in self._steps(f"bpa {number + 1}/{len(self._chunks)}"):
+                self._run(packed[tiles], self._centres[tiles], channels, clusters, forward=True)
+        return self._unpack(packed)
+
+    def adjoint(self, data: np.ndarray) -> np.ndarray:
+        """The conjugate transpose of the same linear map: an image to the signal's shape.
+
+        Parameters
+        ----------
+        data : (n_z, n_y, n_x) complex
+            Image.
+
+        Returns
+        -------
+        (n_pose, n_tx, n_rx, n_samples) complex64
+            1 / norm times the weighted echoes of `data`.
+
+        Raises
+        ------
+        GeometryError
+            Data of another shape than the grid.
+        """
+        data = np.asarray(data)
+        check_shape("bpa image", data.shape, self.grid.shape)
+        packed = self._pack(data)
+        out = np.zeros(self.geometry.shape, dtype=np.complex64)
+        back = np.ascontiguousarray(self._compress.conj().T)
+        for number, (poses, order, clusters) in enumerate(self._chunks):
+            table = self._table(poses)
+            channels = self._channels(poses, order, table)
+            for tiles in self._steps(f"bpa adjoint {number + 1}/{len(self._chunks)}"):
+                self._run(packed[tiles], self._centres[tiles], channels, clusters, forward=False)
+            rows = table.view(np.complex64).reshape(-1, self._compress.shape[1])
+            signal = (rows @ back).reshape(len(order), *self.geometry.shape[1:])
+            out[poses.start + order] = signal
+        return out
+
+    def _table(self, poses: slice) -> np.ndarray:
+        return np.zeros((poses.stop - poses.start, *self._pairs, 2 * self._compress.shape[1]), dtype=np.float32)
+
+    def _range_compress(self, block: np.ndarray, table: np.ndarray, place: np.ndarray) -> None:
+        step = max(1, ROWS_PER_STEP // self._weight[0].size)
+        view = table.view(np.complex64)
+        for first in range(0, len(block), step):
+            part = np.asarray(block[first : first + step], dtype=np.complex64)
+            rows = part.reshape(-1, part.shape[-1]) @ self._compress
+            view[place[first : first + step]] = rows.reshape(len(part), *view.shape[1:])
+
+    def _channels(self, poses: slice, order: np.ndarray, table: np.ndarray) -> tuple:
+        at = poses.start + order
+        return self._tx[at], self._rx[at], self._weight[at], table, self._scale, self._fit
+
+    def _steps(self, label: str) -> Iterator[slice]:
+        n = len(self._centres)
+        if self.progress is False:
+            yield slice(0, n)
+            return
+        steps = int(np.clip(self.design.cost * 1e-9 / SECONDS_PER_STEP, 1, max(1, n // 8)))
+        edges = np.linspace(0, n, steps + 1).round().astype(int)
+        runs = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        yield from bar(runs, label, show=self.progress)
+
+    def _run(self, packed: np.ndarray, centres: np.ndarray, channels: tuple, clusters: tuple, *, forward: bool) -> None:
+        from mmsar.core import kernels_bpa_tiles as kernels
+
+        if self.design.level is None:
+            kernel = kernels.project_direct if forward else kernels.spread_direct
+            kernel(packed, centres, channels, self._nodes)
+        else:
+            kernel = kernels.project if forward else kernels.spread
+            kernel(packed, centres, self._tile, channels, clusters, self._nodes)
+
+    def _unpack(self, packed: np.ndarray) -> np.ndarray:
+        size, voxels = self.design.size, self._tile_voxels
+        count = int(np.prod(size))
+        padded = np.empty([b * s for b, s in zip(self._blocks, size, strict=True)], dtype=np.complex64)
+        view = padded.reshape([n for pair in zip(self._blocks, size, strict=True) for n in pair])
+        for part, target in ((0, view.real), (1, view.imag)):
+            source = packed[:, part * voxels : part * voxels + count].reshape(*self._blocks, *size)
+            target[...] = source.transpose(0, 3, 1, 4, 2, 5)
+        world = padded.transpose(np.argsort(_image_axes(self.design.axes)))
+        n_z, n_y, n_x = self.grid.shape
+        return world[:n_z, :n_y, :n_x] * np.float32(1 / self.geometry.norm)
+
+    def _pack(self, data: np.ndarray) -> np.ndarray:
+        size, voxels = self.design.size, self._tile_voxels
+        count = int(np.prod(size))
+        padded = np.zeros([b * s for b, s in zip(self._blocks, size, strict=True)], dtype=np.complex64)
+        turned = data.transpose(_image_axes(self.design.axes))
+        padded[tuple(slice(0, n) for n in turned.shape)] = turned / self.geometry.norm
+        view = padded.reshape([n for pair in zip(self._blocks, size, strict=True) for n in pair])
+        tiles = view.transpose(0, 2, 4, 1, 3, 5).reshape(-1, count)
+        packed = np.zeros((len(tiles), 2 * voxels), dtype=np.float32)
+        packed[:, :count], packed[:, voxels : voxels + count] = tiles.real, tiles.imag
+        return packed
+
+
+def _image_axes(axes: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Axes of an image indexed [z, y, x] for tile dimensions along world axes `axes` (0 is x)."""
+    return tuple(2 - a for a in axes)
+
+
+def _pieces(signal: Any, shape: tuple[int, int, int, int]) -> Iterator[np.ndarray]:
+    """Arrays of consecutive poses from an array or an object with `blocks()`."""
+    if hasattr(signal, "blocks"):
+        check_shape("bpa signal", signal.shape, shape)
+        for _, block in signal.blocks():
+            yield block
+    else:
+        signal = np.asarray(signal)
+        check_shape("bpa signal", signal.shape, shape)
+        yield signal
+
+
+__all__ = ["BpaPlan", "exact", "exact_image", "plan"]
