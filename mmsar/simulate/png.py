@@ -137,6 +137,9 @@ def _to_brightness(
         return _luma(palette[index].astype(np.float32) / 255), alpha[index].astype(np.float32) / 255
     value = samples.astype(np.float32) / full
     opacity = value[..., -1] if colour in (4, 6) else np.ones(value.shape[:2], dtype=np.float32)
+    clear = chunks.get("tRNS", b"")
+    if colour in (0, 2) and len(clear) == 2 * samples.shape[2]:
+        opacity[(samples == np.frombuffer(clear, dtype=">u2")).all(axis=-1)] = 0
     return (_luma(value[..., :3]) if colour in (2, 6) else value[..., 0]), opacity
 
 
