@@ -1,9 +1,9 @@
 """Time the imagers on this machine, side by side on simulated scans, with their agreement with back-projection.
 
 Two scans of random points are imaged: a planar raster (every method) and a freehand sweep with depth motion (the
-methods for irregular positions). A voxel-pair is one voxel times one transmit-receive pair of one pose. Times are the
-best of the repetitions after a first run that is not counted (it compiles, and measures FFT plans). In a checkout,
-`make bench` measures the whole table of docs/benchmarks.md.
+methods for irregular positions). Pairs per second are voxels times transmit-receive pairs of all poses, the terms a plain
+sum would have to add, over the time. Times are the best of the repetitions after a first run that is not counted (it
+compiles, and measures FFT plans). In a checkout, `make bench` measures the whole table of docs/benchmarks.md.
 
 example:
   mmsar bench
@@ -62,7 +62,7 @@ class Timing:
     image_s: float
     """Signal to image, best of the repetitions [s]."""
     pairs_per_s: float
-    """Voxels times transmit-receive pairs, per second."""
+    """Voxels times transmit-receive pairs of all poses, per second: the work of a plain sum, done in whatever way."""
     speedup: float
     """Time of `bpa` over this time, in this run."""
     ncc: float
@@ -71,7 +71,7 @@ class Timing:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of `mmsar bench`."""
-    parser.add_argument("--size", choices=tuple(SIZES), default="small", help="how much to compute (default: small)")
+    parser.add_argument("--size", choices=tuple(SIZES), default="medium", help="how much to compute (default: medium)")
     parser.add_argument(
         "--repeat", type=_count, default=3, metavar="N", help="repetitions, the best counts (default: 3)"
     )
