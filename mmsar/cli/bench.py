@@ -1,9 +1,9 @@
 """Time the imagers on this machine, side by side on simulated scans, with their agreement with back-projection.
 
 Two scans of random points are imaged: a planar raster (every method) and a freehand sweep with depth motion (the
-methods for irregular positions). Pairs per second are voxels times transmit-receive pairs of all poses, the terms a plain
-sum would have to add, over the time. Times are the best of the repetitions after a first run that is not counted (it
-compiles, and measures FFT plans). In a checkout, `make bench` measures the whole table of docs/benchmarks.md.
+methods for irregular positions). Pairs per second are voxels times transmit-receive pairs of all poses, the terms a
+plain sum would have to add, over the time. Times are the best of the repetitions after a first run that is not
+counted (it compiles, and measures FFT plans). In a checkout, `make bench` measures the table of docs/benchmarks.md.
 
 example:
   mmsar bench
