@@ -1,0 +1,387 @@
+"""Figures of images: decibels relative to the peak, viridis, millimetre axes, equal aspect, one fixed range.
+
+Everything here makes `matplotlib.figure.Figure` objects, which need no display and no global state; only
+`show_figure` opens a window. Three views stand as on a drawing: the front view (x to the right, y up, as seen facing
+the aperture) at the lower left, the top view (x, z) above it, the side view (z, y) to its right, with common scales, so
+that a target is found by following a line up or across. z is the depth, away from the radar. Axes with a single voxel
+have no view: two such axes leave a curve.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from mmsar.core.checks import finite_number, one_of, real_array
+from mmsar.errors import FormatError, GeometryError
+from mmsar.io.atomic import atomic_path
+from mmsar.model.grid import ImageGrid
+from mmsar.model.image import Image
+from mmsar.view.layout import Rectangle, Sheet, panel_sizes
+
+KINDS = ("mips", "slices")
+FORMATS = (".png", ".pdf", ".svg")
+VIEWS = (("x", "y"), ("x", "z"), ("z", "y"))
+"""Horizontal and vertical axis of the front, top and side view."""
+COLOURS = "viridis"
+DPI = 150
+
+
+def figure_mips(image: Image, *, floor: float = -30.0, title: str | None = None) -> Figure:
+    """Maximum-intensity projections along z, y and x.
+
+    Parameters
+    ----------
+    image : Image
+        Its peak is 0 dB.
+    floor : float
+        Lower end of the range shown [dB], below 0.
+    title : str, optional
+        Heading.
+
+    Raises
+    ------
+    GeometryError
+        A floor that is not below 0.
+    """
+    decibel = _decibel(image, floor)
+    views = {view: decibel.max(axis=_axis_of(_left_over(view))) for view in VIEWS}
+    captions = {view: f"max over {_left_over(view)}" for view in VIEWS}
+    return _three_views(image.grid, views, captions, (floor, title))[0]
+
+
+def figure_slices(
+    image: Image, *, point: tuple[float, float, float] | None = None, floor: float = -30.0, title: str | None = None
+) -> Figure:
+    """The three slices through a point, with lines that mark it.
+
+    Parameters
+    ----------
+    image : Image
+        Its peak is 0 dB.
+    point : (x, y, z), optional
+        [m], taken to the nearest voxel. Default: the brightest voxel.
+    floor, title
+        As in `figure_mips`.
+
+    Raises
+    ------
+    GeometryError
+        A point outside the grid, a floor that is not below 0.
+    """
+    decibel = _decibel(image, floor)
+    index = _voxel(image, point)
+    at = {name: float(getattr(image.grid, name)[i]) for name, i in zip("zyx", index, strict=True)}
+    views, captions = {}, {}
+    for view in VIEWS:
+        name = _left_over(view)
+        views[view] = np.take(decibel, index[_axis_of(name)], axis=_axis_of(name))
+        captions[view] = f"{name} = {at[name] * 1e3:.4g} mm"
+    figure, panels = _three_views(image.grid, views, captions, (floor, title))
+    for (across, up), axes in panels.items():
+        axes.axvline(at[across] * 1e3, color="white", linewidth=0.6, alpha=0.6, linestyle=(0, (6, 4)))
+        if up:
+            axes.axhline(at[up] * 1e3, color="white", linewidth=0.6, alpha=0.6, linestyle=(0, (6, 4)))
+    return figure
+
+
+def figure_compare(
+    images: Sequence[Image], titles: Sequence[str], *, floor: float = -30.0, title: str | None = None
+) -> Figure:
+    """Images beside each other, each relative to its own peak: front view below, top view above.
+
+    Parameters
+    ----------
+    images, titles : sequences
+        As many titles as images, at least one.
+    floor, title
+        As in `figure_mips`.
+
+    Raises
+    ------
+    GeometryError
+        Numbers that differ, images whose single-voxel axes differ.
+    """
+    if not images or len(images) != len(titles):
+        raise GeometryError(f"figure_compare: got {len(images)} images and {len(titles)} titles, wanted as many, >= 1")
+    flat = {tuple(n == 1 for n in image.data.shape) for image in images}
+    if len(flat) > 1:
+        raise GeometryError("figure_compare: got images with different single-voxel axes, wanted them alike")
+    wide = _wide(images[0].grid)
+    if len(wide) < 2:
+        return _compare_curves(images, titles, floor, title)
+    rows = [("x", "y"), ("x", "z")] if len(wide) == 3 else [_plane(wide)]
+    extents = [{name: _extent(image.grid, name) for name in wide} for image in images]
+    names = sorted(wide)
+    spans = {name: max(high - low for low, high in (e[name] for e in extents)) for name in names}
+    size = panel_sizes(spans, across=[[row[0] for row in rows[:1]] * len(images)], up=[[row[1] for row in rows]])
+    sheet = Sheet(title)
+    for column in range(len(images)):
+        sheet.add_column(size[rows[0][0]], gap=0.55 if column else 0.0)
+    for row in rows:
+        sheet.add_row(size[row[1]])
+    figure, shown = sheet.figure(), None
+    for column, (image, name) in enumerate(zip(images, titles, strict=True)):
+        decibel = _decibel(image, floor)
+        for i, view in enumerate(rows):
+            axes = figure.add_axes(sheet.place(column, i))
+            panel = decibel.max(axis=_axis_of(_left_over(view)))
+            shown = _panel(axes, panel, view, image.grid, floor)
+            last, first = i == len(rows) - 1, i == 0
+            caption = name if last else f"max over {_left_over(view)}"
+            axes.set_title(caption, fontsize=10 if last else 8)
+            _label(axes, view, x=first, y=column == 0)
+    _colour_bar(figure, sheet.bar(), shown, floor)
+    return figure
+
+
+def figure_range_profile(
+    range_m: np.ndarray,
+    power: np.ndarray,
+    *,
+    interval: tuple[float, float] | None = None,
+    floor: float = -60.0,
+    title: str | None = None,
+) -> Figure:
+    """Power over range in dB relative to its peak, with an interval shaded.
+
+    Parameters
+    ----------
+    range_m, power : array_like
+        One-way ranges [m] and power, (n,), as from `mmsar.signal.rangefft.range_profile`.
+    interval : (low, high), optional
+        Ranges to shade [m], as from `energy_interval`.
+    floor : float
+        Lower end of the scale [dB].
+    title : str, optional
+        Heading.
+    """
+    range_m = real_array("figure_range_profile range_m", range_m, (None,), "m")
+    power = real_array("figure_range_profile power", power, range_m.shape, "1")
+    floor = _checked_floor(floor)
+    if not power.max() > 0:
+        raise GeometryError("figure_range_profile power: got no power, wanted some")
+    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(range_m * 1e3, 10 * np.log10(np.maximum(power / power.max(), 10 ** (floor / 10))), linewidth=1.3)
+    if interval is not None:
+        low, high = (v * 1e3 for v in interval)
+        axes.axvspan(low, high, color="tab:orange", alpha=0.2, label=f"scene: {low:.0f} to {high:.0f} mm")
+        axes.legend(loc="upper right", fontsize=9, frameon=False)
+    axes.set(xlabel="one-way range [mm]", ylabel="power [dB re peak]", ylim=(floor, 3))
+    axes.set_xlim(float(range_m[0]) * 1e3, float(range_m[-1]) * 1e3)
+    axes.grid(alpha=0.3)
+    if title:
+        axes.set_title(title, fontsize=11)
+    return figure
+
+
+def save_figure(
+    source: Image | Figure, path: str | os.PathLike[str], *, floor: float = -30.0, kind: str = "mips"
+) -> None:
+    """Write a figure, or the standard figure of an image; the file appears only when it is complete.
+
+    Parameters
+    ----------
+    source : Image or Figure
+        What to write.
+    path : path
+        Ending in .png, .pdf or .svg.
+    floor, kind
+        For an image: lower end of the range [dB], and "mips" or "slices".
+
+    Raises
+    ------
+    FormatError
+        Another ending, or a folder that is not there.
+    GeometryError
+        An unknown kind.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in FORMATS:
+        raise FormatError(f"{target}: got the ending {target.suffix!r}, wanted one of {', '.join(FORMATS)}")
+    one_of("save_figure kind", kind, KINDS)
+    if isinstance(source, Image):
+        source = figure_mips(source, floor=floor) if kind == "mips" else figure_slices(source, floor=floor)
+    with atomic_path(target) as part:
+        source.savefig(part, dpi=DPI, format=target.suffix.lower()[1:])
+
+
+def can_show() -> bool:
+    """Whether a window can be opened: there is a display, and matplotlib has a backend for it."""
+    import matplotlib
+
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False
+    return matplotlib.get_backend().lower() not in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+
+
+def show_figure(figure: Figure) -> None:
+    """Open a window with the figure and wait until it is closed; check `can_show` before."""
+    from matplotlib import pyplot
+
+    pyplot.figure(FigureClass=lambda *_, **__: figure)
+    pyplot.show()
+
+
+def _three_views(
+    grid: ImageGrid,
+    views: dict[tuple[str, str], np.ndarray],
+    captions: dict[tuple[str, str], str],
+    style: tuple[float, str | None],
+) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """The drawing of three views (or of the plane or line that a thin grid leaves), and its panels."""
+    floor, title = style
+    wide = _wide(grid)
+    if len(wide) < 2:
+        name = wide[0] if wide else "x"
+        curve = views["z", "y"].max(axis=0) if name == "z" else views["x", "y"].max(axis=0 if name == "x" else 1)
+        figure, axes = _curve_axes(name, floor, title)
+        axes.plot(getattr(grid, name) * 1e3, curve, marker="." if len(curve) < 60 else None, linewidth=1.3)
+        return figure, {(name, ""): axes}
+    shown = list(VIEWS) if len(wide) == 3 else [_plane(wide)]
+    spans = {name: float(np.diff(_extent(grid, name))[0]) for name in wide}
+    columns, rows = ([["x", "z"]], [["y", "z"]]) if len(wide) == 3 else ([[shown[0][0]]], [[shown[0][1]]])
+    size = panel_sizes(spans, across=columns, up=rows)
+    sheet = Sheet(title)
+    for name in columns[0]:
+        sheet.add_column(size[name])
+    for name in rows[0]:
+        sheet.add_row(size[name])
+    figure, panels, drawn = sheet.figure(), {}, None
+    for view in shown:
+        first_column, first_row = view[0] == columns[0][0], view[1] == rows[0][0]
+        axes = figure.add_axes(sheet.place(0 if first_column else 1, 0 if first_row else 1))
+        drawn = _panel(axes, views[view], view, grid, floor)
+        axes.set_title(captions[view], fontsize=9)
+        _label(axes, view, x=first_row, y=first_column)
+        panels[view] = axes
+    _colour_bar(figure, sheet.bar(), drawn, floor)
+    return figure, panels
+
+
+def _panel(axes: Axes, decibel: np.ndarray, view: tuple[str, str], grid: ImageGrid, floor: float) -> AxesImage:
+    """Draw a projection or slice, given in the image's axis order, with the view's axes across and up."""
+    if _axis_of(view[0]) < _axis_of(view[1]):
+        decibel = decibel.T
+    (left, right), (bottom, top) = (_extent(grid, name) for name in view)
+    drawn = axes.imshow(
+        decibel,
+        extent=(left, right, bottom, top),
+        origin="lower",
+        vmin=floor,
+        vmax=0,
+        cmap=COLOURS,
+        interpolation="nearest",
+        aspect="auto",
+    )
+    box = axes.get_position()
+    width, height = (s * v for s, v in zip(axes.figure.get_size_inches(), (box.width, box.height), strict=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=max(2, int(width / 0.6)), steps=[1, 2, 5, 10], min_n_ticks=2))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=max(2, int(height / 0.4)), steps=[1, 2, 5, 10], min_n_ticks=2))
+    axes.tick_params(labelsize=9)
+    scales = np.array([width / (right - left), height / (top - bottom)])
+    if scales.max() > 1.01 * scales.min():
+        stretched = view[int(np.argmax(scales))]
+        axes.set_gid(f"stretched {stretched}")
+    return drawn
+
+
+def _label(axes: Axes, view: tuple[str, str], *, x: bool, y: bool) -> None:
+    """Axis labels where they are wanted; elsewhere the tick labels go too (the scale is the neighbour's)."""
+    stretched = (axes.get_gid() or "").removeprefix("stretched ")
+    for wanted, axis, name in ((x, axes.xaxis, view[0]), (y, axes.yaxis, view[1])):
+        if wanted:
+            axis.set_label_text(f"{name} [mm]" + (" (stretched)" if name == stretched else ""), fontsize=10)
+        else:
+            axis.set_tick_params(labelleft=False, labelbottom=False)
+
+
+def _colour_bar(figure: Figure, place: Rectangle, drawn: AxesImage, floor: float) -> None:
+    axes = figure.add_axes(place)
+    bar = figure.colorbar(drawn, cax=axes)
+    bar.set_label(f"dB re peak (range {floor:g} to 0 dB)", fontsize=10)
+    bar.locator = MaxNLocator(nbins=6, steps=[1, 2, 3, 5, 10])
+    bar.ax.tick_params(labelsize=9)
+    bar.update_ticks()
+
+
+def _curve_axes(name: str, floor: float, title: str | None) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel(f"{name} [mm]")
+    axes.set_ylabel(f"dB re peak (range {floor:g} to 0 dB)")
+    axes.set_ylim(floor, 1)
+    axes.grid(alpha=0.3)
+    if title:
+        axes.set_title(title, fontsize=11)
+    return figure, axes
+
+
+def _compare_curves(images: Sequence[Image], titles: Sequence[str], floor: float, title: str | None) -> Figure:
+    wide = _wide(images[0].grid)
+    name = wide[0] if wide else "x"
+    figure, axes = _curve_axes(name, _checked_floor(floor), title)
+    for image, label in zip(images, titles, strict=True):
+        axes.plot(getattr(image.grid, name) * 1e3, _decibel(image, floor).ravel(), label=label, linewidth=1.3)
+    axes.legend(fontsize=9)
+    return figure
+
+
+def _checked_floor(floor: float) -> float:
+    floor = finite_number("floor", floor, "dB")
+    if floor >= 0:
+        raise GeometryError(f"floor: got {floor:g}, wanted less than 0 [dB re peak]")
+    return floor
+
+
+def _decibel(image: Image, floor: float) -> np.ndarray:
+    return image.db(_checked_floor(floor))
+
+
+def _voxel(image: Image, point: tuple[float, float, float] | None) -> tuple[int, int, int]:
+    """Index (z, y, x) of the voxel nearest to a point, or of the brightest."""
+    shape = image.data.shape
+    if point is None:
+        z, y, x = np.unravel_index(int(np.argmax(image.magnitude())), shape)
+        return int(z), int(y), int(x)
+    xyz = real_array("point", point, (3,), "m")
+    index = np.round((xyz - image.grid.origin) / image.grid.spacing)[::-1].astype(int)
+    if np.any(index < 0) or np.any(index >= shape):
+        limits = zip("xyz", image.grid.extent, strict=True)
+        text = ", ".join(f"{n} {a * 1e3:g} to {b * 1e3:g}" for n, (a, b) in limits)
+        got = ", ".join(f"{v * 1e3:g}" for v in xyz)
+        raise GeometryError(f"point: got {got} mm, wanted it within {text} mm")
+    z, y, x = (int(i) for i in index)
+    return z, y, x
+
+
+def _axis_of(name: str) -> int:
+    return "zyx".index(name)
+
+
+def _left_over(view: tuple[str, str]) -> str:
+    return next(name for name in "xyz" if name not in view)
+
+
+def _wide(grid: ImageGrid) -> list[str]:
+    """The axes with more than one voxel."""
+    return [name for name, n in zip("xyz", grid.shape[::-1], strict=True) if n > 1]
+
+
+def _plane(wide: list[str]) -> tuple[str, str]:
+    """The view that shows two axes."""
+    return next(view for view in VIEWS if set(view) == set(wide))
+
+
+def _extent(grid: ImageGrid, name: str) -> tuple[float, float]:
+    """Outer edges of the first and last voxel [mm]."""
+    low, high = grid.extent["xyz".index(name)]
+    half = grid.spacing["xyz".index(name)] / 2
+    return (low - half) * 1e3, (high + half) * 1e3
