@@ -333,10 +333,9 @@ def _valid_mask(value: object, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _index(name: str, choice: Any, n: int) -> np.ndarray:
+    wanted = slice(None) if choice is None else choice if isinstance(choice, slice) else np.asarray(choice)
     try:
-        index = np.arange(n)[
-            slice(None) if choice is None else np.asarray(choice) if not isinstance(choice, slice) else choice
-        ]
+        index = np.arange(n)[wanted] if isinstance(wanted, slice) or wanted.size else np.empty(0, dtype=int)
     except IndexError:
         raise GeometryError(f"Scan.subset {name}: got {choice!r}, wanted indices below {n}") from None
     index = np.atleast_1d(index)
