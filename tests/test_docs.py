@@ -5,6 +5,7 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mmsar
@@ -44,6 +45,26 @@ def test_scan_built_in_the_readme_is_a_scan():
     names = {}
     exec(block.replace("(16, 100)", "(2, 5)"), names)
     assert names["scan"].shape == (10, 2, 4, 256)
+
+
+def test_quick_start_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    from mmsar.simulate.scene import Scene
+
+    first, _, plan = (p.values[0] for p in blocks("python") if p.id.startswith("README"))
+    chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=16)
+    path = mmsar.Trajectory.raster((4, 24), (1e-3, 8 * mmsar.AntennaArray.iwr1443().uniform_pitch()))
+    target = Scene.points([[0.0, 0.0, 0.3]])
+    monkeypatch.chdir(tmp_path)
+    mmsar.save_scan(mmsar.simulate(target, chirp=chirp, array=mmsar.AntennaArray.iwr1443(), trajectory=path), "scan.h5")
+    names = {}
+    exec(f"{first}\n{plan}", names)
+    image = mmsar.load_image("image.h5")
+    z, y, x = (int(i) for i in np.unravel_index(np.argmax(image.magnitude()), image.data.shape))
+    found = (image.grid.x[x], image.grid.y[y], image.grid.z[z])
+    assert np.abs(np.array(found) - (0, 0, 0.3)).max() <= 5e-3
+    assert image.magnitude().max() == pytest.approx(1, abs=0.1)
+    assert str(image.data.shape) in capsys.readouterr().out
+    assert names["data"].shape == image.data.shape
 
 
 @pytest.mark.parametrize("block", blocks("toml"))
