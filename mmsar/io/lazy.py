@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 
-class LazySignal:
+class FileSignal:
     """Beat samples with shape, dtype and slicing along the first axis; subclasses read a run of poses.
 
     Indexing returns complex64 arrays and works along the first axis like numpy's: an integer, a slice, indices or a

@@ -21,7 +21,7 @@ from mmsar.io.h5file import (
     write_field,
     write_json,
 )
-from mmsar.io.lazy import LazySignal
+from mmsar.io.lazy import FileSignal
 from mmsar.io.schema import CALIBRATION_GAIN, CHIRP_UNITS, IQ_AXIS, RASTER_UNITS, SCAN_FIELDS, SIGNAL, Field
 from mmsar.model import AntennaArray, Calibration, Chirp, Raster, Scan, Trajectory
 from mmsar.model.scan import check_signal
@@ -33,7 +33,7 @@ BLOCK_BYTES = 16 * 2**20
 CHUNK_BYTES = 2**20
 
 
-class H5Signal(LazySignal):
+class H5Signal(FileSignal):
     """The /signal of a scan file, read pose by pose; the file is opened for every read and never held open."""
 
     def __init__(self, path: Path, shape: tuple[int, int, int, int], int16_scale: float | None) -> None:

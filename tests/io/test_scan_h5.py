@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mmsar.errors import FormatError, GeometryError
 from mmsar.io import scan_h5
 from mmsar.io.h5file import file_kind, scan_digest
-from mmsar.io.lazy import LazySignal
+from mmsar.io.lazy import FileSignal
 from mmsar.io.scan_h5 import H5Signal, load_scan, save_scan
 from mmsar.io.schema import SCAN_FIELDS
 from mmsar.model import AntennaArray, Calibration, Chirp, Raster, Scan, Trajectory
@@ -154,7 +154,7 @@ def test_int16_never_loses_precision(tmp_path: Path, value: float) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-class Generated(LazySignal):
+class Generated(FileSignal):
     """A signal made up on the fly, which counts what it was asked for and can fail part way."""
 
     def __init__(self, shape: tuple[int, int, int, int], fail_at: int | None = None, error: type = OSError) -> None:

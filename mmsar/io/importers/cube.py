@@ -13,7 +13,7 @@ import numpy as np
 
 from mmsar.errors import FormatError
 from mmsar.io.importers.description import Description
-from mmsar.io.importers.geometry import UNITS, array_of, calibration_of, chirp_of, poses_of, timing_of
+from mmsar.io.importers.geometry import UNITS, array_of, attrs_of, calibration_of, chirp_of, poses_of, timing_of
 from mmsar.model import Raster, Scan, Trajectory
 
 Reader = Callable[[Path, str], np.ndarray]
@@ -71,6 +71,7 @@ def cube_scan(data: Path, description: Description, read: Reader) -> Scan:
         tx_delay=np.arange(array.n_tx) * timing.chirp,
         raster=raster,
         calibration=calibration_of(description, array),
+        attrs=attrs_of(description, timing),
     )
 
 

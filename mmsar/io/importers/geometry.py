@@ -128,6 +128,14 @@ def timing_of(description: Description, chirps_per_frame: int) -> Timing:
     return Timing(need("waveform", "frame_period_ms", why) * 1e-3, chirp, False)
 
 
+def attrs_of(description: Description, timing: Timing) -> dict[str, Any]:
+    """Notes for `Scan.attrs`: the name and note of the description, and whether the pose times are made up."""
+    attrs = {key: description.tables[key] for key in ("name", "note") if key in description.tables}
+    if timing.nominal and description.get("scan", "positions") is None:
+        attrs["nominal_times"] = True
+    return attrs
+
+
 def poses_of(description: Description, n_pose: int, frame_time: np.ndarray) -> tuple[Trajectory, Raster | None]:
     """The poses of `n_pose` samples: a positions file, or a raster of n_y rows of n_x positions.
 

@@ -1,0 +1,48 @@
+"""Import raw data of other programs as a scan: TI captures (.bin), MATLAB (.mat) and numpy (.npz).
+
+SOURCE is a file or a folder of row files. The description is a small TOML file: waveform, how the samples lie in the
+file, antennas, positions. Files that disagree with it are refused with the reason; nothing is cut off or filled up.
+Without --description, SOURCE's name with .toml is read (scan.toml inside a folder).
+
+Example:
+  mmsar import raw/ --description plate.toml -o scan.h5 --check-sign
+"""
+
+import argparse
+import sys
+
+HELP = "import raw TI, MATLAB or numpy data as a scan"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument("source", metavar="SOURCE", help="a .bin, .mat or .npz file, or a folder of .bin files")
+    parser.add_argument("-d", "--description", metavar="FILE.toml", help="what the data is")
+    parser.add_argument("-o", "--output", metavar="SCAN.h5", required=True, help="scan to write")
+    parser.add_argument(
+        "--check-sign", action="store_true", help="refuse data whose beat spectrum lies on the negative side"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the description and the data, write the scan."""
+    import warnings
+
+    from mmsar.io.atomic import check_target
+    from mmsar.io.importers import import_scan
+    from mmsar.io.scan_h5 import save_scan
+
+    check_target(args.output)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        scan = import_scan(args.source, args.description, check_sign=args.check_sign, lazy=True)
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    save_scan(scan, args.output)
+    n_pose, n_tx, n_rx, n = scan.shape
+    print(f"{n_pose:,} poses x {n_tx} TX x {n_rx} RX x {n} samples ({scan.nbytes / 2**20:.1f} MiB)", file=sys.stderr)
+    ratio = scan.attrs["history"][-1].get("sign_check_db")
+    if ratio is not None:
+        print(f"sign check: {ratio:+.1f} dB at positive beat frequencies", file=sys.stderr)
+    print(args.output)
+    return 0
