@@ -72,7 +72,7 @@ class Type1:
 
 
 class Type3:
-    """Irregular points in space to irregular wave vectors, one data set.
+    """Irregular points in space to irregular wave vectors, one data set, on one thread: run several side by side.
 
     Parameters
     ----------
@@ -87,9 +87,7 @@ class Type3:
     def __init__(self, points: list[np.ndarray], targets: list[np.ndarray], *, eps: float) -> None:
         import finufft
 
-        self._plan = finufft.Plan(
-            3, 3, n_trans=1, eps=max(eps, 2e-7), isign=-1, dtype="complex64", nthreads=threads()
-        )
+        self._plan = finufft.Plan(3, 3, n_trans=1, eps=max(eps, 2e-7), isign=-1, dtype="complex64", nthreads=threads())
         self._points = [np.ascontiguousarray(v, dtype=np.float32) for v in points]
         self._targets = [np.ascontiguousarray(v, dtype=np.float32) for v in targets]
         self._plan.setpts(*self._points, *self._targets)

@@ -1,0 +1,163 @@
+"""The plan that rma, empm and nufft share: compress frequencies, compensate, transform, migrate.
+
+    image = 1/norm * Migration( Front( exp(-j k' phi) w (signal @ D) ) )
+
+Each step is linear and has its adjoint; the plan's adjoint is the chain of them in reverse.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mmsar.core.backend import resolve_device
+from mmsar.core.checks import check_shape
+from mmsar.core.memory import budget, require
+from mmsar.errors import DeviceError, GeometryError
+from mmsar.model.grid import ImageGrid
+from mmsar.model.scan import Geometry
+from mmsar.recon.fronts import Front
+from mmsar.recon.migration import Migration
+from mmsar.signal.compress import compress
+
+
+def path_limits(geometry: Geometry, grid: ImageGrid) -> tuple[float, float]:
+    """Bounds of R_tx + R_rx over all channels and voxels [m]."""
+    box = np.array(grid.extent)
+    low = high = 0.0
+    for position in (geometry.tx_position, geometry.rx_position):
+        flat = position.reshape(-1, 3)
+        start, stop = flat.min(axis=0), flat.max(axis=0)
+        gap = np.maximum(0, np.maximum(box[:, 0] - stop, start - box[:, 1]))
+        far = np.maximum(box[:, 1] - start, stop - box[:, 0])
+        low += float(np.linalg.norm(gap))
+        high += float(np.linalg.norm(far))
+    return low, high
+
+
+class FourierPlan:
+    """An imager of the Fourier family for one geometry and one grid.
+
+    Parameters
+    ----------
+    geometry, grid
+        What is imaged where.
+    method : str
+        Its name.
+    path : (n_pose, n_tx, n_rx) array
+        Path difference phi taken out of every channel [m].
+    virtual : (n, 3) array
+        Phase centres used [m].
+    z_ref : float
+        Aperture plane [m].
+    make_front : callable
+        (migration, n_frequencies, eps) to a Front.
+    error_db : float
+        Accuracy asked of the numerics (compression, NUFFT); the method's own approximation comes on top.
+    memory : int, optional
+        Budget [bytes].
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        grid: ImageGrid,
+        *,
+        method: str,
+        path: np.ndarray,
+        virtual: np.ndarray,
+        z_ref: float,
+        make_front: Callable[[Migration, int, float], Front],
+        error_db: float = -50.0,
+        memory: int | None = None,
+        show: bool | None = None,
+    ) -> None:
+        self.geometry, self.grid, self.method, self.error_db = geometry, grid, method, error_db
+        self.show = show
+        allowed = budget(memory)
+        low, high = path_limits(geometry, grid)
+        self._compression = compress(
+            geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=error_db - 10
+        )
+        k = self._compression.k
+        self._phase = np.empty((len(k), geometry.n_channels), dtype=np.complex64)
+        weight = geometry.weight.ravel()
+        for row, wavenumber in zip(self._phase, k, strict=True):
+            row[:] = weight * np.exp(-1j * wavenumber * path.ravel())
+        fixed = self._compression.nbytes + self._phase.nbytes + 8 * len(k) * geometry.n_channels
+        self._migration = Migration(
+            k, grid, virtual, z_ref=z_ref, scale=1 / geometry.norm, memory=max(allowed - fixed, 0) // 2
+        )
+        self._front = make_front(self._migration, len(k), 10 ** ((error_db - 5) / 20))
+        require(f"method {method}", self.nbytes, allowed, "use a smaller grid, or allow more memory")
+
+    @property
+    def n_frequencies(self) -> int:
+        """Frequencies after compression."""
+        return len(self._compression.k)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held and in flight, the image included [bytes]."""
+        spectrum = 8 * self.n_frequencies * (self._migration.n_pairs + self.geometry.n_channels)
+        held = self._compression.nbytes + self._phase.nbytes + self._front.nbytes + self._migration.nbytes
+        return held + spectrum + 8 * self.grid.n_voxels
+
+    def __call__(self, signal: Any) -> np.ndarray:
+        """Image the signal.
+
+        Parameters
+        ----------
+        signal : (n_pose, n_tx, n_rx, n_samples) complex64, or a Scan
+            The samples; a Scan is read block by block.
+
+        Returns
+        -------
+        (n_z, n_y, n_x) complex64
+            The image; a unit point peaks at 1.
+
+        Raises
+        ------
+        GeometryError
+            A signal of another shape than the geometry.
+        """
+        data = self._compressed(signal)
+        data *= self._phase
+        return self._migration(self._front(data), self.show)
+
+    def adjoint(self, image: np.ndarray) -> np.ndarray:
+        """The exact adjoint of the imaging map: image (n_z, n_y, n_x) to signal (n_pose, n_tx, n_rx, n_samples)."""
+        check_shape("image", np.shape(image), self.grid.shape)
+        data = self._front.adjoint(self._migration.adjoint(np.asarray(image, dtype=np.complex64), self.show))
+        data *= self._phase.conj()
+        return (data.T @ self._compression.matrix.conj().T).reshape(self.geometry.shape)
+
+    def _compressed(self, signal: Any) -> np.ndarray:
+        """signal @ D, transposed: (m, n_channels) complex64."""
+        shape = self.geometry.shape
+        matrix = self._compression.matrix
+        if not hasattr(signal, "blocks"):
+            signal = np.asarray(signal)
+            check_shape("signal", signal.shape, shape)
+            return np.ascontiguousarray((signal.reshape(-1, shape[3]).astype(np.complex64, copy=False) @ matrix).T)
+        check_shape("signal", signal.shape, shape)
+        out = np.empty((matrix.shape[1], geometry_channels := self.geometry.n_channels), dtype=np.complex64)
+        per_pose = geometry_channels // shape[0]
+        for poses, block in signal.blocks():
+            out[:, poses.start * per_pose : poses.stop * per_pose] = (block.reshape(-1, shape[3]) @ matrix).T
+        return out
+
+
+def only_cpu(device: str, method: str) -> None:
+    """Raise DeviceError for a device this version has no kernels for."""
+    if resolve_device(device) != "cpu":
+        raise DeviceError(f"device: {device} asked for, but method {method} has no CUDA path yet; use device='cpu'")
+
+
+def front_of_aperture(geometry: Geometry, z_ref: float | None) -> tuple[np.ndarray, float]:
+    """Valid phase centres (n, 3) and the aperture plane: z_ref, or the mean height of the phase centres [m]."""
+    virtual = geometry.virtual_position.reshape(-1, 3)
+    plane = float(virtual[:, 2].mean()) if z_ref is None else float(z_ref)
+    if not np.isfinite(plane):
+        raise GeometryError(f"z_ref: got {z_ref}, wanted a finite height [m]")
+    return virtual, plane

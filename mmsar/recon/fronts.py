@@ -1,0 +1,153 @@
+"""From samples to the spectrum over the aperture plane: three ways, each with its adjoint.
+
+rectilinear   samples on a product grid x_i, y_j (uniform or not): two small matrix products per frequency
+irregular     any x, y on one plane: 2-D type-1 NUFFT, all frequencies share the points
+exact         any x, y, z: 3-D type-3 NUFFT at (kx, ky, 2k - kz), per frequency; the carrier exp(2jkz) is already out
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+
+from mmsar.core.nufft import Type1, Type3, threads
+from mmsar.recon.migration import Migration
+
+
+class Front(Protocol):
+    """Samples (m, n_channels) to spectrum (m, n_pairs) and back."""
+
+    nbytes: int
+
+    def __call__(self, data: np.ndarray) -> np.ndarray: ...
+
+    def adjoint(self, spectrum: np.ndarray) -> np.ndarray: ...
+
+
+def product_grid(virtual: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] | str:
+    """Axes and positions of samples that lie on a product grid, or why they do not.
+
+    Parameters
+    ----------
+    virtual : (n, 3) array
+        Phase centres [m].
+    tolerance : float
+        Largest distance of a sample from its grid line [m].
+
+    Returns
+    -------
+    (x, y, index) or str
+        Axes (n_x,), (n_y,) [m] and the flat index into (n_x, n_y) of every sample; or one clause saying why not.
+    """
+    depth = float(np.ptp(virtual[:, 2]))
+    if depth > 2 * tolerance:
+        return f"the aperture is {1e3 * depth:.2f} mm deep, not plane within {2e3 * tolerance:.2f} mm"
+    axes, indices = [], []
+    for axis, name in ((0, "x"), (1, "y")):
+        order = np.argsort(virtual[:, axis], kind="stable")
+        ordered = virtual[order, axis]
+        group = np.concatenate([[0], np.cumsum(np.diff(ordered) > tolerance)])
+        lines = np.bincount(group, weights=ordered) / np.bincount(group)
+        if np.max(np.abs(ordered - lines[group])) > tolerance:
+            return f"the {name} positions do not fall on grid lines within {1e3 * tolerance:.3f} mm"
+        index = np.empty(len(order), dtype=np.int64)
+        index[order] = group
+        axes.append(lines)
+        indices.append(index)
+    filled = len(virtual) / (len(axes[0]) * len(axes[1]))
+    if filled < 0.5:
+        return f"only {100 * filled:.2g} % of the {len(axes[0])} x {len(axes[1])} grid through the samples is filled"
+    return axes[0], axes[1], indices[0] * len(axes[1]) + indices[1]
+
+
+class RectilinearFront:
+    """Samples on a product grid; several samples on one point add up (they are averaged by the norm)."""
+
+    def __init__(self, grid: tuple[np.ndarray, np.ndarray, np.ndarray], migration: Migration) -> None:
+        x, y, self._index = grid
+        kx, ky = migration.mode_axes
+        self._x = np.exp(-1j * np.outer(kx, x - migration.centre[0])).astype(np.complex64)
+        self._y = np.exp(-1j * np.outer(y - migration.centre[1], ky)).astype(np.complex64)
+        self._flat = migration.flat
+        self._one_each = len(np.unique(self._index)) == len(self._index)
+        self._full = self._one_each and len(self._index) == x.size * y.size
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held and in flight [bytes]."""
+        return self._x.nbytes + self._y.nbytes + self._index.nbytes + 16 * self._x.shape[0] * self._y.shape[1]
+
+    def __call__(self, data: np.ndarray) -> np.ndarray:
+        out = np.empty((len(data), len(self._flat)), dtype=np.complex64)
+        plane = np.zeros(self._x.shape[1] * self._y.shape[0], dtype=np.complex64)
+        for samples, spectrum in zip(data, out, strict=True):
+            if self._one_each:
+                plane[self._index] = samples
+            else:
+                plane[:] = 0
+                np.add.at(plane, self._index, samples)
+            np.take((self._x @ plane.reshape(self._x.shape[1], -1)) @ self._y, self._flat, out=spectrum)
+        return out
+
+    def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
+        out = np.empty((len(spectrum), len(self._index)), dtype=np.complex64)
+        block = np.zeros((self._x.shape[0], self._y.shape[1]), dtype=np.complex64)
+        for part, samples in zip(spectrum, out, strict=True):
+            block.ravel()[self._flat] = part
+            samples[:] = (self._x.conj().T @ (block @ self._y.conj().T)).ravel()[self._index]
+        return out
+
+
+class IrregularFront:
+    """Any x, y on one plane, by a 2-D type-1 NUFFT."""
+
+    def __init__(self, virtual: np.ndarray, migration: Migration, *, n_frequencies: int, eps: float) -> None:
+        x, y = ((virtual[:, a] - migration.centre[a]) * migration.dk[a] for a in (0, 1))
+        self._flat, self._shape = migration.flat, tuple(migration.count)
+        self._plan = Type1(x, y, first=tuple(migration.first), shape=self._shape, n_trans=n_frequencies, eps=eps)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held and in flight [bytes]."""
+        return self._plan.nbytes + 8 * self._plan.n_trans * self._shape[0] * self._shape[1]
+
+    def __call__(self, data: np.ndarray) -> np.ndarray:
+        return self._plan(data).reshape(len(data), -1)[:, self._flat]
+
+    def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
+        block = np.zeros((len(spectrum), self._shape[0] * self._shape[1]), dtype=np.complex64)
+        block[:, self._flat] = spectrum
+        return self._plan.adjoint(block.reshape(-1, *self._shape))
+
+
+class ExactFront:
+    """Any x, y, z: the wide-angle spectrum by a 3-D type-3 NUFFT per frequency."""
+
+    def __init__(self, virtual: np.ndarray, migration: Migration, *, eps: float) -> None:
+        self._points = [
+            virtual[:, 0] - migration.centre[0],
+            virtual[:, 1] - migration.centre[1],
+            virtual[:, 2] - migration.z_ref,
+        ]
+        self._migration, self._eps = migration, eps
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in flight: one transform's points, targets and fine grids (rough) [bytes]."""
+        return 64 * (len(self._points[0]) + self._migration.n_pairs) + 8 * 64 * self._migration.n_pairs
+
+    def _plan(self, k2: float) -> Type3:
+        kx, ky = self._migration.kx, self._migration.ky
+        kz = np.sqrt(np.maximum(k2**2 - kx**2 - ky**2, 0.0))
+        return Type3(self._points, [kx, ky, k2 - kz], eps=self._eps)
+
+    def __call__(self, data: np.ndarray) -> np.ndarray:
+        return self._each(lambda plan, row: plan(row), data)
+
+    def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
+        return self._each(lambda plan, row: plan.adjoint(row), spectrum)
+
+    def _each(self, transform: Callable[[Type3, np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+        with ThreadPoolExecutor(threads()) as pool:
+            return np.stack(list(pool.map(lambda k2, row: transform(self._plan(k2), row), self._migration.k2, rows)))

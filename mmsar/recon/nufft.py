@@ -1,0 +1,49 @@
+"""Exact wide-angle migration of irregular scans by a type-3 non-uniform FFT.
+
+A sample at height z_l above the plane z_ref adds exp(+j k_z (z_l - z_ref)) to the plane-wave spectrum, with
+k_z = sqrt(4k^2 - kx^2 - ky^2): no small-angle step. After exp(+2jk (z_l - z_ref)) has been taken out, the spectrum
+
+    S_k(kx, ky) = sum_l s_l exp(-j (kx x_l + ky y_l + (2k - k_z)(z_l - z_ref)))
+
+is one 3-D type-3 NUFFT per frequency at the in-band (kx, ky). The multistatic difference is taken out at the scene's
+centre, with every phase centre at its own place. Rotation and lever arms are in the positions.
+"""
+
+from mmsar.model.grid import ImageGrid
+from mmsar.model.scan import Geometry, Scan
+from mmsar.recon.fourier import FourierPlan, front_of_aperture, only_cpu
+from mmsar.recon.fronts import ExactFront
+from mmsar.recon.options import ReconOptions
+from mmsar.signal.multistatic import path_difference
+
+
+def plan(
+    geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
+) -> FourierPlan:
+    """Plan exact imaging of an irregular scan.
+
+    Raises
+    ------
+    GeometryError
+        A grid that is not wholly in front of the aperture.
+    DeviceError
+        A device that is not there.
+    """
+    options = options or ReconOptions()
+    only_cpu(device, "nufft")
+    geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
+    virtual, z_ref = front_of_aperture(geometry, options.z_ref)
+    path = path_difference(geometry, centre=grid.centre, z_ref=None, phase="reference")
+    path = path - 2 * (virtual[:, 2] - z_ref).reshape(path.shape)
+    return FourierPlan(
+        geometry,
+        grid,
+        method="nufft",
+        path=path,
+        virtual=virtual,
+        z_ref=z_ref,
+        make_front=lambda migration, n, eps: ExactFront(virtual, migration, eps=eps),
+        error_db=options.error_db,
+        memory=options.memory,
+        show=options.progress,
+    )

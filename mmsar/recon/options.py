@@ -1,0 +1,45 @@
+"""What can be asked of a reconstruction beyond method, grid and device."""
+
+from dataclasses import dataclass
+
+from mmsar.core.checks import finite_number, one_of
+from mmsar.errors import GeometryError
+from mmsar.signal.multistatic import PHASES
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconOptions:
+    """Options of `reconstruct` and of every `plan`.
+
+    Raises
+    ------
+    GeometryError
+        An option out of its range.
+    """
+
+    window: str = "none"
+    """Taper over frequency and aperture, by name (see signal.window)."""
+    density: str = "auto"
+    """Density compensation of irregular positions: "auto" (when irregular), "on" or "off"."""
+    phase: str = "reference"
+    """Compensation of rma and empm: "reference" (exact at the scene's centre) or "taylor" (the paper's)."""
+    z_ref: float | None = None
+    """Aperture plane of empm and nufft [m]; default the mean height of the phase centres."""
+    error_db: float = -50.0
+    """Accuracy of the numerics (interpolation, compression, NUFFT) relative to an exact sum [dB]."""
+    memory: int | None = None
+    """Memory budget [bytes]; default half of what is free."""
+    progress: bool | None = None
+    """Progress bar: True, False, or only on a terminal."""
+    verify: bool = False
+    """Compare with back-projection on a random sub-volume and say so in the history."""
+
+    def __post_init__(self) -> None:
+        one_of("density", self.density, ("auto", "on", "off"))
+        one_of("phase", self.phase, PHASES)
+        if self.z_ref is not None:
+            finite_number("z_ref", self.z_ref, "m")
+        if not -100.0 <= finite_number("error_db", self.error_db, "dB") <= -20.0:
+            raise GeometryError(f"error_db: got {self.error_db:g}, wanted -100 to -20 dB")
+        if self.memory is not None and self.memory < 2**20:
+            raise GeometryError(f"memory: got {self.memory} bytes, wanted at least 1 MiB")
