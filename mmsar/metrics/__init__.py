@@ -20,7 +20,8 @@ NORMALISATION = {
     "entropy": "-sum p ln p with p = |I|^2 / sum |I|^2 over all voxels; low is sharp, at most ln(voxels)",
     "contrast": "standard deviation over mean of |I|^2, all voxels; high is sharp",
     "ncc": "|sum a conj(b)| / (|a| |b|), no mean removed; complex where both images are",
-    "error": "residual norm over reference norm after the best (least-squares) scale, which is given",
+    "error": "residual norm over reference norm after the best (least-squares) scale",
+    "scale": "least-squares factor that takes the image to the reference",
     "psnr": "mean square error of magnitudes, each over its own peak; data range 1",
     "ssim": "Gaussian 11 x 11 window, sigma 1.5, K 0.01 and 0.03, per z slice; magnitudes over own peaks, range 1",
 }

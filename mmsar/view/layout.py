@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-EDGE = {"left": 0.8, "bottom": 0.65, "top": 0.4, "title": 0.35, "right": 0.85}
+EDGE = {"left": 0.8, "bottom": 0.65, "top": 0.3, "title": 0.3, "right": 0.85}
 """Margins [inch]: the left and lower ones hold labels, the right one those of the colour bar."""
 BAR = {"gap": 0.2, "width": 0.18}
 """Colour bar [inch]."""
@@ -15,7 +15,13 @@ SMALLEST = 0.8
 Rectangle = tuple[float, float, float, float]
 
 
-def panel_sizes(spans: dict[str, float], *, across: list[list[str]], up: list[list[str]]) -> dict[str, float]:
+def panel_sizes(
+    spans: dict[str, float],
+    *,
+    across: list[list[str]],
+    up: list[list[str]],
+    room: tuple[float, float] = LARGEST,
+) -> dict[str, float]:
     """Length of every axis on the page.
 
     Parameters
@@ -24,6 +30,8 @@ def panel_sizes(spans: dict[str, float], *, across: list[list[str]], up: list[li
         Axis name -> extent [mm].
     across, up : list of lists of names
         Axes that stand beside each other (or above each other) and must fit together.
+    room : (across, up)
+        Room for them [inch].
 
     Returns
     -------
@@ -31,8 +39,8 @@ def panel_sizes(spans: dict[str, float], *, across: list[list[str]], up: list[li
         Axis name -> length [inch]: extents times one scale, at least `SMALLEST`.
     """
     scale = min(
-        room / sum(spans[name] for name in group)
-        for groups, room in ((across, LARGEST[0]), (up, LARGEST[1]))
+        length / sum(spans[name] for name in group)
+        for groups, length in zip((across, up), room, strict=True)
         for group in groups
     )
     return {name: max(span * scale, SMALLEST) for name, span in spans.items()}
@@ -78,10 +86,10 @@ class Sheet:
         return self._fractions(*self._columns[column], *self._rows[row])
 
     def bar(self) -> Rectangle:
-        """Where the colour bar stands: right of the panels, along the lowest row, or all rows where it is short."""
+        """Where the colour bar stands: right of the panels, beside the lowest row, or longer where that is low."""
         bottom, height = self._rows[0]
-        if height < 2:
-            height = sum(self._rows[-1]) - bottom
+        if height < 2.0:
+            height = max(height, min(3.0, sum(self._rows[-1]) - bottom))
         return self._fractions(sum(self._columns[-1]) + BAR["gap"], BAR["width"], bottom, height)
 
     def _fractions(self, left: float, width: float, bottom: float, height: float) -> Rectangle:

@@ -15,22 +15,32 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
 
-from mmsar.core.checks import finite_number, one_of, real_array
+from mmsar.core.checks import one_of, real_array
 from mmsar.errors import FormatError, GeometryError
 from mmsar.io.atomic import atomic_path
 from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
-from mmsar.view.layout import Rectangle, Sheet, panel_sizes
+from mmsar.view.layout import Sheet, panel_sizes
+from mmsar.view.panels import (
+    VIEWS,
+    axis_of,
+    checked_floor,
+    colour_bar,
+    curve_axes,
+    draw_panel,
+    extent_mm,
+    label_panel,
+    left_over,
+    plane_of,
+    wide_axes,
+)
 
 KINDS = ("mips", "slices")
 FORMATS = (".png", ".pdf", ".svg")
-VIEWS = (("x", "y"), ("x", "z"), ("z", "y"))
-"""Horizontal and vertical axis of the front, top and side view."""
-COLOURS = "viridis"
 DPI = 150
+COMPARED = 4.0
+"""Largest width of one of several images [inch]."""
 
 
 def figure_mips(image: Image, *, floor: float = -30.0, title: str | None = None) -> Figure:
@@ -51,8 +61,8 @@ def figure_mips(image: Image, *, floor: float = -30.0, title: str | None = None)
         A floor that is not below 0.
     """
     decibel = _decibel(image, floor)
-    views = {view: decibel.max(axis=_axis_of(_left_over(view))) for view in VIEWS}
-    captions = {view: f"max over {_left_over(view)}" for view in VIEWS}
+    views = {view: decibel.max(axis=axis_of(left_over(view))) for view in VIEWS}
+    captions = {view: f"max over {left_over(view)}" for view in VIEWS}
     return _three_views(image.grid, views, captions, (floor, title))[0]
 
 
@@ -80,8 +90,8 @@ def figure_slices(
     at = {name: float(getattr(image.grid, name)[i]) for name, i in zip("zyx", index, strict=True)}
     views, captions = {}, {}
     for view in VIEWS:
-        name = _left_over(view)
-        views[view] = np.take(decibel, index[_axis_of(name)], axis=_axis_of(name))
+        name = left_over(view)
+        views[view] = np.take(decibel, index[axis_of(name)], axis=axis_of(name))
         captions[view] = f"{name} = {at[name] * 1e3:.4g} mm"
     figure, panels = _three_views(image.grid, views, captions, (floor, title))
     for (across, up), axes in panels.items():
@@ -113,17 +123,23 @@ def figure_compare(
     flat = {tuple(n == 1 for n in image.data.shape) for image in images}
     if len(flat) > 1:
         raise GeometryError("figure_compare: got images with different single-voxel axes, wanted them alike")
-    wide = _wide(images[0].grid)
+    wide = wide_axes(images[0].grid)
     if len(wide) < 2:
         return _compare_curves(images, titles, floor, title)
-    rows = [("x", "y"), ("x", "z")] if len(wide) == 3 else [_plane(wide)]
-    extents = [{name: _extent(image.grid, name) for name in wide} for image in images]
-    names = sorted(wide)
-    spans = {name: max(high - low for low, high in (e[name] for e in extents)) for name in names}
-    size = panel_sizes(spans, across=[[row[0] for row in rows[:1]] * len(images)], up=[[row[1] for row in rows]])
+    rows = [("x", "y"), ("x", "z")] if len(wide) == 3 else [plane_of(wide)]
+    limits = {}
+    for name in wide:
+        low, high = zip(*(extent_mm(image.grid, name) for image in images), strict=True)
+        limits[name] = (min(low), max(high))
+    size = panel_sizes(
+        {name: high - low for name, (low, high) in limits.items()},
+        across=[[rows[0][0]]],
+        up=[[row[1] for row in rows]],
+        room=(min(COMPARED, 13.0 / len(images)), 6.0),
+    )
     sheet = Sheet(title)
-    for column in range(len(images)):
-        sheet.add_column(size[rows[0][0]], gap=0.55 if column else 0.0)
+    for _ in images:
+        sheet.add_column(size[rows[0][0]], gap=0.5)
     for row in rows:
         sheet.add_row(size[row[1]])
     figure, shown = sheet.figure(), None
@@ -131,13 +147,14 @@ def figure_compare(
         decibel = _decibel(image, floor)
         for i, view in enumerate(rows):
             axes = figure.add_axes(sheet.place(column, i))
-            panel = decibel.max(axis=_axis_of(_left_over(view)))
-            shown = _panel(axes, panel, view, image.grid, floor)
+            panel = decibel.max(axis=axis_of(left_over(view)))
+            shown = draw_panel(axes, panel, view, image.grid, floor)
             last, first = i == len(rows) - 1, i == 0
-            caption = name if last else f"max over {_left_over(view)}"
+            caption = name if last else f"max over {left_over(view)}"
             axes.set_title(caption, fontsize=10 if last else 8)
-            _label(axes, view, x=first, y=column == 0)
-    _colour_bar(figure, sheet.bar(), shown, floor)
+            axes.set(xlim=limits[view[0]], ylim=limits[view[1]], facecolor="0.9")
+            label_panel(axes, view, x=first, y=column == 0)
+    colour_bar(figure, sheet.bar(), shown, floor)
     return figure
 
 
@@ -164,7 +181,7 @@ def figure_range_profile(
     """
     range_m = real_array("figure_range_profile range_m", range_m, (None,), "m")
     power = real_array("figure_range_profile power", power, range_m.shape, "1")
-    floor = _checked_floor(floor)
+    floor = checked_floor(floor)
     if not power.max() > 0:
         raise GeometryError("figure_range_profile power: got no power, wanted some")
     figure = Figure(figsize=(7.5, 3.6), layout="constrained")
@@ -238,15 +255,15 @@ def _three_views(
 ) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """The drawing of three views (or of the plane or line that a thin grid leaves), and its panels."""
     floor, title = style
-    wide = _wide(grid)
+    wide = wide_axes(grid)
     if len(wide) < 2:
         name = wide[0] if wide else "x"
-        curve = views["z", "y"].max(axis=0) if name == "z" else views["x", "y"].max(axis=0 if name == "x" else 1)
-        figure, axes = _curve_axes(name, floor, title)
+        curve = views["z", "y"].max(axis=1) if name == "z" else views["x", "y"].max(axis=0 if name == "x" else 1)
+        figure, axes = curve_axes(name, floor, title)
         axes.plot(getattr(grid, name) * 1e3, curve, marker="." if len(curve) < 60 else None, linewidth=1.3)
         return figure, {(name, ""): axes}
-    shown = list(VIEWS) if len(wide) == 3 else [_plane(wide)]
-    spans = {name: float(np.diff(_extent(grid, name))[0]) for name in wide}
+    shown = list(VIEWS) if len(wide) == 3 else [plane_of(wide)]
+    spans = {name: float(np.diff(extent_mm(grid, name))[0]) for name in wide}
     columns, rows = ([["x", "z"]], [["y", "z"]]) if len(wide) == 3 else ([[shown[0][0]]], [[shown[0][1]]])
     size = panel_sizes(spans, across=columns, up=rows)
     sheet = Sheet(title)
@@ -258,91 +275,26 @@ def _three_views(
     for view in shown:
         first_column, first_row = view[0] == columns[0][0], view[1] == rows[0][0]
         axes = figure.add_axes(sheet.place(0 if first_column else 1, 0 if first_row else 1))
-        drawn = _panel(axes, views[view], view, grid, floor)
+        drawn = draw_panel(axes, views[view], view, grid, floor)
         axes.set_title(captions[view], fontsize=9)
-        _label(axes, view, x=first_row, y=first_column)
+        label_panel(axes, view, x=first_row, y=first_column)
         panels[view] = axes
-    _colour_bar(figure, sheet.bar(), drawn, floor)
+    colour_bar(figure, sheet.bar(), drawn, floor)
     return figure, panels
 
 
-def _panel(axes: Axes, decibel: np.ndarray, view: tuple[str, str], grid: ImageGrid, floor: float) -> AxesImage:
-    """Draw a projection or slice, given in the image's axis order, with the view's axes across and up."""
-    if _axis_of(view[0]) < _axis_of(view[1]):
-        decibel = decibel.T
-    (left, right), (bottom, top) = (_extent(grid, name) for name in view)
-    drawn = axes.imshow(
-        decibel,
-        extent=(left, right, bottom, top),
-        origin="lower",
-        vmin=floor,
-        vmax=0,
-        cmap=COLOURS,
-        interpolation="nearest",
-        aspect="auto",
-    )
-    box = axes.get_position()
-    width, height = (s * v for s, v in zip(axes.figure.get_size_inches(), (box.width, box.height), strict=True))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=max(2, int(width / 0.6)), steps=[1, 2, 5, 10], min_n_ticks=2))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=max(2, int(height / 0.4)), steps=[1, 2, 5, 10], min_n_ticks=2))
-    axes.tick_params(labelsize=9)
-    scales = np.array([width / (right - left), height / (top - bottom)])
-    if scales.max() > 1.01 * scales.min():
-        stretched = view[int(np.argmax(scales))]
-        axes.set_gid(f"stretched {stretched}")
-    return drawn
-
-
-def _label(axes: Axes, view: tuple[str, str], *, x: bool, y: bool) -> None:
-    """Axis labels where they are wanted; elsewhere the tick labels go too (the scale is the neighbour's)."""
-    stretched = (axes.get_gid() or "").removeprefix("stretched ")
-    for wanted, axis, name in ((x, axes.xaxis, view[0]), (y, axes.yaxis, view[1])):
-        if wanted:
-            axis.set_label_text(f"{name} [mm]" + (" (stretched)" if name == stretched else ""), fontsize=10)
-        else:
-            axis.set_tick_params(labelleft=False, labelbottom=False)
-
-
-def _colour_bar(figure: Figure, place: Rectangle, drawn: AxesImage, floor: float) -> None:
-    axes = figure.add_axes(place)
-    bar = figure.colorbar(drawn, cax=axes)
-    bar.set_label(f"dB re peak (range {floor:g} to 0 dB)", fontsize=10)
-    bar.locator = MaxNLocator(nbins=6, steps=[1, 2, 3, 5, 10])
-    bar.ax.tick_params(labelsize=9)
-    bar.update_ticks()
-
-
-def _curve_axes(name: str, floor: float, title: str | None) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlabel(f"{name} [mm]")
-    axes.set_ylabel(f"dB re peak (range {floor:g} to 0 dB)")
-    axes.set_ylim(floor, 1)
-    axes.grid(alpha=0.3)
-    if title:
-        axes.set_title(title, fontsize=11)
-    return figure, axes
-
-
 def _compare_curves(images: Sequence[Image], titles: Sequence[str], floor: float, title: str | None) -> Figure:
-    wide = _wide(images[0].grid)
+    wide = wide_axes(images[0].grid)
     name = wide[0] if wide else "x"
-    figure, axes = _curve_axes(name, _checked_floor(floor), title)
+    figure, axes = curve_axes(name, checked_floor(floor), title)
     for image, label in zip(images, titles, strict=True):
         axes.plot(getattr(image.grid, name) * 1e3, _decibel(image, floor).ravel(), label=label, linewidth=1.3)
     axes.legend(fontsize=9)
     return figure
 
 
-def _checked_floor(floor: float) -> float:
-    floor = finite_number("floor", floor, "dB")
-    if floor >= 0:
-        raise GeometryError(f"floor: got {floor:g}, wanted less than 0 [dB re peak]")
-    return floor
-
-
 def _decibel(image: Image, floor: float) -> np.ndarray:
-    return image.db(_checked_floor(floor))
+    return image.db(checked_floor(floor))
 
 
 def _voxel(image: Image, point: tuple[float, float, float] | None) -> tuple[int, int, int]:
@@ -360,28 +312,3 @@ def _voxel(image: Image, point: tuple[float, float, float] | None) -> tuple[int,
         raise GeometryError(f"point: got {got} mm, wanted it within {text} mm")
     z, y, x = (int(i) for i in index)
     return z, y, x
-
-
-def _axis_of(name: str) -> int:
-    return "zyx".index(name)
-
-
-def _left_over(view: tuple[str, str]) -> str:
-    return next(name for name in "xyz" if name not in view)
-
-
-def _wide(grid: ImageGrid) -> list[str]:
-    """The axes with more than one voxel."""
-    return [name for name, n in zip("xyz", grid.shape[::-1], strict=True) if n > 1]
-
-
-def _plane(wide: list[str]) -> tuple[str, str]:
-    """The view that shows two axes."""
-    return next(view for view in VIEWS if set(view) == set(wide))
-
-
-def _extent(grid: ImageGrid, name: str) -> tuple[float, float]:
-    """Outer edges of the first and last voxel [mm]."""
-    low, high = grid.extent["xyz".index(name)]
-    half = grid.spacing["xyz".index(name)] / 2
-    return (low - half) * 1e3, (high + half) * 1e3
