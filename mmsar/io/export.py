@@ -27,7 +27,7 @@ def export_image(image: Image, path: str | os.PathLike[str]) -> None:
     """Write an image in the format its name ends with: .vti, .npz or .mat. The file appears when it is complete.
 
     .vti has the point arrays `dB` (relative to the peak, not below -100), `magnitude`, and for complex images `real`
-    and `imag`; .npz and .mat have `data` (z, y, x), `x`, `y`, `z`, `origin`, `spacing` (x, y, z) [m] and `history` (JSON).
+    and `imag`; .npz and .mat have `data` (z, y, x), `x`, `y`, `z`, `origin`, `spacing` (x, y, z) [m], `history`.
 
     Raises
     ------
@@ -84,7 +84,8 @@ def _vti_values(name: str, plane: np.ndarray, peak: float) -> np.ndarray:
     if name == "magnitude":
         return magnitude
     relative = magnitude / np.float32(peak) if peak > 0 else np.zeros_like(magnitude)
-    return 20 * np.log10(np.maximum(relative, np.float32(10 ** (DB_FLOOR / 20))))
+    with np.errstate(divide="ignore"):
+        return np.maximum(20 * np.log10(relative), np.float32(DB_FLOOR))
 
 
 def _write_npz(image: Image, file: BinaryIO) -> None:

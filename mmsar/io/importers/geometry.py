@@ -230,8 +230,11 @@ def read_positions(description: Description, n_pose: int) -> Trajectory:
 
 
 def _csv_columns(path: Path) -> dict[str, np.ndarray]:
-    with open(path, newline="", encoding="utf-8-sig") as lines:
-        rows = list(csv.reader(lines, skipinitialspace=True))
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.reader(lines, skipinitialspace=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"{path}: cannot be read as .csv ({error}); wanted text with a header line") from error
     names = [name.strip().lower() for name in rows[0]] if rows else []
     values = []
     for number, row in enumerate(rows[1:], start=2):
@@ -243,7 +246,7 @@ def _csv_columns(path: Path) -> dict[str, np.ndarray]:
             raise FormatError(f"{path}: line {number}: got {','.join(row)!r}, wanted numbers") from None
         if len(row) != len(names):
             raise FormatError(f"{path}: line {number}: got {len(row)} values, wanted {len(names)} ({','.join(names)})")
-    return dict(zip(names, np.array(values).reshape(-1, len(names)).T, strict=True))
+    return dict(zip(names, np.array(values).reshape(len(values), len(names)).T, strict=True))
 
 
 def _npz_columns(path: Path) -> dict[str, np.ndarray]:

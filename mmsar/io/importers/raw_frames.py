@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmsar.io.importers.iq_layout import frame_bytes
 
-COMMON_SAMPLES = (64, 100, 128, 200, 256, 320, 400, 480, 500, 512, 640, 768, 800, 1000, 1024, 2048)
+COMMON_SAMPLES = (16, 32, 64, 100, 128, 200, 256, 320, 400, 480, 500, 512, 640, 768, 800, 1000, 1024, 2048)
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def _alternatives(size: int, frames: Frames, expected: float | None) -> list[str
     found = []
     per_sample = size / (expected * frames.chirps * 4)
     per_channel = per_sample / (4 if frames.layout.startswith("4lane") else frames.rx)
-    if per_channel.is_integer() and int(per_channel) in COMMON_SAMPLES:
-        found.append(f"samples = {int(per_channel)} would fit")
+    samples = int(per_channel) if per_channel.is_integer() else 0
+    if samples in COMMON_SAMPLES:
+        found.append(f"samples = {samples} would fit")
     if not frames.layout.startswith("4lane") and per_sample / frames.samples in (1, 2, 3, 4):
         found.append(f"rx = {int(per_sample / frames.samples)} would fit")
     chirps = size * frames.chirps / (expected * frames.nbytes)
