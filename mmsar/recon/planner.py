@@ -1,0 +1,236 @@
+"""From a scan to an image in one call: conditions the signal, picks grid and method, runs it, says what it did."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mmsar._version import __version__
+from mmsar.core.checks import one_of
+from mmsar.core.memory import budget
+from mmsar.errors import MmsarError
+from mmsar.model.grid import ImageGrid
+from mmsar.model.image import Image
+from mmsar.model.scan import Geometry, Scan
+from mmsar.recon import bpa, empm, nufft, rma
+from mmsar.recon.density import density_weights
+from mmsar.recon.fourier import only_cpu
+from mmsar.recon.fronts import product_grid
+from mmsar.recon.options import ReconOptions
+from mmsar.recon.predict import METHODS, Prediction, predict
+
+_MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft}
+
+
+def reconstruct(
+    scan: Scan,
+    grid: ImageGrid | None = None,
+    *,
+    method: str = "auto",
+    device: str = "auto",
+    options: ReconOptions | None = None,
+) -> Image:
+    """Image a scan.
+
+    Parameters
+    ----------
+    scan : Scan
+        A calibration it carries is applied first.
+    grid : ImageGrid, optional
+        Default: `default_grid(scan)`.
+    method : str
+        "auto", "rma", "empm", "nufft" or "bpa".
+    device : str
+        "auto" or "cpu" in this version.
+    options : ReconOptions, optional
+        Window, density compensation, phase, accuracy, memory, progress, verification.
+
+    Returns
+    -------
+    Image
+        Complex64; its history says method, device, options, the predicted error and what was done to the signal.
+
+    Raises
+    ------
+    GeometryError
+        A geometry the method cannot image, with the reason.
+    DeviceError
+        A device that is not there.
+    MmsarError
+        More memory needed than allowed.
+    """
+    one_of("method", method, ("auto", *METHODS))
+    options = options or ReconOptions()
+    scan = _conditioned(scan)
+    grid = grid or default_grid(scan)
+    geometry = weighted_geometry(scan, options)
+    predictions = {p.method: p for p in predict(geometry, grid, phase=options.phase, z_ref=options.z_ref)}
+    chosen = choose(list(predictions.values()), options) if method == "auto" else predictions[method]
+    plan = make_plan(chosen.method, geometry, grid, device=device, options=options)
+    image = Image(data=plan(scan), grid=grid, history=tuple(scan.attrs.get("history", ())))
+    step: dict[str, Any] = {
+        "step": "reconstruct",
+        "version": __version__,
+        "method": chosen.method,
+        "requested": method,
+        "device": "cpu",
+        "window": options.window,
+        "density": "on" if geometry_is_compensated(geometry) else "off",
+        "predicted_error_db": round(chosen.error_db, 1),
+    }
+    if chosen.method in ("rma", "empm"):
+        step["phase"] = options.phase
+    if chosen.reason:
+        step["warning"] = chosen.reason
+    if options.verify:
+        step["verify"] = verify(image, scan, geometry)
+    return image.with_step(**step)
+
+
+def make_plan(
+    method: str, geometry: Geometry, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
+) -> Any:
+    """The plan of a method by name: callable on a signal or a scan, with `adjoint`, `nbytes`, `geometry` and `grid`.
+
+    Raises
+    ------
+    GeometryError, DeviceError, MmsarError
+        As the method's own `plan`.
+    """
+    options = options or ReconOptions()
+    one_of("method", method, METHODS)
+    if method == "bpa":
+        only_cpu(device, "bpa")
+        return bpa.plan(geometry, grid, error_db=options.error_db, memory=options.memory, progress=options.progress)
+    return _MODULES[method].plan(geometry, grid, device=device, options=options)
+
+
+def explain(
+    scan: Scan, grid: ImageGrid | None = None, *, method: str = "auto", options: ReconOptions | None = None
+) -> str:
+    """What `reconstruct` would do and why: every method with predicted error, time and memory, and the choice.
+
+    Parameters and errors are those of `reconstruct`. Times are rough estimates.
+    """
+    one_of("method", method, ("auto", *METHODS))
+    options = options or ReconOptions()
+    scan = _conditioned(scan)
+    grid = grid or default_grid(scan)
+    geometry = weighted_geometry(scan, options)
+    predictions = predict(geometry, grid, phase=options.phase, z_ref=options.z_ref)
+    chosen = choose(predictions, options).method if method == "auto" else method
+    n_z, n_y, n_x = grid.shape
+    lines = [f"grid {n_x} x {n_y} x {n_z} voxels, {geometry.n_channels} channels x {geometry.chirp.n_samples} samples"]
+    for p in predictions:
+        mark = ">" if p.method == chosen else " "
+        cost = f"about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB"
+        note = f"; not for auto: {p.reason}" if p.reason else ""
+        lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB, {cost}{note}")
+    return "\n".join(lines)
+
+
+def choose(predictions: list[Prediction], options: ReconOptions) -> Prediction:
+    """The fastest method that is exact enough and fits in memory.
+
+    Raises
+    ------
+    MmsarError
+        When none fits in memory, with sizes.
+    """
+    fit = [p for p in predictions if not p.reason]
+    allowed = budget(options.memory)
+    small = [p for p in fit if p.memory <= allowed]
+    if not small:
+        least = min(p.memory for p in fit)
+        raise MmsarError(
+            f"reconstruct: needs about {least / 2**30:.2f} GiB, wanted at most {allowed / 2**30:.2f} GiB (the budget); "
+            "use a smaller grid, or allow more memory"
+        )
+    return min(small, key=lambda p: p.seconds)
+
+
+def default_grid(scan: Scan, *, max_voxels: int = 2**27) -> ImageGrid:
+    """The aperture's footprint, the range interval that holds energy, half a resolution cell between voxels.
+
+    Raises
+    ------
+    MmsarError
+        When that would be more than `max_voxels`; the message says to give an extent and a spacing.
+    """
+    from mmsar.signal.rangefft import energy_interval
+
+    low, high = energy_interval(scan)
+    plane = float(scan.virtual_position[..., 2].mean())
+    top = float(scan.virtual_position[..., 2].max())
+    low = max(low + plane, top + 5 * scan.chirp.wavelength)
+    grid = ImageGrid.from_resolution(scan, z=(low, max(high + plane, low + scan.chirp.range_resolution)))
+    if grid.n_voxels > max_voxels:
+        raise MmsarError(
+            f"default grid: would have {grid.n_voxels / 1e6:.0f} million voxels, wanted at most "
+            f"{max_voxels / 1e6:.0f}; give an extent and a spacing"
+        )
+    return grid
+
+
+def weighted_geometry(scan: Scan, options: ReconOptions) -> Geometry:
+    """The scan's geometry with the weights that the options ask for: density compensation and window."""
+    from mmsar.signal.window import apply_window
+
+    geometry = scan.geometry
+    irregular = isinstance(product_grid(_flattened(geometry), tolerance=geometry.chirp.wavelength / 40), str)
+    if options.density == "on" or (options.density == "auto" and irregular):
+        geometry = geometry.replace(weight=geometry.weight * density_weights(geometry))
+    if options.window != "none":
+        geometry = apply_window(geometry, options.window)
+    return geometry
+
+
+def geometry_is_compensated(geometry: Geometry) -> bool:
+    """Whether channel weights differ between poses beyond valid and invalid."""
+    magnitude = np.abs(geometry.weight[geometry.weight != 0])
+    return bool(np.ptp(magnitude) > 1e-9)
+
+
+def verify(image: Image, scan: Scan, geometry: Geometry, *, size: int = 12, seed: int = 0) -> dict[str, float]:
+    """Compare an image with back-projection on two sub-volumes: one round the peak, one at random.
+
+    Returns
+    -------
+    dict
+        "ncc" (complex, magnitude of the normalised inner product) and "error_db" (residual after the best complex
+        scale), over both sub-volumes together.
+    """
+    from mmsar.metrics import error_db, ncc
+
+    rng = np.random.default_rng(seed)
+    shape = np.array(image.grid.shape)
+    peak = np.array(np.unravel_index(int(np.argmax(image.magnitude())), image.grid.shape))
+    mine, exact = [], []
+    for centre in (peak, rng.integers(0, shape)):
+        start = np.clip(centre - size // 2, 0, np.maximum(shape - size, 0))
+        stop = np.minimum(start + size, shape)
+        part = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+        origin = np.array(image.grid.origin) + np.array(image.grid.spacing) * start[::-1]
+        block = ImageGrid(shape=tuple(stop - start), origin=tuple(origin), spacing=image.grid.spacing)
+        mine.append(image.data[part].ravel())
+        exact.append(bpa.plan(geometry, block, error_db=-60.0)(scan).ravel())
+    a, b = np.concatenate(mine), np.concatenate(exact)
+    return {
+        "ncc": round(float(ncc(a, b)), 4),
+        "error_db": round(float(error_db(a, b).error_db), 1),
+        "voxels": int(a.size),
+    }
+
+
+def _conditioned(scan: Scan) -> Scan:
+    if scan.calibration is None:
+        return scan
+    from mmsar.signal.calibrate import apply_calibration
+
+    return apply_calibration(scan)
+
+
+def _flattened(geometry: Geometry) -> np.ndarray:
+    virtual = geometry.virtual_position.reshape(-1, 3).copy()
+    virtual[:, 2] = 0
+    return virtual
