@@ -36,7 +36,7 @@ def test_commands_parse(block):
 @pytest.mark.parametrize("block", blocks("python"))
 def test_python_compiles_and_uses_public_names(block):
     compile(block, "block", "exec")
-    used = set(re.findall(r"\bmmsar\.([A-Za-z_]+)\b(?!\.)", block)) - {"scene"}
+    used = set(re.findall(r"(?<!from )\bmmsar\.([A-Za-z_]+)\b(?!\.)", block))
     assert used <= {*mmsar.__all__, "simulate"}
 
 
