@@ -9,7 +9,7 @@ centre wavenumber factorises over transmitter and receiver,
 so square roots, sines and cosines are spent per element (`leg`), not per pair. P, the range profile with the carrier
 removed, is smooth over a tile: a polynomial per channel and tile, made from `TAPS` neighbouring range bins.
 
-All vectors live in one flat float32 scratch array, in rows of `NODES`: loops over it vectorise because LLVM sees one
+All vectors live in one flat float32 scratch array, in rows of `STRIDE`: loops over it vectorise because LLVM sees one
 base pointer, unsigned indices and a constant trip count of `LANES`.
 """
 
@@ -17,7 +17,9 @@ import numba
 import numpy as np
 
 NODES = 256
-"""Length of a scratch row: the most nodes a tile may have."""
+"""The most nodes a tile may have."""
+STRIDE = NODES + 16
+"""Length of a scratch row: not a divisor of 4 KiB, or loads would wait for stores to other rows."""
 LANES = 16
 """Inner loops run over this many floats: one AVX-512 or two AVX2 registers."""
 TAPS = 7
@@ -27,13 +29,14 @@ COEFS = 7
 ROW_REF, ROW_RE, ROW_IM, ROW_ACC_RE, ROW_ACC_IM, ROW_LEGS = 0, 1, 2, 3, 4, 5
 """Scratch rows: reference path [m], node sums, sums of one transmitter; then three rows per leg."""
 
-_N = np.uint64(NODES)
+_N = np.uint64(STRIDE)
 _L = np.uint64(LANES)
 _F = np.float32
 # sin(pi x) and cos(pi x) on |x| <= 1/2, minimax (Lawson): errors 6e-7 and 7e-6
 _S0, _S1, _S2, _S3 = _F(3.141582022), _F(-5.167142796), _F(2.541899027), _F(-0.554636197)
 _C0, _C1, _C2, _C3 = _F(0.999993295), _F(-4.933938015), _F(4.041283825), _F(-1.222127060)
 _ZERO, _ONE, _TWO = _F(0), _F(1), _F(2)
+_U = tuple(np.uint64(i) for i in range(49))
 
 
 @numba.njit(inline="always", fastmath=True)
@@ -47,9 +50,8 @@ def cis(cycles):
 
 
 @numba.njit(fastmath=True, error_model="numpy")
-def reference(w, nodes, groups, point, centre):
-    """Add the path from `point` to every node, relative to the tile's centre, to the reference row [m]."""
-    dx, dy, dz = centre[0] - point[0], centre[1] - point[1], centre[2] - point[2]
+def reference(w, nodes, groups, dx, dy, dz):
+    """Add the path to every node, relative to the tile's centre, to the reference row [m]; d = centre - element."""
     length = np.sqrt(dx * dx + dy * dy + dz * dz)
     ax, ay, az = _F(2 * dx), _F(2 * dy), _F(2 * dz)
     r0, r2 = _F(length), _F(length * length)
@@ -62,13 +64,12 @@ def reference(w, nodes, groups, point, centre):
 
 
 @numba.njit(fastmath=True, error_model="numpy")
-def leg(w, nodes, groups, row, point, centre, cycles_per_m, per_m):
-    """Path and carrier of one element at every node; returns the path to the tile's centre [m].
+def leg(w, nodes, groups, row, dx, dy, dz, cycles_per_m, per_m):
+    """Path and carrier of one element at every node; returns the path to the tile's centre [m]; d = centre - element.
 
     Writes three rows from `row` on: path relative to the centre (times `per_m`), and cos and sin of the carrier phase
     kc (R - half the reference row).
     """
-    dx, dy, dz = centre[0] - point[0], centre[1] - point[1], centre[2] - point[2]
     length = np.sqrt(dx * dx + dy * dy + dz * dz)
     cycles = length * cycles_per_m
     turn = _F(cycles - np.rint(cycles))
@@ -92,24 +93,25 @@ def leg(w, nodes, groups, row, point, centre, cycles_per_m, per_m):
 
 
 @numba.njit(fastmath=True, error_model="numpy")
-def profile(table, start, fit, weight, coefs):
-    """Polynomial of the range profile around a bin: coefs[d] = weight sum_j fit[j, d] table[start + j], complex.
+def profile(table, at, fit, weight, coefs):
+    """Polynomial of the range profile: coefs[d] = weight sum_j fit[j, d] bin[j], complex, the first bin at table[at].
 
-    `table` holds interleaved real and imaginary bins of one channel; `fit` is (TAPS, 8) flat; `coefs` gets 8 real then
-    8 imaginary coefficients (the last of each unused).
+    `table` is flat with real and imaginary parts in turn, `at` unsigned; `fit` is (TAPS, 8) flat; `coefs` gets 8 real
+    then 8 imaginary coefficients (the last of each unused).
     """
-    for d in range(16):
-        coefs[np.uint64(d)] = _ZERO
-    at = np.uint64(2 * start)
-    for j in range(TAPS):
-        re = table[at] * weight
-        im = table[at + np.uint64(1)] * weight
-        at += np.uint64(2)
-        row = np.uint64(8 * j)
-        for d in range(8):
-            f = fit[row + np.uint64(d)]
-            coefs[np.uint64(d)] += f * re
-            coefs[np.uint64(d + 8)] += f * im
+    r0, i0 = weight * table[at], weight * table[at + _U[1]]
+    r1, i1 = weight * table[at + _U[2]], weight * table[at + _U[3]]
+    r2, i2 = weight * table[at + _U[4]], weight * table[at + _U[5]]
+    r3, i3 = weight * table[at + _U[6]], weight * table[at + _U[7]]
+    r4, i4 = weight * table[at + _U[8]], weight * table[at + _U[9]]
+    r5, i5 = weight * table[at + _U[10]], weight * table[at + _U[11]]
+    r6, i6 = weight * table[at + _U[12]], weight * table[at + _U[13]]
+    for i in range(8):
+        d = np.uint64(i)
+        f0, f1, f2, f3 = fit[d], fit[d + _U[8]], fit[d + _U[16]], fit[d + _U[24]]
+        f4, f5, f6 = fit[d + _U[32]], fit[d + _U[40]], fit[d + _U[48]]
+        coefs[d] = (r0 * f0 + r1 * f1) + (r2 * f2 + r3 * f3) + (r4 * f4 + r5 * f5) + r6 * f6
+        coefs[d + _U[8]] = (i0 * f0 + i1 * f1) + (i2 * f2 + i3 * f3) + (i4 * f4 + i5 * f5) + i6 * f6
 
 
 @numba.njit(fastmath=True, error_model="numpy")
@@ -136,26 +138,29 @@ def add_pair(w, groups, tx_row, rx_row, offset, coefs):
             w[im_row + m] += im * c - re * s
 
 
-@numba.njit(fastmath=True, error_model="numpy")
-def turn_rows(w, groups, leg_row, source, target, sign):
-    """target += source times the leg's exp(-j phase) (`sign` +1) or exp(+j phase) (-1); rows of re and im."""
+def _make_turn(source: int, target: int, sign: int):
+    from_re, to_re = np.uint64(source * STRIDE), np.uint64(target * STRIDE)
     sg = _F(sign)
-    c_row = np.uint64(leg_row + 1) * _N
-    s_row = c_row + _N
-    from_re = np.uint64(source) * _N
-    from_im = from_re + _N
-    to_re = np.uint64(target) * _N
-    to_im = to_re + _N
-    for g in range(groups):
-        first = np.uint64(g) * _L
-        for i in range(LANES):
-            m = first + np.uint64(i)
+
+    @numba.njit(fastmath=True, error_model="numpy")
+    def turn(w, groups, row):
+        """target += source times the leg's exp(-j phase) (sign 1) or exp(+j phase) (sign -1)."""
+        c_row = np.uint64(row + 1) * _N
+        s_row = c_row + _N
+        for i in range(groups * LANES):
+            m = np.uint64(i)
             re = w[from_re + m]
-            im = w[from_im + m]
+            im = w[from_re + _N + m]
             c = w[c_row + m]
             s = sg * w[s_row + m]
             w[to_re + m] += re * c + im * s
-            w[to_im + m] += im * c - re * s
+            w[to_re + _N + m] += im * c - re * s
+
+    return turn
+
+
+_turn_out = _make_turn(ROW_ACC_RE, ROW_RE, 1)
+_turn_in = _make_turn(ROW_RE, ROW_ACC_RE, -1)
 
 
 @numba.njit(error_model="numpy")
@@ -168,57 +173,63 @@ def clear(w, groups, row, count):
 
 
 @numba.njit(fastmath=True, error_model="numpy")
-def legs_of_pose(w, nodes, groups, tx, rx, centre, scale, lengths):
-    """Rows of all elements of one pose; tx (n, 3) and rx (m, 3) [m], `scale` as in `add_pose`."""
-    n = len(tx)
+def legs_of_pose(w, nodes, groups, p, tx, rx, centre, scale, lengths):
+    """Rows of all elements of pose `p`; arguments as in `add_pose`."""
+    n = tx.shape[1]
+    x, y, z = centre
     for i in range(n):
-        lengths[i] = leg(w, nodes, groups, ROW_LEGS + 3 * i, tx[i], centre, scale[0], scale[1])
-    for i in range(len(rx)):
-        lengths[n + i] = leg(w, nodes, groups, ROW_LEGS + 3 * (n + i), rx[i], centre, scale[0], scale[1])
+        lengths[i] = leg(
+            w, nodes, groups, ROW_LEGS + 3 * i, x - tx[p, i, 0], y - tx[p, i, 1], z - tx[p, i, 2], scale[0], scale[1]
+        )
+    for j in range(rx.shape[1]):
+        i = n + j
+        lengths[i] = leg(
+            w, nodes, groups, ROW_LEGS + 3 * i, x - rx[p, j, 0], y - rx[p, j, 1], z - rx[p, j, 2], scale[0], scale[1]
+        )
 
 
 @numba.njit(fastmath=True, error_model="numpy")
-def add_pose(w, nodes, groups, tx, rx, weight, table, centre, scale, fit, coefs, lengths):
-    """Add all channels of one pose to the node sums (rows ROW_RE, ROW_IM).
+def add_pose(w, nodes, groups, p, channels, centre, coefs, lengths):
+    """Add all channels of pose `p` to the node sums (rows ROW_RE, ROW_IM).
 
     Parameters
     ----------
     w : flat float32
-        Scratch, (ROW_LEGS + 3 n_legs) rows of `NODES`.
+        Scratch, (ROW_LEGS + 3 n_legs) rows of `STRIDE`.
     nodes : flat float32
         Rows x, y, z [m] from the tile's centre and their squared length.
     groups : int
         Nodes in use, in units of `LANES`.
-    tx, rx : (n_tx, 3), (n_rx or n_tx n_rx, 3) float64
-        Elements [m]; rx has one row per pair where receivers moved between transmit slots.
-    weight : (n_tx, n_rx) float32
-        Weights; channels of weight 0 are skipped.
-    table : (n_tx, n_rx, 2 n_bins) float32
-        Range profiles, carrier removed, interleaved complex.
-    centre : (3,) float64
+    p : int
+        Pose.
+    channels : (tx, rx, weight, table, scale, fit)
+        tx (n_pose, n_tx, 3) and rx (n_pose, n_rx or n_tx n_rx, 3) float64 [m], the latter with one row per pair where
+        receivers moved between transmit slots; weight (n_pose, n_tx, n_rx) float32, channels of weight 0 are
+        skipped; table: range profiles without the carrier, (n_pose, n_tx, n_rx, n_bins) complex as flat float32; scale
+        (5,) float64: kc / 2 pi [1/m], polynomial variable per path [1/m], path of the first bin [m], bins per metre,
+        floats of one profile; fit: see `profile`.
+    centre : three floats
         The tile's centre [m].
-    scale : (4,) float64
-        kc / 2 pi [1/m], polynomial variable per path [1/m], first bin [m], bins per metre of path.
-    fit : flat float32
-        See `profile`.
     coefs, lengths : float32 (16,), float64 (n_legs,)
         Scratch.
     """
-    n_tx, n_rx = weight.shape
-    moving = len(rx) != n_rx
-    legs_of_pose(w, nodes, groups, tx, rx, centre, scale, lengths)
+    tx, rx, weight, table, scale, fit = channels
+    _, n_tx, n_rx = weight.shape
+    moving = rx.shape[1] != n_rx
+    legs_of_pose(w, nodes, groups, p, tx, rx, centre, scale, lengths)
     for t in range(n_tx):
         clear(w, groups, ROW_ACC_RE, 2)
         for r in range(n_rx):
-            if weight[t, r] == _ZERO:
+            if weight[p, t, r] == _ZERO:
                 continue
             j = n_tx + (t * n_rx + r if moving else r)
             bins = (lengths[t] + lengths[j] - scale[2]) * scale[3]
             nearest = np.rint(bins)
-            profile(table[t, r], np.int64(nearest) - TAPS // 2, fit, weight[t, r], coefs)
+            at = np.uint64(((p * n_tx + t) * n_rx + r) * np.int64(scale[4]) + 2 * (np.int64(nearest) - TAPS // 2))
+            profile(table, at, fit, weight[p, t, r], coefs)
             offset = _F((bins - nearest) / scale[3] * scale[1])
             add_pair(w, groups, ROW_LEGS + 3 * t, ROW_LEGS + 3 * j, offset, coefs)
-        turn_rows(w, groups, ROW_LEGS + 3 * t, ROW_ACC_RE, ROW_RE, 1)
+        _turn_out(w, groups, ROW_LEGS + 3 * t)
 
 
 @numba.njit(fastmath=True, error_model="numpy")
@@ -263,30 +274,38 @@ def moments(w, size, tx_row, rx_row, offset, out):
 
 
 @numba.njit(fastmath=True, error_model="numpy")
-def spread_pose(w, nodes, groups, tx, rx, weight, table, centre, scale, fit, coefs, lengths):
-    """The transpose of `add_pose`: node values (ROW_RE, ROW_IM) are added to `table`. Same arguments."""
-    n_tx, n_rx = weight.shape
-    moving = len(rx) != n_rx
-    legs_of_pose(w, nodes, groups, tx, rx, centre, scale, lengths)
+def spread_pose(w, nodes, groups, p, channels, centre, coefs, lengths):
+    """The transpose of `add_pose`: node values (ROW_RE, ROW_IM) are added to the table. Same arguments."""
+    tx, rx, weight, table, scale, fit = channels
+    _, n_tx, n_rx = weight.shape
+    moving = rx.shape[1] != n_rx
+    legs_of_pose(w, nodes, groups, p, tx, rx, centre, scale, lengths)
     for t in range(n_tx):
         clear(w, groups, ROW_ACC_RE, 2)
-        turn_rows(w, groups, ROW_LEGS + 3 * t, ROW_RE, ROW_ACC_RE, -1)
+        _turn_in(w, groups, ROW_LEGS + 3 * t)
         for r in range(n_rx):
-            if weight[t, r] == _ZERO:
+            if weight[p, t, r] == _ZERO:
                 continue
             j = n_tx + (t * n_rx + r if moving else r)
             bins = (lengths[t] + lengths[j] - scale[2]) * scale[3]
             nearest = np.rint(bins)
+            at = np.uint64(((p * n_tx + t) * n_rx + r) * np.int64(scale[4]) + 2 * (np.int64(nearest) - TAPS // 2))
             offset = _F((bins - nearest) / scale[3] * scale[1])
             moments(w, groups * LANES, ROW_LEGS + 3 * t, ROW_LEGS + 3 * j, offset, coefs)
-            row = table[t, r]
-            at = np.uint64(2 * (np.int64(nearest) - TAPS // 2))
             for i in range(TAPS):
                 re = im = _ZERO
                 for d in range(COEFS):
                     f = fit[np.uint64(8 * i + d)]
                     re += f * coefs[np.uint64(d)]
                     im += f * coefs[np.uint64(d + 8)]
-                row[at] += weight[t, r] * re
-                row[at + np.uint64(1)] += weight[t, r] * im
-                at += np.uint64(2)
+                table[at] += weight[p, t, r] * re
+                table[at + _U[1]] += weight[p, t, r] * im
+                at += _U[2]
+
+
+@numba.njit(error_model="numpy")
+def aligned(n):
+    """n zeros, float32, on a 64-byte boundary: no vector straddles two cache lines."""
+    raw = np.zeros(n + LANES, dtype=np.float32)
+    first = -(raw.ctypes.data // 4) % LANES
+    return raw[first : first + n]

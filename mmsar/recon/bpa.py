@@ -126,7 +126,6 @@ class BpaPlan:
         self._set_elements()
         wanted = 10 ** (self.error_db / 20)
         self._set_design(wanted)
-        self._set_tiles()
         self._set_bins()
         self._set_chunks(memory)
 
@@ -185,6 +184,7 @@ class BpaPlan:
         import numba
 
         from mmsar.core.kernels_bpa import COEFS, LANES, NODES, TAPS
+        from mmsar.core.kernels_bpa_layout import Tiles
         from mmsar.core.kernels_bpa_tiles import INNER_NODES
 
         assert TAPS == COEFS
@@ -202,39 +202,17 @@ class BpaPlan:
         counts = (n_pose, n_legs, self._weight[0].size, numba.get_num_threads())
         limits = (low, NODES, INNER_NODES, LANES)
         self.design = design.choose(probe, self.grid.shape[::-1], counts, wanted, limits=limits)
+        grid = self.grid
+        self._tiles = Tiles(self.design, grid.shape[::-1], grid.origin, grid.spacing)
         size = self.design.size
         reach = probe.reach(tuple(size[self.design.axes.index(a)] for a in range(3)))
         self._profile = design.fit_profile(offset, fweight, reach, TAPS)
-
-    def _set_tiles(self) -> None:
-        from mmsar.core.kernels_bpa import LANES, NODES
-
-        axes, size, nodes = self.design.axes, self.design.size, self.design.nodes
-        origin, spacing = (np.array(v)[list(axes)] for v in (self.grid.origin, self.grid.spacing))
-        shape = np.array(self.grid.shape[::-1])[list(axes)]
-        self._blocks = tuple(int(b) for b in -(-shape // size))
-        first = np.stack(np.meshgrid(*(np.arange(b) for b in self._blocks), indexing="ij"), axis=-1).reshape(-1, 3)
-        centres = np.empty((len(first), 3))
-        centres[:, axes] = origin + spacing * (first * size + (np.array(size) - 1) / 2)
-        self._centres = centres
-        voxels = int(np.prod(size))
-        self._tile_voxels = voxels if self.design.level is not None else -(-voxels // LANES) * LANES
-        pairs = [design.interpolation(s, n) for s, n in zip(size, nodes, strict=True)]
-        places = np.meshgrid(*(p[0] * h for p, h in zip(pairs, spacing, strict=True)), indexing="ij")
-        rows = np.zeros((4, NODES))
-        for place, axis in zip(places, axes, strict=True):
-            rows[axis, : place.size] = place.ravel()
-        rows[3] = (rows[:3] ** 2).sum(axis=0)
-        self._nodes = rows.astype(np.float32).ravel()
-        weights = [np.ascontiguousarray(p[1], dtype=np.float32) for p in pairs]
-        basis = np.ascontiguousarray(weights[2].T).ravel()
-        self._tile = (weights[0], weights[1], basis, np.array(nodes, dtype=np.int64))
 
     def _set_bins(self) -> None:
         from mmsar.core.kernels_bpa import TAPS
 
         step, half = self._profile.step, self._profile.half
-        low, high = self._centres.min(axis=0), self._centres.max(axis=0)
+        low, high = self._tiles.centres.min(axis=0), self._tiles.centres.max(axis=0)
         shortest, longest = [], []
         for legs in (self._tx, self._rx):
             shortest.append(np.linalg.norm(np.maximum(np.maximum(low - legs, legs - high), 0), axis=2).min())
@@ -245,7 +223,7 @@ class BpaPlan:
         k = self.geometry.chirp.k - self._k_centre
         turn = np.exp(-1j * k[:, None] * path) * self.geometry.frequency_weight[:, None]
         self._compress = turn.astype(np.complex64)
-        self._scale = np.array([self._k_centre / (2 * np.pi), 1 / half, first, 1 / step])
+        self._scale = np.array([self._k_centre / (2 * np.pi), 1 / half, first, 1 / step, 2 * n_bins])
         fit = np.zeros((TAPS, 8), dtype=np.float32)
         fit[:, : self._profile.fit.shape[1]] = self._profile.fit
         self._fit = fit.ravel()
@@ -254,8 +232,8 @@ class BpaPlan:
         """Runs of poses whose tables fit in the memory, each with its own clusters."""
         n_pose, n_bins = len(self._tx), self._compress.shape[1]
         per_pose = 8 * n_bins * self._weight[0].size
-        image = 8 * self._tile_voxels * len(self._centres) + 8 * self.grid.n_voxels
-        fixed = image + 8 * min(ROWS_PER_STEP, self._weight.size) * (n_bins + self.geometry.shape[3])
+        fixed = 2 * self._tiles.nbytes + 8 * self.grid.n_voxels
+        fixed += 8 * min(ROWS_PER_STEP, self._weight.size) * (n_bins + self.geometry.shape[3])
         allowed = budget(memory)
         require("bpa", fixed + per_pose, allowed, "image a smaller grid or give more memory")
         size = int(min(n_pose, (allowed - fixed) // per_pose))
@@ -294,7 +272,7 @@ class BpaPlan:
         GeometryError
             A signal of another shape than the geometry.
         """
-        packed = np.zeros((len(self._centres), 2 * self._tile_voxels), dtype=np.float32)
+        packed = self._tiles.zeros()
         pieces = _pieces(signal, self.geometry.shape)
         block, done = next(pieces), 0
         for number, (poses, order, clusters) in enumerate(self._chunks):
@@ -309,8 +287,8 @@ class BpaPlan:
                     block, done = next(pieces), 0
             channels = self._channels(poses, order, table)
             for tiles in self._steps(f"bpa {number + 1}/{len(self._chunks)}"):
-                self._run(packed[tiles], self._centres[tiles], channels, clusters, forward=True)
-        return self._unpack(packed)
+                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=True)
+        return self._tiles.unpack(packed, 1 / self.geometry.norm)
 
     def adjoint(self, data: np.ndarray) -> np.ndarray:
         """The conjugate transpose of the same linear map: an image to the signal's shape.
@@ -332,14 +310,14 @@ class BpaPlan:
         """
         data = np.asarray(data)
         check_shape("bpa image", data.shape, self.grid.shape)
-        packed = self._pack(data)
+        packed = self._tiles.pack(data, 1 / self.geometry.norm)
         out = np.zeros(self.geometry.shape, dtype=np.complex64)
         back = np.ascontiguousarray(self._compress.conj().T)
         for number, (poses, order, clusters) in enumerate(self._chunks):
             table = self._table(poses)
             channels = self._channels(poses, order, table)
             for tiles in self._steps(f"bpa adjoint {number + 1}/{len(self._chunks)}"):
-                self._run(packed[tiles], self._centres[tiles], channels, clusters, forward=False)
+                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=False)
             rows = table.view(np.complex64).reshape(-1, self._compress.shape[1])
             signal = (rows @ back).reshape(len(order), *self.geometry.shape[1:])
             out[poses.start + order] = signal
@@ -358,10 +336,10 @@ class BpaPlan:
 
     def _channels(self, poses: slice, order: np.ndarray, table: np.ndarray) -> tuple:
         at = poses.start + order
-        return self._tx[at], self._rx[at], self._weight[at], table, self._scale, self._fit
+        return self._tx[at], self._rx[at], self._weight[at], table.reshape(-1), self._scale, self._fit
 
     def _steps(self, label: str) -> Iterator[slice]:
-        n = len(self._centres)
+        n = len(self._tiles)
         if self.progress is False:
             yield slice(0, n)
             return
@@ -375,39 +353,10 @@ class BpaPlan:
 
         if self.design.level is None:
             kernel = kernels.project_direct if forward else kernels.spread_direct
-            kernel(packed, centres, channels, self._nodes)
+            kernel(packed, centres, channels, self._tiles.nodes)
         else:
             kernel = kernels.project if forward else kernels.spread
-            kernel(packed, centres, self._tile, channels, clusters, self._nodes)
-
-    def _unpack(self, packed: np.ndarray) -> np.ndarray:
-        size, voxels = self.design.size, self._tile_voxels
-        count = int(np.prod(size))
-        padded = np.empty([b * s for b, s in zip(self._blocks, size, strict=True)], dtype=np.complex64)
-        view = padded.reshape([n for pair in zip(self._blocks, size, strict=True) for n in pair])
-        for part, target in ((0, view.real), (1, view.imag)):
-            source = packed[:, part * voxels : part * voxels + count].reshape(*self._blocks, *size)
-            target[...] = source.transpose(0, 3, 1, 4, 2, 5)
-        world = padded.transpose(np.argsort(_image_axes(self.design.axes)))
-        n_z, n_y, n_x = self.grid.shape
-        return world[:n_z, :n_y, :n_x] * np.float32(1 / self.geometry.norm)
-
-    def _pack(self, data: np.ndarray) -> np.ndarray:
-        size, voxels = self.design.size, self._tile_voxels
-        count = int(np.prod(size))
-        padded = np.zeros([b * s for b, s in zip(self._blocks, size, strict=True)], dtype=np.complex64)
-        turned = data.transpose(_image_axes(self.design.axes))
-        padded[tuple(slice(0, n) for n in turned.shape)] = turned / self.geometry.norm
-        view = padded.reshape([n for pair in zip(self._blocks, size, strict=True) for n in pair])
-        tiles = view.transpose(0, 2, 4, 1, 3, 5).reshape(-1, count)
-        packed = np.zeros((len(tiles), 2 * voxels), dtype=np.float32)
-        packed[:, :count], packed[:, voxels : voxels + count] = tiles.real, tiles.imag
-        return packed
-
-
-def _image_axes(axes: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Axes of an image indexed [z, y, x] for tile dimensions along world axes `axes` (0 is x)."""
-    return tuple(2 - a for a in axes)
+            kernel(packed, centres, self._tiles.tables, channels, clusters, self._tiles.nodes)
 
 
 def _pieces(signal: Any, shape: tuple[int, int, int, int]) -> Iterator[np.ndarray]:

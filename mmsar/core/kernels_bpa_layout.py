@@ -1,0 +1,92 @@
+"""Where the voxels of a grid sit in the tiles of a back-projection kernel, and the tables of one tile.
+
+A tile is a box of voxels; packed, it is a row of `LANES` real parts, their imaginary parts, and so on. Tiles at the
+upper edges hang over the grid: what they hold outside is computed and dropped.
+"""
+
+import numpy as np
+
+from mmsar.core.kernels_bpa import LANES, STRIDE
+from mmsar.core.kernels_bpa_design import Design, interpolation
+
+
+class Tiles:
+    """Tiles of one grid for one design.
+
+    Parameters
+    ----------
+    chosen : Design
+        Axes, size and nodes of a tile.
+    shape : (n_x, n_y, n_z)
+        Voxels of the grid along the world axes.
+    origin, spacing : (x, y, z)
+        First voxel and distances [m].
+    """
+
+    def __init__(self, chosen: Design, shape: tuple, origin: tuple, spacing: tuple) -> None:
+        axes, size, counts = list(chosen.axes), chosen.size, chosen.nodes
+        start, step, n = (np.array(v)[axes] for v in (origin, spacing, shape))
+        self.size, self.shape = size, tuple(int(v) for v in n)
+        self.blocks = tuple(int(b) for b in -(-n // np.array(size)))
+        self.from_image = tuple(2 - a for a in axes)
+        first = np.stack(np.meshgrid(*(np.arange(b) for b in self.blocks), indexing="ij"), axis=-1).reshape(-1, 3)
+        self.centres = np.empty((len(first), 3))
+        self.centres[:, axes] = start + step * (first * size + (np.array(size) - 1) / 2)
+        self.voxels = -(-int(np.prod(size)) // LANES) * LANES
+        pairs = [interpolation(s, m) for s, m in zip(size, counts, strict=True)]
+        places = np.meshgrid(*(p[0] * h for p, h in zip(pairs, step, strict=True)), indexing="ij")
+        rows = np.zeros((4, STRIDE))
+        for place, axis in zip(places, axes, strict=True):
+            rows[axis, : place.size] = place.ravel()
+        rows[3] = (rows[:3] ** 2).sum(axis=0)
+        self.nodes = aligned_zeros(rows.size)
+        self.nodes[:] = rows.ravel()
+        weights = [np.pad(p[1], ((0, 0), (0, -p[1].shape[1] % 4))).astype(np.float32) for p in pairs[:2]]
+        basis = aligned_zeros(pairs[2][1].size)
+        if chosen.level is not None:
+            basis[:] = pairs[2][1].reshape(-1, LANES, counts[2]).transpose(0, 2, 1).ravel()
+        self.tables = (weights[0], weights[1], basis, np.array(counts, dtype=np.int64))
+        """Interpolation weights and node counts, as `kernels_bpa_tiles.project` takes them."""
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the packed tiles [bytes]."""
+        return 8 * self.voxels * len(self)
+
+    def zeros(self) -> np.ndarray:
+        """Empty tiles: (n_tiles, 2 voxels) float32."""
+        return aligned_zeros(2 * self.voxels * len(self)).reshape(len(self), -1)
+
+    def unpack(self, packed: np.ndarray, scale: float) -> np.ndarray:
+        """Image (n_z, n_y, n_x) complex64, times `scale`."""
+        parts = packed.reshape(len(packed), -1, 2, LANES)
+        tiles = np.empty((len(packed), self.voxels), dtype=np.complex64)
+        view = tiles.reshape(len(packed), -1, LANES)
+        view.real, view.imag = parts[:, :, 0], parts[:, :, 1]
+        whole = tiles[:, : int(np.prod(self.size))].reshape(*self.blocks, *self.size).transpose(0, 3, 1, 4, 2, 5)
+        whole = whole.reshape([b * s for b, s in zip(self.blocks, self.size, strict=True)])
+        n0, n1, n2 = self.shape
+        return whole[:n0, :n1, :n2].transpose(np.argsort(self.from_image)) * np.float32(scale)
+
+    def pack(self, image: np.ndarray, scale: float) -> np.ndarray:
+        """The transpose of `unpack`: (n_tiles, 2 voxels) float32 from an image, zeros outside the grid."""
+        whole = np.zeros([b * s for b, s in zip(self.blocks, self.size, strict=True)], dtype=np.complex64)
+        n0, n1, n2 = self.shape
+        whole[:n0, :n1, :n2] = image.transpose(self.from_image) * scale
+        blocks = whole.reshape([n for pair in zip(self.blocks, self.size, strict=True) for n in pair])
+        tiles = np.zeros((len(self), self.voxels), dtype=np.complex64)
+        tiles[:, : int(np.prod(self.size))] = blocks.transpose(0, 2, 4, 1, 3, 5).reshape(len(self), -1)
+        packed = self.zeros()
+        view, tiles = packed.reshape(len(self), -1, 2, LANES), tiles.reshape(len(self), -1, LANES)
+        view[:, :, 0], view[:, :, 1] = tiles.real, tiles.imag
+        return packed
+
+
+def aligned_zeros(n: int) -> np.ndarray:
+    """n zeros, float32, on a 64-byte boundary."""
+    raw = np.zeros(n + LANES, dtype=np.float32)
+    first = -(raw.ctypes.data // 4) % LANES
+    return raw[first : first + n]
