@@ -1,9 +1,12 @@
 """The demonstration setup, in code so that an installed package has it; the same as data/scenes/freehand.toml."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from mmsar.model.array import AntennaArray
 from mmsar.model.chirp import Chirp
+from mmsar.model.scan import Scan
 from mmsar.model.trajectory import Trajectory
 from mmsar.simulate.forward import SimulationOptions
 from mmsar.simulate.scene import Scene
@@ -19,6 +22,10 @@ POINTS = (
 """Point targets beside the letters [m]."""
 
 
+SHAPE, STEP = (27, 200), (1e-3, 7.589682e-3)
+"""Rows and positions per row of the sweep, and the distances it was meant to have (x, y) [m]."""
+
+
 def demo_setup() -> Setup:
     """Letters and points about 0.30 m in front of an IWR1443 moved by hand over 200 x 200 mm.
 
@@ -31,8 +38,11 @@ def demo_setup() -> Setup:
         scene=letters + Scene.points(np.array(POINTS), 8.0),
         chirp=Chirp(f0=77e9, slope=4e9 * 2e6 / 64, fs=2e6, n_samples=64),
         array=AntennaArray.iwr1443(),
-        trajectory=Trajectory.freehand(
-            (27, 200), (1e-3, 7.589682e-3), motion=(1e-3, 0.5e-3, 12e-3), rotation=np.deg2rad(2.0), seed=7
-        ),
+        trajectory=Trajectory.freehand(SHAPE, STEP, motion=(1e-3, 0.5e-3, 12e-3), rotation=np.deg2rad(2.0), seed=7),
         options=SimulationOptions(tx_delay=(0.0, 60e-6), snr_db=20.0, seed=1),
     )
+
+
+def planar_assumption(scan: Scan) -> Scan:
+    """The demonstration's samples with the poses of the plane raster the hand was to follow, all slots at once."""
+    return replace(scan, trajectory=Trajectory.raster(SHAPE, STEP), tx_delay=None)
