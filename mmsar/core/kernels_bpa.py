@@ -1,8 +1,8 @@
 """Inner loops of back-projection: the sum over the channels of one pose at a set of nodes around a tile's centre.
 
-A node at r0 + delta is dR = |r0 + delta - p| - |r0 - p| = q / (R + R0) further from an element p than the tile's centre,
-with q = 2 (r0 - p).delta + |delta|^2 and R = sqrt(R0^2 + q): exact, and well conditioned in float32. The carrier at the
-centre wavenumber factorises over transmitter and receiver,
+A node at r0 + delta is dR = |r0 + delta - p| - |r0 - p| = q / (R + R0) further from an element p than the tile's centre
+r0, with q = 2 (r0 - p).delta + |delta|^2 and R = sqrt(R0^2 + q): exact, and well conditioned in float32. The carrier at
+the centre wavenumber kc factorises over transmitter and receiver,
 
     sum_tx exp(-j kc R_tx) sum_rx exp(-j kc R_rx) P(R_tx + R_rx),
 

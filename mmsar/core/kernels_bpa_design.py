@@ -7,6 +7,7 @@ from `tests/bench/bench_bpa.py`) then picks the cheapest choice whose root-sum-s
 
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ LEG, LEG_CALL, PAIR, PAIR_CALL, ROW = 8.5, 25.0, 6.5, 35.0, 1.7
 """Cost [ns] per 16 nodes and per call of a leg and of a pair, and per 16 floats of an interpolation row."""
 VOXEL = {5: 9.5, 8: 13.0}
 """Cost [ns] per 16 voxels by number of inner nodes."""
+SAMPLES = 256
+"""Random voxel-channel-frequency triples on which errors are measured."""
 MAX_TILE = 8192
 """Voxels of a tile at most: its sums stay in the second-level cache."""
 PROFILE_SHARE, AXIS_SHARE = 0.45, 0.4
@@ -52,6 +55,12 @@ def cluster_order(features: np.ndarray, levels: int) -> np.ndarray:
 def cluster_starts(n: int, level: int) -> np.ndarray:
     """First index of each of the 2^level clusters of n poses, and n; empty clusters are left out."""
     return np.unique(np.arange(2**level + 1) * n // 2**level)
+
+
+def clusters(features: np.ndarray, order: np.ndarray, level: int) -> tuple[np.ndarray, np.ndarray]:
+    """Start of every cluster of a level, (n + 1,), and the mean of its features, (n, d), for an order of poses."""
+    start = cluster_starts(len(features), level)
+    return start, np.add.reduceat(features[order], start[:-1]) / np.diff(start)[:, None]
 
 
 def interpolation(size: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -125,6 +134,41 @@ class Probe:
     spacing: np.ndarray
     means: list[tuple[np.ndarray, np.ndarray]]
     known: dict[tuple[int, int, int, int], float] = field(default_factory=dict)
+
+    @classmethod
+    def draw(cls, grid: Any, channels: tuple, means: np.ndarray, frequencies: tuple, levels: int) -> "Probe":
+        """Draw the samples (seeded).
+
+        Parameters
+        ----------
+        grid : ImageGrid
+            For its extent and spacing.
+        channels : (tx, rx, weight)
+            Positions (n_pose, n_tx, n_rx, 3) [m]; weight (n_pose, n_tx, n_rx), channels of weight 0 are left out.
+        means : (n_pose, 6)
+            Mean transmitter and receiver of every pose [m].
+        frequencies : (k, weight, k_centre)
+            Wavenumbers (n_samples,) [rad/m], their weights, the carrier.
+        levels : int
+            Levels of clusters beyond the one that holds all poses.
+        """
+        rng = np.random.default_rng(0)
+        tx, rx, weight = channels
+        k, k_weight, k_centre = frequencies
+        use = np.argwhere(weight != 0)
+        p, t, r = use[rng.integers(len(use), size=SAMPLES)].T
+        low, high = np.array(grid.extent).T
+        point = low + (high - low) * rng.random((SAMPLES, 3))
+        power = k_weight**2 / np.sum(k_weight**2)
+        order = cluster_order(means, levels)
+        rank = np.argsort(order)
+        of_level = []
+        for level in range(levels + 1):
+            start, mean = clusters(means, order, level)
+            mine = mean[np.searchsorted(start, rank[p], side="right") - 1]
+            of_level.append((mine[:, :3], mine[:, 3:]))
+        k = rng.choice(k, size=SAMPLES, p=power)
+        return cls(point, tx[p, t, r], rx[p, t, r], k, k_centre, np.array(grid.spacing), of_level)
 
     def slopes(self) -> np.ndarray:
         """|d(R_tx + R_rx) / d axis| of every sample, (n, 3)."""
@@ -220,7 +264,8 @@ def choose(
             found.append(Design((2, 1, 0), size[::-1], size[::-1], None, total))
     for axes in ((2, 1, 0), (2, 0, 1), (1, 0, 2)):
         a0, a1, a2 = axes
-        inner_sizes = {lanes * -(-(-(-shape[a2] // lanes)) // parts) for parts in range(1, 9)}
+        columns = -(-shape[a2] // lanes)
+        inner_sizes = {lanes * -(-columns // parts) for parts in range(1, 9)}
         for s0, s1, s2 in product(splits[a0], splits[a1], sorted(inner_sizes)):
             size = (s0, s1, s2)
             if not 4 * lanes <= s0 * s1 * s2 <= MAX_TILE or s2 > 128:

@@ -6,7 +6,7 @@ upper edges hang over the grid: what they hold outside is computed and dropped.
 
 import numpy as np
 
-from mmsar.core.kernels_bpa import LANES, STRIDE
+from mmsar.core.kernels_bpa import LANES, STRIDE, TAPS
 from mmsar.core.kernels_bpa_design import Design, interpolation
 
 
@@ -83,6 +83,25 @@ class Tiles:
         view, tiles = packed.reshape(len(self), -1, 2, LANES), tiles.reshape(len(self), -1, LANES)
         view[:, :, 0], view[:, :, 1] = tiles.real, tiles.imag
         return packed
+
+
+def range_bins(tx: np.ndarray, rx: np.ndarray, centres: np.ndarray, step: float) -> np.ndarray:
+    """Total paths [m], `step` apart, that cover all channels and tile centres with room for `TAPS` bins.
+
+    Parameters
+    ----------
+    tx, rx, centres : (n_pose, n, 3), (n_pose, m, 3), (n_tiles, 3)
+        Elements and tile centres [m].
+    """
+    low, high = centres.min(axis=0), centres.max(axis=0)
+    shortest = longest = 0.0
+    for legs in (tx, rx):
+        outside = np.maximum(np.maximum(low - legs, legs - high), 0)
+        shortest += np.linalg.norm(outside, axis=2).min()
+        longest += np.linalg.norm(np.maximum(np.abs(legs - low), np.abs(legs - high)), axis=2).max()
+    margin = TAPS // 2 + 1
+    n_bins = int(np.ceil((longest - shortest) / step)) + 2 * margin + 1
+    return shortest + step * (np.arange(n_bins) - margin)
 
 
 def aligned_zeros(n: int) -> np.ndarray:

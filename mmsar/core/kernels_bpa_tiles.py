@@ -17,8 +17,6 @@ import numpy as np
 
 from mmsar.core.kernels_bpa import (
     LANES,
-    ROW_ACC_IM,
-    ROW_ACC_RE,
     ROW_IM,
     ROW_LEGS,
     ROW_RE,
@@ -181,7 +179,7 @@ def project(packed, centres, tile, channels, clusters, nodes):
         See `kernels_bpa.add_pose`.
     """
     wz, wy, basis, shape = tile
-    tx, rx, weight, table, scale, fit = channels
+    tx, rx, scale = channels[0], channels[1], channels[4]
     start, ref_tx, ref_rx = clusters
     n_lines = len(wz) * len(wy)
     inner = shape[2]
@@ -211,7 +209,7 @@ def project(packed, centres, tile, channels, clusters, nodes):
 def spread(packed, centres, tile, channels, clusters, nodes):
     """The transpose of `project`: tiles are added to the tables. Same arguments; parallel over clusters."""
     wz, wy, basis, shape = tile
-    tx, rx, weight, table, scale, fit = channels
+    tx, rx, scale = channels[0], channels[1], channels[4]
     start, ref_tx, ref_rx = clusters
     n_lines = len(wz) * len(wy)
     inner = shape[2]
@@ -266,7 +264,7 @@ def _gather_nodes(w, rows, basis, n_rows, inner, width):
 @numba.njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def project_direct(packed, centres, channels, nodes):
     """Add all poses to the tiles, every voxel a node: no interpolation but that of the range profile."""
-    tx, rx, weight, table, scale, fit = channels
+    tx, rx = channels[0], channels[1]
     n_legs = tx.shape[1] + rx.shape[1]
     groups = packed.shape[1] // (2 * LANES)
     for i in numba.prange(len(centres)):
@@ -284,7 +282,7 @@ def project_direct(packed, centres, channels, nodes):
 @numba.njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def spread_direct(packed, centres, channels, nodes):
     """The transpose of `project_direct`: tiles are added to the tables; parallel over poses."""
-    tx, rx, weight, table, scale, fit = channels
+    tx, rx = channels[0], channels[1]
     n_legs = tx.shape[1] + rx.shape[1]
     groups = packed.shape[1] // (2 * LANES)
     for p in numba.prange(len(tx)):

@@ -11,6 +11,7 @@ of the cluster taken out (see `core.kernels_bpa_tiles`). Nodes and tiles are cho
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,6 @@ from mmsar.core.progress import progress as bar
 from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid
 
-SAMPLES = 256
-"""Random voxel-channel-frequency triples on which a plan measures its interpolation errors."""
 MAX_LEVEL = 12
 """Cuts of the tree of poses at most."""
 ROWS_PER_STEP = 8192
@@ -145,35 +144,6 @@ class BpaPlan:
         self._weight = weight.reshape(n_pose, *self._pairs).astype(np.float32)
         self._means = np.concatenate([self._tx.mean(axis=1), self._rx.mean(axis=1)], axis=1)
 
-    def _probe(self, levels: int) -> design.Probe:
-        """Random triples of voxel, channel and frequency (seeded), with the cluster means of `levels` levels."""
-        rng = np.random.default_rng(0)
-        geometry, grid = self.geometry, self.grid
-        channels = np.argwhere(geometry.weight != 0)
-        p, t, r = channels[rng.integers(len(channels), size=SAMPLES)].T
-        low, high = np.array(grid.extent).T
-        point = low + (high - low) * rng.random((SAMPLES, 3))
-        power = geometry.frequency_weight**2
-        k = rng.choice(geometry.chirp.k, size=SAMPLES, p=power / power.sum())
-        n = len(self._tx)
-        order = design.cluster_order(self._means, levels)
-        rank = np.argsort(order)
-        means = []
-        for level in range(levels + 1):
-            start = design.cluster_starts(n, level)
-            mean = np.add.reduceat(self._means[order], start[:-1]) / np.diff(start)[:, None]
-            mine = mean[np.searchsorted(start, rank[p], side="right") - 1]
-            means.append((mine[:, :3], mine[:, 3:]))
-        return design.Probe(
-            point,
-            geometry.tx_position[p, t, r],
-            geometry.rx_position[p, t, r],
-            k,
-            self._k_centre,
-            np.array(grid.spacing),
-            means,
-        )
-
     @property
     def _k_centre(self) -> float:
         return float(self.geometry.chirp.k[[0, -1]].mean())
@@ -188,10 +158,12 @@ class BpaPlan:
         from mmsar.core.kernels_bpa_tiles import INNER_NODES
 
         assert TAPS == COEFS
-        n_pose = len(self._tx)
-        probe = self._probe(min(MAX_LEVEL, int(np.ceil(np.log2(n_pose))) if n_pose > 1 else 0))
-        offset = self.geometry.chirp.k - self._k_centre
-        fweight = self.geometry.frequency_weight
+        n_pose, geometry, grid = len(self._tx), self.geometry, self.grid
+        channels = (geometry.tx_position, geometry.rx_position, geometry.weight)
+        frequencies = (geometry.chirp.k, geometry.frequency_weight, self._k_centre)
+        levels = min(MAX_LEVEL, int(np.ceil(np.log2(n_pose))))
+        probe = design.Probe.draw(grid, channels, self._means, frequencies, levels)
+        offset, fweight = geometry.chirp.k - self._k_centre, geometry.frequency_weight
         share = design.PROFILE_SHARE * wanted
         low, high = 1e-6, 10.0
         for _ in range(12):
@@ -202,28 +174,21 @@ class BpaPlan:
         counts = (n_pose, n_legs, self._weight[0].size, numba.get_num_threads())
         limits = (low, NODES, INNER_NODES, LANES)
         self.design = design.choose(probe, self.grid.shape[::-1], counts, wanted, limits=limits)
-        grid = self.grid
         self._tiles = Tiles(self.design, grid.shape[::-1], grid.origin, grid.spacing)
         size = self.design.size
         reach = probe.reach(tuple(size[self.design.axes.index(a)] for a in range(3)))
-        self._profile = design.fit_profile(offset, fweight, reach, TAPS)
+        self._profile = design.fit_profile(offset, fweight, max(reach, low / 2), TAPS)
 
     def _set_bins(self) -> None:
         from mmsar.core.kernels_bpa import TAPS
+        from mmsar.core.kernels_bpa_layout import range_bins
 
-        step, half = self._profile.step, self._profile.half
-        low, high = self._tiles.centres.min(axis=0), self._tiles.centres.max(axis=0)
-        shortest, longest = [], []
-        for legs in (self._tx, self._rx):
-            shortest.append(np.linalg.norm(np.maximum(np.maximum(low - legs, legs - high), 0), axis=2).min())
-            longest.append(np.linalg.norm(np.maximum(np.abs(legs - low), np.abs(legs - high)), axis=2).max())
-        first = sum(shortest) - (TAPS // 2 + 1) * step
-        n_bins = int(np.ceil((sum(longest) - first) / step)) + TAPS // 2 + 2
-        path = first + step * np.arange(n_bins)
+        path = range_bins(self._tx, self._rx, self._tiles.centres, self._profile.step)
         k = self.geometry.chirp.k - self._k_centre
         turn = np.exp(-1j * k[:, None] * path) * self.geometry.frequency_weight[:, None]
         self._compress = turn.astype(np.complex64)
-        self._scale = np.array([self._k_centre / (2 * np.pi), 1 / half, first, 1 / step, 2 * n_bins])
+        scale = [self._k_centre / (2 * np.pi), 1 / self._profile.half, path[0], 1 / self._profile.step, 2 * len(path)]
+        self._scale = np.array(scale)
         fit = np.zeros((TAPS, 8), dtype=np.float32)
         fit[:, : self._profile.fit.shape[1]] = self._profile.fit
         self._fit = fit.ravel()
@@ -245,10 +210,9 @@ class BpaPlan:
         if level is not None and n_chunks > 1:
             level = max(0, level - int(np.floor(np.log2(n_chunks))))
         self._chunks = []
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in pairwise(edges):
             order = np.arange(b - a) if level is None else design.cluster_order(self._means[a:b], level)
-            start = design.cluster_starts(b - a, level or 0)
-            mean = np.add.reduceat(self._means[a:b][order], start[:-1]) / np.diff(start)[:, None]
+            start, mean = design.clusters(self._means[a:b], order, level or 0)
             clusters = (start, np.ascontiguousarray(mean[:, :3]), np.ascontiguousarray(mean[:, 3:]))
             self._chunks.append((slice(int(a), int(b)), order, clusters))
 
@@ -345,7 +309,7 @@ class BpaPlan:
             return
         steps = int(np.clip(self.design.cost * 1e-9 / SECONDS_PER_STEP, 1, max(1, n // 8)))
         edges = np.linspace(0, n, steps + 1).round().astype(int)
-        runs = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        runs = [slice(a, b) for a, b in pairwise(edges)]
         yield from bar(runs, label, show=self.progress)
 
     def _run(self, packed: np.ndarray, centres: np.ndarray, channels: tuple, clusters: tuple, *, forward: bool) -> None:
