@@ -26,10 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
-        try:
-            module = import_module(f"mmsar.cli.{verb}_" if verb == "import" else f"mmsar.cli.{verb}")
-        except ModuleNotFoundError:  # TODO: remove when all verbs are there
-            continue
+        module = import_module(f"mmsar.cli.{verb}_" if verb == "import" else f"mmsar.cli.{verb}")
         sub = verbs.add_parser(
             verb,
             help=module.HELP,
