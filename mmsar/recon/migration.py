@@ -81,7 +81,7 @@ def visible_band(virtual: np.ndarray, grid: ImageGrid, k: np.ndarray) -> np.ndar
             f"z = {high[2]:.4g} m by at least a wavelength; move the grid or use method bpa"
         )
     guard = soft_edge(near, k)
-    offsets = [(grid.extent[axis][0] - high[axis], grid.extent[axis][1] - low[axis]) for axis in (0, 1)]
+    offsets = [_offsets(low, high, grid, axis) for axis in (0, 1)]
     reach = [max(abs(low), abs(high)) for low, high in offsets]
     band = []
     for ends, other in zip(offsets, reach[::-1], strict=True):
@@ -90,6 +90,11 @@ def visible_band(virtual: np.ndarray, grid: ImageGrid, k: np.ndarray) -> np.ndar
         band.append(ends[1] / np.hypot(ends[1], near if ends[1] > 0 else farthest))
     lateral = np.hypot(*reach)
     return np.array([*band, lateral / np.hypot(lateral, near), guard])
+
+
+def _offsets(low: np.ndarray, high: np.ndarray, grid: ImageGrid, axis: int) -> tuple[float, float]:
+    """Least and largest x_l - x along an axis [m]: kx / K is (x_l - x) / R, negative for voxels at larger x."""
+    return float(low[axis] - grid.extent[axis][1]), float(high[axis] - grid.extent[axis][0])
 
 
 def _axis_limits(ends: tuple[float, float], z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +135,7 @@ class Migration:
         near = grid.z - high[2]
         masks = []
         for axis in (0, 1):
-            ends = (grid.extent[axis][0] - high[axis], grid.extent[axis][1] - low[axis])
+            ends = _offsets(low, high, grid, axis)
             cosines = self.band[2 * axis : 2 * axis + 2]
             limits = _axis_limits(ends, near)
             edge = soft_edge(near, k)
