@@ -30,6 +30,9 @@ from mmsar.core.kernels_bpa import (
     spread_pose,
 )
 
+KERNELS_CRC = 0x21B66613
+"""CRC-32 of kernels_bpa.py. numba's cache on disk looks at the file of the cached function only, so a change there must
+change this file too; a test compares."""
 INNER_NODES = (5, 8)
 """Node counts that exist along the inner axis (compiled in)."""
 
