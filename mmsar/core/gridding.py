@@ -18,26 +18,37 @@ WIDTH = 6
 SUBDIVISIONS = 1024
 
 
-def kaiser_bessel(n: int, fine: int) -> tuple[np.ndarray, np.ndarray]:
-    """Taps and de-apodisation of a Kaiser-Bessel kernel for `n` modes on a fine grid of `fine` points.
+def kernel_table(width: int, sigma: float) -> np.ndarray:
+    """Taps of a Kaiser-Bessel kernel of `width` points for `sigma`-fold oversampling.
 
     Returns
     -------
-    table : float32 (SUBDIVISIONS + 2, WIDTH)
-        Taps for a point that lies a fraction i / SUBDIVISIONS past the grid; the last row repeats the end.
-    correction : float64 (n,)
-        1 / transform of the kernel at modes -(n // 2) .. n - 1 - n // 2.
+    (SUBDIVISIONS + 2, width) float32
+        Row i: taps for a point that lies a fraction i / SUBDIVISIONS past the grid; the last row is beyond the end.
     """
-    sigma = fine / n
-    beta = np.pi * WIDTH * (1 - 0.5 / sigma) * 0.99
+    beta = _beta(width, sigma)
     fraction = np.arange(SUBDIVISIONS + 2)[:, None] / SUBDIVISIONS
-    x = (fraction + np.arange(WIDTH) - WIDTH / 2) * 2 / WIDTH
-    table = np.i0(beta * np.sqrt(np.maximum(0.0, 1 - x**2))) / np.i0(beta)
-    mode = np.arange(n) - n // 2
-    argument = np.sqrt((beta**2 - (np.pi * WIDTH * mode / fine) ** 2).astype(complex))
+    x = (fraction + np.arange(width) - width / 2) * 2 / width
+    return (np.i0(beta * np.sqrt(np.maximum(0.0, 1 - x**2))) / np.i0(beta)).astype(np.float32)
+
+
+def kernel_correction(width: int, sigma: float, frequency: np.ndarray) -> np.ndarray:
+    """1 / Fourier transform of that kernel at `frequency` [cycles per grid point], float64."""
+    beta = _beta(width, sigma)
+    argument = np.sqrt((beta**2 - (np.pi * width * np.asarray(frequency)) ** 2).astype(complex))
     small = np.abs(argument) < 1e-6
     sinhc = np.where(small, 1.0, np.sinh(argument) / np.where(small, 1.0, argument)).real
-    return table.astype(np.float32), np.i0(beta) / (WIDTH * sinhc)
+    return np.i0(beta) / (width * sinhc)
+
+
+def _beta(width: int, sigma: float) -> float:
+    return np.pi * width * (1 - 0.5 / sigma) * 0.99
+
+
+def kaiser_bessel(n: int, fine: int) -> tuple[np.ndarray, np.ndarray]:
+    """Taps, and de-apodisation of modes -(n // 2) .. n - 1 - n // 2, for `n` modes on a fine grid of `fine` points."""
+    mode = np.arange(n) - n // 2
+    return kernel_table(WIDTH, fine / n), kernel_correction(WIDTH, fine / n, mode / fine)
 
 
 @njit(inline="always")

@@ -5,13 +5,12 @@ irregular     any x, y on one plane: 2-D type-1 NUFFT, all frequencies share the
 exact         any x, y, z: 3-D type-3 NUFFT at (kx, ky, 2k - kz), per frequency; the carrier exp(2jkz) is already out
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 
-from mmsar.core.nufft import Type1, Type3, threads
+from mmsar.core.nufft import Type1
+from mmsar.core.stacked import StackedNufft, WaveFamily
 from mmsar.recon.migration import Migration
 
 
@@ -122,32 +121,27 @@ class IrregularFront:
 
 
 class ExactFront:
-    """Any x, y, z: the wide-angle spectrum by a 3-D type-3 NUFFT per frequency."""
+    """Any x, y, z: the wide-angle spectrum at (kx, ky, kz(kx, ky, k)), all frequencies together."""
 
-    def __init__(self, virtual: np.ndarray, migration: Migration, *, eps: float) -> None:
-        self._points = [
-            virtual[:, 0] - migration.centre[0],
-            virtual[:, 1] - migration.centre[1],
-            virtual[:, 2] - migration.z_ref,
-        ]
-        self._migration, self._eps = migration, eps
+    def __init__(self, virtual: np.ndarray, migration: Migration, *, error: float, memory: int) -> None:
+        points = virtual - np.array([*migration.centre, migration.z_ref])
+        waves = WaveFamily(
+            dk=tuple(migration.dk),
+            first=tuple(migration.first),
+            count=tuple(migration.count),
+            flat=migration.flat,
+            k2=migration.k2,
+            largest_sine=float(migration.band[4] + migration.band[5]),
+        )
+        self._transform = StackedNufft(points, waves, error=error, memory=memory)
 
     @property
     def nbytes(self) -> int:
-        """Memory in flight: one transform's points, targets and fine grids (rough) [bytes]."""
-        return 64 * (len(self._points[0]) + self._migration.n_pairs) + 8 * 64 * self._migration.n_pairs
-
-    def _plan(self, k2: float) -> Type3:
-        kx, ky = self._migration.kx, self._migration.ky
-        kz = np.sqrt(np.maximum(k2**2 - kx**2 - ky**2, 0.0))
-        return Type3(self._points, [kx, ky, k2 - kz], eps=self._eps)
+        """Memory held and in flight [bytes]."""
+        return self._transform.nbytes
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
-        return self._each(lambda plan, row: plan(row), data)
+        return self._transform(data)
 
     def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
-        return self._each(lambda plan, row: plan.adjoint(row), spectrum)
-
-    def _each(self, transform: Callable[[Type3, np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
-        with ThreadPoolExecutor(threads()) as pool:
-            return np.stack(list(pool.map(lambda k2, row: transform(self._plan(k2), row), self._migration.k2, rows)))
+        return self._transform.adjoint(spectrum)

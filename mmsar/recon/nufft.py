@@ -5,10 +5,11 @@ k_z = sqrt(4k^2 - kx^2 - ky^2): no small-angle step. After exp(+2jk (z_l - z_ref
 
     S_k(kx, ky) = sum_l s_l exp(-j (kx x_l + ky y_l + (2k - k_z)(z_l - z_ref)))
 
-is one 3-D type-3 NUFFT per frequency at the in-band (kx, ky). The multistatic difference is taken out at the scene's
-centre, with every phase centre at its own place. Rotation and lever arms are in the positions.
+is a type-3 NUFFT at the in-band (kx, ky) of every frequency (`core.stacked`). The multistatic difference is taken out
+at the scene's centre, with every phase centre at its own place. Rotation and lever arms are in the positions.
 """
 
+from mmsar.core.memory import budget
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon.fourier import FourierPlan, front_of_aperture, only_cpu
@@ -42,7 +43,9 @@ def plan(
         path=path,
         virtual=virtual,
         z_ref=z_ref,
-        make_front=lambda migration, n, eps: ExactFront(virtual, migration, eps=eps),
+        make_front=lambda migration, n, eps: ExactFront(
+            virtual, migration, error=eps, memory=budget(options.memory) // 4
+        ),
         error_db=options.error_db,
         memory=options.memory,
         show=options.progress,

@@ -1,0 +1,195 @@
+"""Hot loops of the exact irregular front: many data sets spread together, planes combined along z, and adjoints.
+
+The fine grid is (n_z, n_y, n_x, m) complex64 with the m data sets (frequencies) innermost: they share the points, so
+the kernel's taps are computed once and the inner loop runs along contiguous memory. Kernel tables are those of
+`core.gridding.kaiser_bessel`. No kernel allocates; all release the lock and are called from one thread per core.
+"""
+
+import numpy as np
+from numba import njit
+
+from mmsar.core.gridding import SUBDIVISIONS
+
+MAX_WIDTH = 8
+
+
+@njit(inline="always")
+def _taps(position: float, table: np.ndarray, weights: np.ndarray) -> int:
+    """Fill `weights` with the taps of a point at `position` (grid units); return the first grid index."""
+    width = table.shape[1]
+    start = np.ceil(position - 0.5 * width)
+    offset = (start - position + 0.5 * width) * SUBDIVISIONS
+    step = int(offset)
+    t = np.float32(offset - step)
+    for tap in range(width):
+        weights[tap] = table[step, tap] + t * (table[step + 1, tap] - table[step, tap])
+    return int(start)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def spread_points(data: np.ndarray, points: np.ndarray, first: int, last: int, tables: tuple, grid: np.ndarray) -> None:
+    """grid += taps of points[first:last] times data; data (n, m) complex64, points (n, 3) z, y, x in grid units."""
+    wz, wy, wx = np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32)
+    real = grid.view(np.float32)
+    source = data.view(np.float32)
+    m2 = source.shape[1]
+    for p in range(first, last):
+        iz = _taps(points[p, 0], tables[0], wz)
+        iy = _taps(points[p, 1], tables[1], wy)
+        ix = _taps(points[p, 2], tables[2], wx)
+        values = source[p]
+        for a in range(tables[0].shape[1]):
+            for b in range(tables[1].shape[1]):
+                w = wz[a] * wy[b]
+                line = real[iz + a, iy + b]
+                for c in range(tables[2].shape[1]):
+                    weight = w * wx[c]
+                    cell = line[ix + c]
+                    for i in range(m2):
+                        cell[i] += weight * values[i]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def gather_points(grid: np.ndarray, points: np.ndarray, first: int, last: int, tables: tuple, data: np.ndarray) -> None:
+    """Adjoint of `spread_points`: data[first:last] overwritten."""
+    wz, wy, wx = np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32)
+    real = grid.view(np.float32)
+    target = data.view(np.float32)
+    m2 = target.shape[1]
+    for p in range(first, last):
+        iz = _taps(points[p, 0], tables[0], wz)
+        iy = _taps(points[p, 1], tables[1], wy)
+        ix = _taps(points[p, 2], tables[2], wx)
+        values = target[p]
+        for i in range(m2):
+            values[i] = np.float32(0.0)
+        for a in range(tables[0].shape[1]):
+            for b in range(tables[1].shape[1]):
+                w = wz[a] * wy[b]
+                line = real[iz + a, iy + b]
+                for c in range(tables[2].shape[1]):
+                    weight = w * wx[c]
+                    cell = line[ix + c]
+                    for i in range(m2):
+                        values[i] += weight * cell[i]
+
+
+@njit(cache=True, nogil=True)
+def load_plane(grid: np.ndarray, plane: int, m: int, rows: np.ndarray) -> None:
+    """rows = 0, then rows[y, x mod length] += grid[plane, y, x, m]."""
+    rows[:] = 0.0
+    length = rows.shape[1]
+    for y in range(grid.shape[1]):
+        at = 0
+        for x in range(grid.shape[2]):
+            rows[y, at] += grid[plane, y, x, m]
+            at += 1
+            if at == length:
+                at = 0
+
+
+@njit(cache=True, nogil=True)
+def store_plane(rows: np.ndarray, plane: int, m: int, grid: np.ndarray) -> None:
+    """Adjoint of `load_plane`."""
+    length = rows.shape[1]
+    for y in range(grid.shape[1]):
+        at = 0
+        for x in range(grid.shape[2]):
+            grid[plane, y, x, m] = rows[y, at]
+            at += 1
+            if at == length:
+                at = 0
+
+
+@njit(cache=True, nogil=True)
+def pick_columns(rows: np.ndarray, column: np.ndarray, out: np.ndarray) -> None:
+    """out = 0, then out[a, y mod length] += rows[y, column[a]]: modes of one axis, turned for the next transform."""
+    out[:] = 0.0
+    length = out.shape[1]
+    for a0 in range(0, column.size, 8):
+        a1 = min(a0 + 8, column.size)
+        at = 0
+        for y in range(rows.shape[0]):
+            for a in range(a0, a1):
+                out[a, at] += rows[y, column[a]]
+            at += 1
+            if at == length:
+                at = 0
+
+
+@njit(cache=True, nogil=True)
+def put_columns(source: np.ndarray, column: np.ndarray, rows: np.ndarray) -> None:
+    """Adjoint of `pick_columns` (columns are distinct)."""
+    rows[:] = 0.0
+    length = source.shape[1]
+    for a0 in range(0, column.size, 8):
+        a1 = min(a0 + 8, column.size)
+        at = 0
+        for y in range(rows.shape[0]):
+            for a in range(a0, a1):
+                rows[y, column[a]] = source[a, at]
+            at += 1
+            if at == length:
+                at = 0
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def start_phasors(
+    kx: np.ndarray,
+    ky: np.ndarray,
+    k2: float,
+    z_scale: tuple,
+    correction: np.ndarray,
+    phasor: np.ndarray,
+    ratio: np.ndarray,
+) -> None:
+    """phasor = correction(kappa) exp(j kappa z_0), ratio = exp(j kappa h), kappa = kz - k2 + centre.
+
+    z_scale: centre [rad/m], z_0 [m], h [m], inverse step of the correction's table [m]; the table starts at -centre.
+    """
+    centre, z_0, h, inverse = z_scale
+    for q in range(kx.size):
+        kz = np.sqrt(max(k2 * k2 - kx[q] * kx[q] - ky[q] * ky[q], 0.0))
+        kappa = kz - k2 + centre
+        at = min(max((kappa + centre) * inverse, 0.0), correction.size - 1.001)
+        i = int(at)
+        scale = correction[i] + (at - i) * (correction[i + 1] - correction[i])
+        phasor[q] = np.complex64(complex(scale * np.cos(kappa * z_0), scale * np.sin(kappa * z_0)))
+        ratio[q] = np.complex64(complex(np.cos(kappa * h), np.sin(kappa * h)))
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def add_plane(
+    modes: np.ndarray,
+    runs: np.ndarray,
+    column: np.ndarray,
+    phasor: np.ndarray,
+    ratio: np.ndarray,
+    spectrum: np.ndarray,
+) -> None:
+    """spectrum[q] += phasor[q] modes[a, column[b]], then phasor *= ratio; runs (n, 3): a, first b, first q (+ end)."""
+    for run in range(runs.shape[0] - 1):
+        a, b, q0, q1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run + 1, 2]
+        row = modes[a]
+        for q in range(q0, q1):
+            spectrum[q] += phasor[q] * row[column[b + q - q0]]
+            phasor[q] *= ratio[q]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def take_plane(
+    spectrum: np.ndarray,
+    runs: np.ndarray,
+    column: np.ndarray,
+    phasor: np.ndarray,
+    ratio: np.ndarray,
+    modes: np.ndarray,
+) -> None:
+    """Adjoint of `add_plane`: modes = 0, then modes[a, column[b]] = conj(phasor[q]) spectrum[q]; phasor *= ratio."""
+    modes[:] = 0.0
+    for run in range(runs.shape[0] - 1):
+        a, b, q0, q1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run + 1, 2]
+        row = modes[a]
+        for q in range(q0, q1):
+            row[column[b + q - q0]] = np.conj(phasor[q]) * spectrum[q]
+            phasor[q] *= ratio[q]
