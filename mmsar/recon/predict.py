@@ -19,6 +19,8 @@ from mmsar.signal.multistatic import path_difference
 METHODS = ("rma", "empm", "nufft", "bpa")
 MIN_COHERENCE = 0.98
 """Below this mean coherence `auto` does not trust a method."""
+MAX_SINE = 0.9
+"""Sine of the angle off the aperture's axis up to which plane waves stand for the sum (about -30 dB there)."""
 BPA_RATE = 5e8
 """Voxel-pairs a second and core assumed for bpa (order of magnitude; `mmsar bench` measures)."""
 
@@ -57,6 +59,7 @@ def predict(
     virtual = geometry.virtual_position.reshape(-1, 3)
     in_front = grid.extent[2][0] - virtual[:, 2].max() >= geometry.chirp.wavelength
     raster = product_grid(virtual, tolerance=geometry.chirp.wavelength / 40)
+    sine = largest_sine(virtual, grid)
     for method in METHODS:
         seconds, memory = cost(method, geometry, grid)
         if method == "bpa":
@@ -68,6 +71,11 @@ def predict(
                 reason = "the image is not wholly in front of the aperture"
             elif method == "rma" and isinstance(raster, str):
                 reason = raster
+            elif sine > MAX_SINE:
+                angle, limit = np.degrees(np.arcsin([sine, MAX_SINE]))
+                reason = (
+                    f"the image is seen up to {angle:.0f} degrees off the aperture's axis, too steep beyond {limit:.0f}"
+                )
             elif coherence < MIN_COHERENCE:
                 kept = f"{100 * coherence:.0f} %"
                 reason = f"its path model would keep only {kept} of the coherence ({_why(method, geometry)})"
@@ -78,6 +86,14 @@ def predict(
             )
         )
     return out
+
+
+def largest_sine(virtual: np.ndarray, grid: ImageGrid) -> float:
+    """Largest sine of the angle to z at which any phase centre (n, 3) sees any voxel."""
+    low, high = virtual.min(axis=0), virtual.max(axis=0)
+    box = np.array(grid.extent)
+    lateral = float(np.linalg.norm(np.maximum(box[:2, 1] - low[:2], high[:2] - box[:2, 0])))
+    return lateral / float(np.hypot(lateral, max(box[2, 0] - high[2], 0.0))) if lateral > 0 else 0.0
 
 
 def mean_coherence(
