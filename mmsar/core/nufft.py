@@ -1,7 +1,6 @@
 """Non-uniform FFT plans (finufft) in single precision: geometry once, data many times, with the exact adjoint.
 
 type 1:  F[a, b] = sum_l c_l exp(-j ((a0 + a) x_l + (b0 + b) y_l)),   a = 0..n_x-1, b = 0..n_y-1
-type 3:  F[q]    = sum_l c_l exp(-j (s_q x_l + t_q y_l + u_q z_l))
 """
 
 import os
@@ -69,33 +68,3 @@ class Type1:
         modes = np.ascontiguousarray(modes, dtype=np.complex64)
         out = self._plan.execute_adjoint(modes if self.n_trans > 1 else modes[0])
         return out.reshape(self.n_trans, -1) * self._shift.conj()
-
-
-class Type3:
-    """Irregular points in space to irregular wave vectors, one data set, on one thread: run several side by side.
-
-    Parameters
-    ----------
-    points : three (n,) arrays
-        x, y, z [m].
-    targets : three (q,) arrays
-        s, t, u [rad/m].
-    eps : float
-        Relative accuracy.
-    """
-
-    def __init__(self, points: list[np.ndarray], targets: list[np.ndarray], *, eps: float) -> None:
-        import finufft
-
-        self._plan = finufft.Plan(3, 3, n_trans=1, eps=max(eps, 2e-7), isign=-1, dtype="complex64", nthreads=threads())
-        self._points = [np.ascontiguousarray(v, dtype=np.float32) for v in points]
-        self._targets = [np.ascontiguousarray(v, dtype=np.float32) for v in targets]
-        self._plan.setpts(*self._points, *self._targets)
-
-    def __call__(self, data: np.ndarray) -> np.ndarray:
-        """(n,) complex64 to (q,) complex64."""
-        return self._plan.execute(np.ascontiguousarray(data, dtype=np.complex64))
-
-    def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
-        """(q,) complex64 to (n,) complex64."""
-        return self._plan.execute_adjoint(np.ascontiguousarray(spectrum, dtype=np.complex64))

@@ -23,7 +23,7 @@ from mmsar.core.nufft import threads
 
 SIGMA = 1.25
 """Oversampling along x and y."""
-SIGMA_Z = 1.25
+SIGMA_Z = 1.5
 """Oversampling along z."""
 
 
@@ -55,7 +55,7 @@ class StackedNufft:
     waves : WaveFamily
         Where to evaluate.
     error : float
-        Wanted relative accuracy.
+        Wanted RMS error over all pairs relative to the RMS spectrum.
     memory : int
         Bytes the fine grid may take; data sets are taken in blocks that fit, at least one.
     """
@@ -106,9 +106,9 @@ class StackedNufft:
 
     def _plan_z(self, z: np.ndarray) -> np.ndarray:
         """Planes along z, the table of the kernel's correction, and the points' places in units of planes."""
-        k2, sine = self.waves.k2, min(self.waves.largest_sine, 0.9999)
-        top = float(k2.max()) * (1 - np.sqrt(1 - sine**2))
-        self._centre = top / 2
+        low_k = float(self.waves.k2.min())
+        sine = min(self.waves.largest_sine, 0.9999, float(np.max(np.hypot(self._kx, self._ky), initial=0.0)) / low_k)
+        self._centre = float(self.waves.k2.max()) * (1 - np.sqrt(1 - sine**2)) / 2
         low, high = float(z.min()), float(z.max())
         if (high - low) * self._centre < 1e-4:
             self._n_planes, self._z_scale = 1, (self._centre, (low + high) / 2, 0.0, 0.0)
