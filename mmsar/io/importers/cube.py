@@ -2,7 +2,8 @@
 
 [data] axes names the axes of the variable in order, out of pose, y, x, tx, rx, channel (rx fastest), sample and iq
 (a last axis I, Q). Poses come out rows after rows, y slow and x fast. Order of the steps: division by the probe
-response, conjugation (sign = "negative"), subtraction of the mean over all poses (background = "mean").
+response (divide_by; power = 2 where transmit and receive probe each add it), conjugation (sign = "negative"),
+subtraction of the mean over all poses (background = "mean").
 """
 
 from collections.abc import Callable
@@ -107,7 +108,7 @@ def _ordered(
 
 
 def _divide(signal: np.ndarray, data: Path, description: Description, read: Reader) -> np.ndarray:
-    """The signal over the probe response of [data] divide_by, if there is one."""
+    """The signal over the probe response of [data] divide_by, to its power, if there is one."""
     spec = description.get("data", "divide_by")
     if spec is None:
         return signal
@@ -125,7 +126,7 @@ def _divide(signal: np.ndarray, data: Path, description: Description, read: Read
         )
     if not np.isfinite(used).all() or not used.all():
         raise FormatError(f"{path.name}: {name}: got zeros or non-finite values, wanted a response to divide by")
-    return signal / used
+    return signal / used ** spec.get("power", 1)
 
 
 def _with_shape(description: Description, pose_axes: list[str], pose_shape: tuple[int, ...]) -> Description:

@@ -87,7 +87,7 @@ KEYS: dict[str, dict[str, str | tuple[str, ...]]] = {
         "background": ("none", "mean"),
         "divide_by": TABLE,
     },
-    "divide_by": {"file": TEXT, "variable": TEXT, "stride": COUNT, "offset": WHOLE},
+    "divide_by": {"file": TEXT, "variable": TEXT, "stride": COUNT, "offset": WHOLE, "power": COUNT},
     "scan": {
         "n_x": COUNT,
         "n_y": COUNT,
