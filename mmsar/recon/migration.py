@@ -26,100 +26,13 @@ from mmsar.core import gridding
 from mmsar.core.fft import RowFFT, good_size
 from mmsar.core.nufft import threads
 from mmsar.core.progress import progress
-from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
+from mmsar.recon.band import Band
 
 BLOCK = 256
 """Wavenumber pairs gridded together by one thread."""
 OVERSAMPLING = 1.5
 """Fine grid points per image plane in the Stolt step."""
-
-
-EDGE = 1.0
-"""Width of the band's soft edge in Fresnel zones."""
-FEW_ZONES = 6.0
-"""Fresnel zones across the band below which it grows beyond what scene and aperture see."""
-PAD = 2.5
-"""Zones it grows by, to either side, when scene and aperture are single points."""
-SPILL = 0.5
-"""Zones that a padded band's diffraction reaches beyond its edge, to be kept from wrapping around."""
-
-
-def _plane_limits(ends: tuple[float, float], z: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Band of one axis for planes at distances z [m] from the aperture, each (n_z,).
-
-    An integral over k_x that stops at its stationary point is half of what it should be; one Fresnel zone beyond, with
-    a soft edge, it is a few per cent off. With many zones across the band this is so for few pairs of voxel and sample
-    only; with few zones (a line array, a zoom into one target) it is all there is, and the band is padded.
-
-    Returns
-    -------
-    low, high : arrays
-        Direction cosines across the offsets `ends` [m].
-    edge : array
-        Width of the soft edge beyond them: `EDGE` Fresnel zones sqrt(lambda / 2 R) z / R at the smallest R.
-    few : array
-        How much the number of zones falls short of `FEW_ZONES`, 0 to 1: pads are few * PAD * edge.
-    """
-    low, high = (end / np.hypot(end, z) for end in ends)
-    distance = np.hypot(max(ends[0], -ends[1], 0.0), z)
-    edge = EDGE * np.sqrt(np.pi / (float(np.min(k)) * distance)) * z / distance
-    return low, high, edge, np.maximum(0.0, 1.0 - (high - low) / edge / FEW_ZONES)
-
-
-def _fade(u: np.ndarray, low: np.ndarray, high: np.ndarray, guard: np.ndarray) -> np.ndarray:
-    """1 inside [low, high], a cosine-squared fall to 0 over `guard` outside."""
-    beyond = np.clip(np.maximum(low - u, u - high) / guard, 0, 1)
-    return 0.5 + 0.5 * np.cos(np.pi * beyond)
-
-
-def visible_band(virtual: np.ndarray, grid: ImageGrid, k: np.ndarray) -> np.ndarray:
-    """Direction cosines that scene and aperture can exchange: kx / K = (x_l - x) / R.
-
-    Parameters
-    ----------
-    virtual : (n, 3) array
-        Phase centres [m].
-    grid : ImageGrid
-        The image.
-    k : (m,) array
-        Wavenumbers [rad/m].
-
-    Returns
-    -------
-    band : (6,) array
-        Low and high cosine along x, along y, largest sine of the angle to z, and the width of the soft edge.
-
-    Raises
-    ------
-    GeometryError
-        When part of the image lies behind or in the aperture.
-    """
-    low, high = virtual.min(axis=0), virtual.max(axis=0)
-    near, far = grid.extent[2][0] - high[2], grid.extent[2][1] - low[2]
-    wavelength = 2 * np.pi / float(np.max(k))
-    if near < wavelength:
-        raise GeometryError(
-            f"image grid: starts at z = {grid.extent[2][0]:.4g} m, wanted beyond the aperture at "
-            f"z = {high[2]:.4g} m by at least a wavelength; move the grid or use method bpa"
-        )
-    offsets = [_offsets(low, high, grid, axis) for axis in (0, 1)]
-    reach = [max(abs(low), abs(high)) for low, high in offsets]
-    band, pads, guard = [], [], 0.0
-    for ends, other in zip(offsets, reach[::-1], strict=True):
-        _, _, edge, few = _plane_limits(ends, grid.z - high[2], k)
-        farthest = np.hypot(far, other)
-        pads.append(float(np.max(PAD * few * edge)))
-        guard = max(guard, float(edge.max()))
-        band.append(ends[0] / np.hypot(ends[0], near if ends[0] < 0 else farthest) - pads[-1])
-        band.append(ends[1] / np.hypot(ends[1], near if ends[1] > 0 else farthest) + pads[-1])
-    lateral = np.hypot(*reach)
-    return np.array([*band, lateral / np.hypot(lateral, near) + np.hypot(*pads), guard])
-
-
-def _offsets(low: np.ndarray, high: np.ndarray, grid: ImageGrid, axis: int) -> tuple[float, float]:
-    """Least and largest x_l - x along an axis [m]."""
-    return float(low[axis] - grid.extent[axis][1]), float(high[axis] - grid.extent[axis][0])
 
 
 class Migration:
@@ -146,36 +59,23 @@ class Migration:
     ) -> None:
         self.grid, self.z_ref, self.scale = grid, z_ref, scale
         self.k2 = 2 * np.asarray(k, dtype=float)
-        self.band = visible_band(virtual, grid, k)
-        low, high = virtual.min(axis=0), virtual.max(axis=0)
+        band = Band(virtual, grid, k)
+        self.band = band.limits
         self.centre = grid.centre[:2]
         self.period, self.first, self.count, self.dk = [], [], [], []
         masks = []
-        limits = [_plane_limits(_offsets(low, high, grid, axis), grid.z - high[2], k) for axis in (0, 1)]
-        tops = [np.maximum(np.abs(a), np.abs(b)) + (1 + (PAD + SPILL) * few) * edge for a, b, edge, few in limits]
         for axis in (0, 1):
-            ends = _offsets(low, high, grid, axis)
-            cosines = self.band[2 * axis : 2 * axis + 2]
-            low_u, high_u, edge, few = limits[axis]
-            # the kernel's lateral reach at every height, edge included: what must not wrap around into the image
-            top = np.minimum(tops[axis], np.abs(cosines).max() + self.band[5])
-            sine2 = np.minimum(top**2 + few * tops[1 - axis] ** 2, 0.96)
-            kernel = np.max((grid.z - low[2]) * np.minimum(top, 0.98) / np.sqrt(1 - sine2))
-            spacing, reach = grid.spacing[axis], max(abs(ends[0]), abs(ends[1]))
-            needed = max(reach + kernel, grid.extent[axis][1] - grid.extent[axis][0])
+            spacing, far = grid.spacing[axis], max(abs(end) for end in band.offsets[axis])
+            # nothing within the band's reach may wrap around into the image
+            needed = max(far + band.reach(axis), grid.extent[axis][1] - grid.extent[axis][0])
             period = good_size(int(np.ceil(needed / spacing)) + 1)
             dk = 2 * np.pi / (period * spacing)
-            first = int(np.floor(self.k2.max() * max(cosines[0] - self.band[5], -1.0) / dk))
-            last = int(np.ceil(self.k2.max() * min(cosines[1] + self.band[5], 1.0) / dk))
+            first, last = band.modes(axis, self.k2, dk)
             self.period.append(period)
             self.first.append(first)
             self.count.append(last - first + 1)
             self.dk.append(dk)
-            u = dk * np.arange(first, last + 1) / self.k2.mean()
-            margin = (self.k2.max() / self.k2.mean() - 1) + 1e-9
-            low_u = np.where(low_u < 0, (low_u - PAD * few * edge) * (1 + margin), -1.0)
-            high_u = np.where(high_u > 0, (high_u + PAD * few * edge) * (1 + margin), 1.0)
-            masks.append(_fade(u, low_u[:, None], high_u[:, None], edge[:, None]).astype(np.float32))
+            masks.append(band.mask(axis, dk * np.arange(first, last + 1) / self.k2.mean()))
         self._masks = masks
         kx, ky = self.mode_axes
         inside = np.zeros((kx.size, ky.size), dtype=bool)

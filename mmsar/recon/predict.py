@@ -19,7 +19,7 @@ from mmsar.signal.multistatic import path_difference
 METHODS = ("rma", "empm", "nufft", "bpa")
 MIN_COHERENCE = 0.98
 """Below this mean coherence `auto` does not trust a method."""
-MAX_SINE = 0.9
+MAX_SINE = 0.93
 """Sine of the angle off the aperture's axis up to which plane waves stand for the sum (about -30 dB there)."""
 BPA_RATE = 5e8
 """Voxel-pairs a second and core assumed for bpa (order of magnitude; `mmsar bench` measures)."""
