@@ -309,6 +309,16 @@ def test_the_square_plate() -> None:
     assert np.array_equal(scan.signal[2 * 400 + 7, 0, 2], expected)
 
 
+def test_a_radar_that_stood_still(tmp_path: Path) -> None:
+    path = write(tmp_path / "still.bin", cube_of(6))
+    bare = dict.fromkeys(BASE["scan"])
+    scan = import_scan(path, described(scan={**bare, "motion": "none", "z_mm": 5.0}))
+    assert scan.shape == (6, 1, 2, 16) and scan.raster is None
+    assert np.array_equal(scan.trajectory.position, [[0, 0, 5e-3]] * 6)
+    assert 'motion = "none"' in refusal(path, described(scan=bare))
+    assert 'got both motion = "none" and n_x' in refusal(path, described(scan={**bare, "motion": "none", "n_x": 6}))
+
+
 def test_real_offset_binary_is_refused_with_the_fix() -> None:
     path = DATA / "fixtures" / "offset_binary" / "adc_data02.bin"
     if not path.is_file():

@@ -13,7 +13,7 @@ Files named in a description (`positions`, `divide_by.file`) are looked for besi
     sample_rate_ksps = 9121
     samples = 512
     [capture]
-    layout = "4lane"            # or 2lane-iiqq, 2lane-qqii, iqiq, 4lane-iqiq
+    layout = "4lane"            # or 2lane-iiqq, 2lane-qqii, iqiq, 4lane-iqiq, 2lane-interleaved
     rx = 4
     frames_per_file = 400
     [scan]
@@ -39,7 +39,7 @@ from typing import Any
 from mmsar.errors import FormatError
 
 FORMATS = ("ti-raw", "mat", "npz")
-LAYOUTS = ("4lane", "2lane-iiqq", "2lane-qqii", "iqiq", "4lane-iqiq")
+LAYOUTS = ("4lane", "2lane-iiqq", "2lane-qqii", "iqiq", "4lane-iqiq", "2lane-interleaved")
 BOARDS = ("iwr1443", "iwr1642", "iwr6843isk", "single")
 AXES = ("pose", "y", "x", "tx", "rx", "channel", "sample", "iq")
 
@@ -95,7 +95,7 @@ KEYS: dict[str, dict[str, str | tuple[str, ...]]] = {
         "y_step_mm": POSITIVE,
         "direction": ("forward", "backward", "serpentine"),
         "first_row": ("top", "bottom"),
-        "motion": ("continuous", "step"),
+        "motion": ("continuous", "step", "none"),
         "z_mm": NUMBER,
         "positions": TEXT,
         "x_variable": TEXT,

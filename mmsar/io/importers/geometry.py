@@ -137,7 +137,7 @@ def attrs_of(description: Description, timing: Timing) -> dict[str, Any]:
 
 
 def poses_of(description: Description, n_pose: int, frame_time: np.ndarray) -> tuple[Trajectory, Raster | None]:
-    """The poses of `n_pose` samples: a positions file, or a raster of n_y rows of n_x positions.
+    """The poses of `n_pose` samples: a positions file, one place (motion = "none"), or n_y rows of n_x positions.
 
     Parameters
     ----------
@@ -150,10 +150,16 @@ def poses_of(description: Description, n_pose: int, frame_time: np.ndarray) -> t
         Counts that disagree with the data, with both numbers.
     """
     get = description.get
-    if get("scan", "positions") is not None:
-        mixed = [key for key in ("n_x", "n_y", "x_step_mm", "y_step_mm", "direction") if get("scan", key) is not None]
+    still = get("scan", "motion") == "none"
+    if still or get("scan", "positions") is not None:
+        raster_keys = ("n_x", "n_y", "x_step_mm", "y_step_mm", "direction", *(["positions"] if still else []))
+        mixed = [key for key in raster_keys if get("scan", key) is not None]
         if mixed:
-            raise description.error(f"[scan]: got both positions and {mixed[0]}, wanted one description of the poses")
+            one = 'motion = "none"' if still else "positions"
+            raise description.error(f"[scan]: got both {one} and {mixed[0]}, wanted one description of the poses")
+        if still:
+            place = [0.0, 0.0, get("scan", "z_mm", 0.0) * 1e-3]
+            return Trajectory(time=frame_time, position=[place] * n_pose), None
         return read_positions(description, n_pose), None
     n_y, n_x = raster_shape(description, n_pose)
     return raster_poses(description, (n_y, n_x), frame_time)
@@ -163,7 +169,10 @@ def raster_shape(description: Description, n_pose: int) -> tuple[int, int]:
     """(n_y, n_x) of the raster, from the two, or from one of them and the number of poses."""
     n_x, n_y = description.get("scan", "n_x"), description.get("scan", "n_y")
     if n_x is None and n_y is None:
-        raise description.error(f"[scan] n_x, n_y: missing, wanted the positions per row and rows of {n_pose} poses")
+        raise description.error(
+            f"[scan] n_x, n_y: missing, wanted the positions per row and rows of {n_pose} poses "
+            '(or motion = "none" for a radar that stood still)'
+        )
     known = n_x or n_y
     n_x, n_y = n_x or max(1, n_pose // known), n_y or max(1, n_pose // known)
     if n_x * n_y != n_pose:

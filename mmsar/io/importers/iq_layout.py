@@ -7,6 +7,8 @@ One frame of `chirps` chirps is, in file order (last index fastest):
     2lane-iiqq   [chirp, rx, sample/2, IQ, 2]     xWR16xx, 18xx, 68xx: I[n] I[n+1] Q[n] Q[n+1]
     2lane-qqii   [chirp, rx, sample/2, QI, 2]     the same with SampleSwap = 1 (the usual Demo Visualizer setting)
     iqiq         [chirp, rx, sample, IQ]          two lanes after reordering
+    2lane-interleaved  [chirp, sample, rx/2, IQ, 2]  xWR12xx, 14xx with two lanes: I0 I1 Q0 Q1 I2 I3 Q2 Q3; an odd last
+                                                  receiver leaves its neighbour 0 (met in a public IWR1443 recording)
 
 Source: TI raw-data capture guides (SWRA581), and files of public projects. int16 is little-endian two's complement;
 offset-binary samples have the top bit inverted.
@@ -17,11 +19,13 @@ import numpy as np
 from mmsar.errors import FormatError
 
 TOP_BIT = np.uint16(0x8000)
+PAIRED = ("2lane-iiqq", "2lane-qqii")
+"""Layouts that keep two samples of a receiver together."""
 
 
 def lanes(layout: str, rx: int) -> int:
-    """Channels a file of this layout holds per sample: always 4 for the 4-lane ones, else `rx`."""
-    return 4 if layout.startswith("4lane") else rx
+    """Channels a file of this layout holds per sample: 4 with four lanes, an even number interleaved, else `rx`."""
+    return 4 if layout.startswith("4lane") else rx + rx % 2 if layout == "2lane-interleaved" else rx
 
 
 def frame_bytes(layout: str, *, chirps: int, samples: int, rx: int) -> int:
@@ -33,7 +37,7 @@ def check_layout(layout: str, *, samples: int, rx: int) -> None:
     """Raise FormatError for what a layout cannot hold."""
     if layout.startswith("4lane") and rx > 4:
         raise FormatError(f'[capture] rx: got {rx}, wanted at most 4 with layout "{layout}"')
-    if layout.startswith("2lane") and samples % 2:
+    if layout in PAIRED and samples % 2:
         raise FormatError(f'[waveform] samples: got {samples}, wanted an even number with layout "{layout}"')
 
 
@@ -52,6 +56,10 @@ def split_iq(raw: np.ndarray, layout: str, *, chirps: int, samples: int, rx: int
         cube = raw.reshape(-1, chirps, samples, n, 2).transpose(4, 0, 1, 3, 2)
     elif layout == "iqiq":
         cube = raw.reshape(-1, chirps, n, samples, 2).transpose(4, 0, 1, 2, 3)
+    elif layout == "2lane-interleaved":
+        pairs = raw.reshape(-1, chirps, samples, n // 2, 2, 2)
+        shape = (len(pairs), chirps, samples, n)
+        cube = [pairs[..., part, :].reshape(shape).transpose(0, 1, 3, 2) for part in (0, 1)]
     else:
         pairs = raw.reshape(-1, chirps, n, samples // 2, 2, 2)
         shape = (len(pairs), chirps, n, samples)
@@ -95,7 +103,13 @@ def encode(cube: np.ndarray, layout: str, *, offset_binary: bool = False) -> np.
     n_frames, chirps, rx, samples = cube.shape
     check_layout(layout, samples=samples, rx=rx)
     raw = np.zeros(n_frames * frame_bytes(layout, chirps=chirps, samples=samples, rx=rx) // 2, dtype="<i2")
-    if layout.startswith("2lane"):
+    if layout == "2lane-interleaved":
+        even = np.zeros((n_frames, chirps, rx + rx % 2, samples), dtype=np.complex64)
+        even[:, :, :rx] = cube
+        pairs = raw.reshape(n_frames, chirps, samples, -1, 2, 2)
+        for k, part in enumerate((even.real, even.imag)):
+            pairs[..., k, :] = part.transpose(0, 1, 3, 2).reshape(n_frames, chirps, samples, -1, 2)
+    elif layout in PAIRED:
         order = (cube.imag, cube.real) if layout == "2lane-qqii" else (cube.real, cube.imag)
         pairs = raw.reshape(n_frames, chirps, rx, samples // 2, 2, 2)
         for k, part in enumerate(order):

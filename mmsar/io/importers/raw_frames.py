@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmsar.io.importers.iq_layout import frame_bytes
+from mmsar.io.importers.iq_layout import frame_bytes, lanes
 
 COMMON_SAMPLES = (16, 32, 64, 100, 128, 200, 256, 320, 400, 480, 500, 512, 640, 768, 800, 1000, 1024, 2048)
 
@@ -45,7 +45,7 @@ def explain_size(
 ) -> str:
     """One line on a size that disagrees: both numbers, what they are made of, and what would fit."""
     unit = frames.nbytes
-    held = 4 if frames.layout.startswith("4lane") else frames.rx
+    held = lanes(frames.layout, frames.rx)
     made = f"{frames.chirps} chirps x {frames.samples} samples x {held} channels x 4 bytes"
     whole, rest = divmod(size, unit)
     if expected is None:
@@ -74,7 +74,7 @@ def _alternatives(size: int, frames: Frames, expected: float | None) -> list[str
         return []
     found = []
     per_sample = size / (expected * frames.chirps * 4)
-    per_channel = per_sample / (4 if frames.layout.startswith("4lane") else frames.rx)
+    per_channel = per_sample / lanes(frames.layout, frames.rx)
     samples = int(per_channel) if per_channel.is_integer() else 0
     if samples in COMMON_SAMPLES:
         found.append(f"samples = {samples} would fit")

@@ -65,8 +65,9 @@ def check_sign(scan: Scan, sign: str) -> float:
     if ratio <= -DECIDED_DB:
         raise FormatError(
             f'sign check: {numbers}, wanted more than +{DECIDED_DB:g}: set [waveform] sign = "{other}", '
-            "or the other I/Q order in [capture] layout"
+            "or another [capture] layout"
         )
     if ratio < DECIDED_DB:
-        warnings.warn(f"sign check undecided: {numbers}; look at the image with both signs", UserWarning, stacklevel=3)
+        advice = "try another [capture] layout, or look at the image with both signs"
+        warnings.warn(f"sign check undecided: {numbers}; {advice}", UserWarning, stacklevel=3)
     return ratio
