@@ -53,7 +53,7 @@ class Wisdom:
     def __enter__(self) -> "Wisdom":
         import pyfftw
 
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
             stored = json.loads(wisdom_path().read_text())["wisdom"]
             pyfftw.import_wisdom(tuple(part.encode("latin1") for part in stored))
         self._before = pyfftw.export_wisdom()
