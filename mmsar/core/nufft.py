@@ -3,17 +3,11 @@
 type 1:  F[a, b] = sum_l c_l exp(-j ((a0 + a) x_l + (b0 + b) y_l)),   a = 0..n_x-1, b = 0..n_y-1
 """
 
-import os
-
 import numpy as np
 
 from mmsar.core.checks import positive_int
+from mmsar.core.parallel import threads
 from mmsar.errors import GeometryError
-
-
-def threads() -> int:
-    """Threads for transforms: the cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Type1:

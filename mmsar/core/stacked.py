@@ -9,8 +9,6 @@ The z extent of a hand-held scan is some wavelengths times 1 - cos(theta), so a 
 computes the same and is its test; spreading once for all frequencies makes this one two to three times faster.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,7 +17,7 @@ import numpy as np
 from mmsar.core import kernels_spread as kernels
 from mmsar.core.fft import RowFFT, good_size
 from mmsar.core.gridding import kernel_correction, kernel_table
-from mmsar.core.nufft import threads
+from mmsar.core.parallel import Workers, threads
 
 SIGMA = 1.25
 """Oversampling along x and y."""
@@ -103,6 +101,7 @@ class StackedNufft:
         self._tables += (lateral, lateral)
         self._block = int(np.clip(memory // max(1, 8 * int(np.prod(self._shape))), 1, len(waves.k2)))
         self._stripes = self._cut_stripes()
+        self._workers: dict[str, Workers] = {}
 
     def _plan_z(self, z: np.ndarray) -> np.ndarray:
         """Planes along z, the table of the kernel's correction, and the points' places in units of planes."""
@@ -146,7 +145,7 @@ class StackedNufft:
             values = np.ascontiguousarray(data[block].T[self._order] * self._shift)
             grid = np.zeros((*self._shape, values.shape[1]), dtype=np.complex64)
             for colour in (self._stripes[::2], self._stripes[1::2]):
-                _side_by_side(
+                Workers().run(
                     lambda s, v=values, g=grid: kernels.spread_points(v, self._points, *s, self._tables, g), colour
                 )
 
@@ -159,7 +158,7 @@ class StackedNufft:
                     kernels.add_plane(along_y(), self._runs, self._columns[1], phasor, ratio, spectrum)
                 spectrum *= self._factor
 
-            self._each(one, values.shape[1], "forward")
+            self._lateral_workers("forward").run(one, range(values.shape[1]))
         return out
 
     def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
@@ -177,9 +176,9 @@ class StackedNufft:
                     kernels.put_columns(along_y(), self._columns[0], along_x.buffer)
                     kernels.store_plane(along_x(), plane, m, grid)
 
-            self._each(one, n, "backward")
+            self._lateral_workers("backward").run(one, range(n))
             values = np.empty((len(self._points), n), dtype=np.complex64)
-            _side_by_side(
+            Workers().run(
                 lambda s, v=values, g=grid: kernels.gather_points(g, self._points, *s, self._tables, v), self._stripes
             )
             out[block][:, self._order] = (values * self._shift.conj()).T
@@ -196,25 +195,8 @@ class StackedNufft:
         )
         return phasor, ratio
 
-    def _each(self, work: Callable[[int, RowFFT, RowFFT], None], n: int, direction: str) -> None:
-        """work(m, FFT along x, FFT along y) for every data set of a block, one thread per core."""
-        workers = min(threads(), n)
-        plans = [
-            (
-                RowFFT(self._shape[1], self._fft_sizes[0], direction),
-                RowFFT(self.waves.count[0], self._fft_sizes[1], direction),
-            )
-            for _ in range(workers)
-        ]
-
-        def run(worker: int) -> None:
-            for m in range(worker, n, workers):
-                work(m, *plans[worker])
-
-        _side_by_side(run, range(workers))
-
-
-def _side_by_side(work: Callable, items) -> None:
-    with ThreadPoolExecutor(max(1, len(items))) as pool:
-        for done in [pool.submit(work, item) for item in items]:
-            done.result()
+    def _lateral_workers(self, direction: str) -> Workers:
+        rows = ((self._shape[1], self._fft_sizes[0]), (self.waves.count[0], self._fft_sizes[1]))
+        if direction not in self._workers:
+            self._workers[direction] = Workers(lambda: tuple(RowFFT(*shape, direction) for shape in rows))
+        return self._workers[direction]

@@ -18,14 +18,12 @@ back-projection.
 
 import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from mmsar.core import gridding
 from mmsar.core.fft import RowFFT, good_size
-from mmsar.core.nufft import threads
-from mmsar.core.progress import progress
+from mmsar.core.parallel import Workers, threads
 from mmsar.model.grid import ImageGrid
 from mmsar.recon.band import Band
 
@@ -90,6 +88,7 @@ class Migration:
         self._turn_column = np.mod(self.first[0] + np.arange(kx.size), self.period[0]).astype(np.int32)
         offset = [g - c for g, c in zip(grid.origin[:2], self.centre, strict=True)]
         self._q_phase = np.exp(1j * (self.kx * offset[0] + self.ky * offset[1])).astype(np.complex64)
+        self._workers: dict[tuple, Workers] = {}
         self._z_step = int(np.clip(memory // max(1, 8 * self.n_pairs), 1, grid.shape[0]))
 
     @property
@@ -129,75 +128,64 @@ class Migration:
     def __call__(self, spectrum: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(m, n_pairs) complex64 spectrum to the image, complex64 (n_z, n_y, n_x)."""
         out = np.empty(self.grid.shape, dtype=np.complex64)
-        masks = self._masks_at
-        n_x, n_y = self.grid.shape[2], self.grid.shape[1]
-        dz = self.grid.spacing[2]
-        for planes, z_c, table, z_scale in progress(self._z_chunks(), "migrate", show=show):
+        for planes, z_c, table, z_scale in self._z_chunks():
             n_z = planes.stop - planes.start
             spec = np.empty((n_z, self.n_pairs), dtype=np.complex64)
+            stolt = (self.kx, self.ky, self.k2, self.band, z_c, self.grid.spacing[2], table)
 
-            def stolt(first: int, fft: RowFFT, z_c=z_c, table=table, z_scale=z_scale, spec=spec) -> None:
-                gridding.spread(spectrum, first, self.kx, self.ky, self.k2, self.band, z_c, dz, table, fft.buffer)
+            def to_planes(first: int, fft: RowFFT, stolt=stolt, z_scale=z_scale, spec=spec) -> None:
+                gridding.spread(spectrum, first, *stolt, fft.buffer)
                 gridding.rows_to_planes(fft(), first, z_scale, self._q_phase, spec)
 
-            fine = self._fine(n_z)
-            _in_threads(stolt, range(0, self.n_pairs, BLOCK), lambda fine=fine: (RowFFT(BLOCK, fine, "forward"),))
-
-            def lateral(j: int, along_y: RowFFT, along_x: RowFFT, spec=spec, start=planes.start) -> None:
-                gridding.place(spec[j], self._row, self._mode, *masks(start + j), self._column, along_y.buffer)
+            def to_image(j: int, along_y: RowFFT, along_x: RowFFT, spec=spec, start=planes.start) -> None:
+                gridding.place(spec[j], self._row, self._mode, *self._masks_at(start + j), self._column, along_y.buffer)
                 gridding.turn(along_y(), self._turn_column, along_x.buffer)
-                out[start + j] = along_x()[:, :n_x]
+                out[start + j] = along_x()[:, : self.grid.shape[2]]
 
-            _in_threads(lateral, range(n_z), lambda: self._lateral_plans("backward", n_y))
+            self._stolt_workers("forward", n_z).run(
+                to_planes, range(0, self.n_pairs, BLOCK), label="migrate: range", show=show
+            )
+            self._lateral_workers("backward").run(to_image, range(n_z), label="migrate: planes", show=show)
         return out
 
     def adjoint(self, image: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(n_z, n_y, n_x) complex64 image to the spectrum, complex64 (m, n_pairs)."""
-        masks = self._masks_at
         total = np.zeros((len(self.k2), self.n_pairs), dtype=np.complex64)
-        n_x, n_y = self.grid.shape[2], self.grid.shape[1]
-        dz = self.grid.spacing[2]
-        for planes, z_c, table, z_scale in progress(self._z_chunks(), "migrate (adjoint)", show=show):
+        for planes, z_c, table, z_scale in self._z_chunks():
             n_z = planes.stop - planes.start
             spec = np.empty((n_z, self.n_pairs), dtype=np.complex64)
-
-            def lateral(j: int, along_y: RowFFT, along_x: RowFFT, spec=spec, start=planes.start) -> None:
-                along_x.buffer[:] = 0
-                along_x.buffer[:, :n_x] = image[start + j]
-                gridding.turn_back(along_x(), self._turn_column, along_y.buffer)
-                gridding.pick(along_y(), self._row, self._mode, *masks(start + j), self._column, spec[j])
-
-            _in_threads(lateral, range(n_z), lambda: self._lateral_plans("forward", n_y))
+            stolt = (self.kx, self.ky, self.k2, self.band, z_c, self.grid.spacing[2], table)
             part = np.empty_like(total)
 
-            def stolt(first: int, fft: RowFFT, z_c=z_c, table=table, z_scale=z_scale, spec=spec, part=part) -> None:
-                gridding.planes_to_rows(spec, first, z_scale, self._q_phase, fft.buffer)
-                gridding.gather(fft(), first, self.kx, self.ky, self.k2, self.band, z_c, dz, table, part)
+            def from_image(j: int, along_y: RowFFT, along_x: RowFFT, spec=spec, start=planes.start) -> None:
+                along_x.buffer[:] = 0
+                along_x.buffer[:, : self.grid.shape[2]] = image[start + j]
+                gridding.turn_back(along_x(), self._turn_column, along_y.buffer)
+                gridding.pick(along_y(), self._row, self._mode, *self._masks_at(start + j), self._column, spec[j])
 
-            fine = self._fine(n_z)
-            _in_threads(stolt, range(0, self.n_pairs, BLOCK), lambda fine=fine: (RowFFT(BLOCK, fine, "backward"),))
+            def from_planes(first: int, fft: RowFFT, stolt=stolt, z_scale=z_scale, spec=spec, part=part) -> None:
+                gridding.planes_to_rows(spec, first, z_scale, self._q_phase, fft.buffer)
+                gridding.gather(fft(), first, *stolt, part)
+
+            self._lateral_workers("forward").run(from_image, range(n_z), label="adjoint: planes", show=show)
+            self._stolt_workers("backward", n_z).run(
+                from_planes, range(0, self.n_pairs, BLOCK), label="adjoint: range", show=show
+            )
             total += part
         return total
 
     def _masks_at(self, plane: int) -> tuple[np.ndarray, np.ndarray]:
         return self._masks[0][plane], self._masks[1][plane]
 
-    def _lateral_plans(self, direction: str, n_y: int) -> tuple[RowFFT, RowFFT]:
-        return RowFFT(self.count[0], self.period[1], direction), RowFFT(n_y, self.period[0], direction)
+    def _stolt_workers(self, direction: str, n_z: int) -> Workers:
+        fine = self._fine(n_z)
+        return self._held(("stolt", direction, fine), lambda: (RowFFT(BLOCK, fine, direction),))
 
+    def _lateral_workers(self, direction: str) -> Workers:
+        rows = ((self.count[0], self.period[1]), (self.grid.shape[1], self.period[0]))
+        return self._held(("lateral", direction), lambda: tuple(RowFFT(*shape, direction) for shape in rows))
 
-def _in_threads(work: Callable, items: range, make_plans: Callable[[], tuple]) -> None:
-    """work(item, *plans) for every item, on one thread per core, each with plans of its own (made here, in turn)."""
-    n = max(1, min(threads(), len(items)))
-    plans = [make_plans() for _ in range(n)]
-
-    def run(worker: int) -> None:
-        for item in items[worker::n]:
-            work(item, *plans[worker])
-
-    if n == 1:
-        run(0)
-        return
-    with ThreadPoolExecutor(n) as pool:
-        for done in [pool.submit(run, worker) for worker in range(n)]:
-            done.result()
+    def _held(self, key: tuple, make_plans: Callable[[], tuple]) -> Workers:
+        if key not in self._workers:
+            self._workers[key] = Workers(make_plans)
+        return self._workers[key]

@@ -1,0 +1,75 @@
+"""Threads: one per core, each with state of its own that is held between runs (FFT plans and their buffers).
+
+Kernels and FFTW release the interpreter's lock, so threads are enough. An error or Ctrl-C stops all of them after the
+item each is at.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any
+
+from mmsar.core.progress import counter
+
+
+def threads() -> int:
+    """Threads for the hot loops: the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Workers:
+    """Threads with held state; not to be run from two threads at once.
+
+    Parameters
+    ----------
+    make_state : callable, optional
+        Makes one thread's state, a tuple that is passed to the work after the item. Called in turn, when first needed.
+    """
+
+    def __init__(self, make_state: Callable[[], tuple] = tuple) -> None:
+        self._make_state = make_state
+        self._states: list[tuple] = []
+
+    def run(
+        self,
+        work: Callable[..., None],
+        items: Sequence[Any],
+        *,
+        label: str | None = None,
+        show: bool | None = False,
+    ) -> None:
+        """work(item, *state) for every item, dealt out in turn to the threads.
+
+        Parameters
+        ----------
+        label : str, optional
+            Name of a progress bar over the items.
+        show : bool, optional
+            As for `core.progress.progress`.
+        """
+        n = max(1, min(threads(), len(items)))
+        while len(self._states) < n:
+            self._states.append(self._make_state())
+        stop, done = threading.Event(), [0] * n
+
+        def loop(worker: int) -> None:
+            state = self._states[worker]
+            for item in items[worker::n]:
+                if stop.is_set():
+                    return
+                work(item, *state)
+                done[worker] += 1
+
+        with ThreadPoolExecutor(n) as pool, counter(label, len(items), show) as count:
+            futures = [pool.submit(loop, worker) for worker in range(n)]
+            try:
+                pending = set(futures)
+                while pending:
+                    finished, pending = wait(futures, timeout=0.2, return_when=FIRST_EXCEPTION)
+                    count(sum(done))
+                    for future in finished:
+                        future.result()
+            except BaseException:
+                stop.set()
+                raise

@@ -1,0 +1,176 @@
+"""rma against its bare FFTs, nufft against empm and bpa, the 2-D case of the EMPM paper, and peak memory.
+
+Every test prints ratios of contestants that took turns in one run and keeps them in `benchmark.extra_info` for
+tests/bench/table.py. Nothing is asserted about times.
+"""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def load(name: str):
+    """A module of this folder (tests are imported without a package)."""
+    if f"bench_{name}" not in sys.modules:
+        spec = importlib.util.spec_from_file_location(f"bench_{name}", HERE / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[f"bench_{name}"] = module
+        spec.loader.exec_module(module)
+    return sys.modules[f"bench_{name}"]
+
+
+measure, scenes = load("measure"), load("scenes")
+
+
+def bare_ffts(n_k: int, aperture: tuple[int, int], volume: tuple[int, int, int]):
+    """A function that runs n_k forward 2-D FFTs and one inverse 3-D FFT: held, measured, in-place FFTW plans."""
+    import pyfftw
+
+    from mmsar.core.parallel import threads
+
+    flags = {"flags": ("FFTW_MEASURE",), "threads": threads(), "planning_timelimit": 60.0}
+    planes = pyfftw.empty_aligned((n_k, *aperture), dtype="complex64")
+    cube = pyfftw.empty_aligned(volume, dtype="complex64")
+    forward = pyfftw.FFTW(planes, planes, axes=(1, 2), direction="FFTW_FORWARD", **flags)
+    backward = pyfftw.FFTW(cube, cube, axes=(0, 1, 2), direction="FFTW_BACKWARD", **flags)
+    planes[:], cube[:] = 0, 0
+
+    def run() -> None:
+        forward.execute()
+        backward.execute()
+
+    return run
+
+
+def report(benchmark, capsys, name: str, rows: list[tuple[str, str]]) -> None:
+    """Print one line per fact and keep them for the table."""
+    benchmark.extra_info.update(name=name, machine=measure.machine(), rows=rows)
+    with capsys.disabled():
+        print(f"\n{name} [{measure.machine()}]")
+        for label, text in rows:
+            print(f"  {label}: {text}")
+
+
+@pytest.mark.parametrize("n_z", [64, 256])
+def test_rma_against_bare_ffts(benchmark, capsys, n_z):
+    from mmsar.recon import rma
+
+    scan = scenes.raster(256)
+    grid = scenes.volume((n_z, 256, 256), half=0.12)
+    plan = rma.plan(scan, grid)
+    period = plan._migration.period
+    bare = bare_ffts(64, (period[1], period[0]), (n_z, period[1], period[0]))
+    best = measure.interleaved({"rma": lambda: plan(scan.signal), "bare FFTs": bare}, rounds=5)
+    benchmark.pedantic(lambda: plan(scan.signal), rounds=1)
+    rows = [
+        ("samples -> voxels", f"256 x 256 x 64 -> {n_z} x 256 x 256, padded to {period[0]} x {period[1]}"),
+        ("rma end to end", f"{best['rma']:.3f} s"),
+        ("64 forward 2-D + one inverse 3-D FFT of the padded sizes", f"{best['bare FFTs']:.3f} s"),
+        ("ratio (goal <= 1.5)", f"{best['rma'] / best['bare FFTs']:.2f}"),
+    ]
+    report(benchmark, capsys, f"rma against bare FFTs, {n_z} planes", rows)
+
+
+def test_nufft_against_empm_and_bpa(benchmark, capsys):
+    from mmsar.recon import bpa, empm, nufft
+
+    scan = scenes.freehand()
+    grid = scenes.volume((64, 256, 256))
+    plans = {"nufft": nufft.plan(scan, grid), "empm": empm.plan(scan, grid)}
+    best = measure.interleaved({name: lambda p=p: p(scan.signal) for name, p in plans.items()}, rounds=5)
+    image = plans["nufft"](scan.signal)
+    benchmark.pedantic(lambda: plans["nufft"](scan.signal), rounds=1)
+    direct = bpa.plan(scan.geometry, grid)
+    pairs = scan.geometry.n_channels * grid.n_voxels
+    slow = measure.interleaved({"bpa": lambda: direct(scan.signal)}, rounds=1)["bpa"]
+    exact = direct(scan.signal)
+    error = np.linalg.norm(image - exact) / np.linalg.norm(exact)
+    rows = [
+        ("samples -> voxels", f"{scan.geometry.n_channels:,} channels x 64 frequencies -> 64 x 256 x 256"),
+        ("nufft", f"{best['nufft']:.3f} s, {20 * np.log10(error):.1f} dB from bpa on noise"),
+        ("empm", f"{best['empm']:.3f} s"),
+        ("bpa", f"{slow:.1f} s, {pairs / slow / 1e9:.1f} G voxel-pairs/s"),
+        ("nufft / empm (goal <= 1.5)", f"{best['nufft'] / best['empm']:.2f}"),
+        ("bpa / nufft", f"{slow / best['nufft']:.0f}"),
+        (
+            "a plain sum at 1 G voxel-pairs/s / nufft (goal >= 100)",
+            f"{pairs / 1e9 / best['nufft']:.0f}",
+        ),
+    ]
+    report(benchmark, capsys, "nufft against empm and bpa", rows)
+
+
+def test_two_dimensional_case_of_the_empm_paper(benchmark, capsys):
+    """Check 13: 103,168 irregular samples into one 400 x 400 slice (paper: 1.1 s on 12 cores, BPA 1,325 s)."""
+    from mmsar.recon import bpa, empm, nufft
+
+    scan = scenes.freehand()
+    grid = scenes.volume((1, 400, 400))
+    plans = {"empm": empm.plan(scan, grid), "nufft": nufft.plan(scan, grid)}
+    plans["bpa"] = bpa.plan(scan.geometry, grid)
+    best = measure.interleaved({name: lambda p=p: p(scan.signal) for name, p in plans.items()}, rounds=3)
+    benchmark.pedantic(lambda: plans["empm"](scan.signal), rounds=1)
+    rows = [
+        (name, f"{seconds:.3f} s, {best['bpa'] / seconds:.1f} times faster than bpa") for name, seconds in best.items()
+    ]
+    report(benchmark, capsys, "one 400 x 400 slice of 103,168 samples", rows)
+
+
+def test_scaling(benchmark, capsys):
+    """Check 13: slope of time over the number N of samples and voxels along each axis, in log-log."""
+    from mmsar.recon import bpa, rma
+
+    sizes, times = (32, 64, 128), {"rma": [], "bpa": []}
+    for n in sizes:
+        scan, grid = scenes.raster(n), scenes.volume((n // 4, n, n), half=n * 0.47e-3)
+        for name, plan in (("rma", rma.plan(scan, grid)), ("bpa", bpa.plan(scan.geometry, grid))):
+            times[name].append(measure.interleaved({name: lambda p=plan, s=scan: p(s.signal)}, rounds=2)[name])
+    benchmark.pedantic(lambda: None, rounds=1)
+    rows = []
+    for name, seconds in times.items():
+        slope = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
+        rows.append(
+            (name, ", ".join(f"N={n}: {s:.3f} s" for n, s in zip(sizes, seconds, strict=True)) + f"; slope {slope:.1f}")
+        )
+    report(benchmark, capsys, "N x N x 64 samples into N/4 x N x N voxels", rows)
+
+
+MEMORY = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("bench_fourier", sys.argv[1])
+bench = importlib.util.module_from_spec(spec); spec.loader.exec_module(bench)
+from mmsar.recon.planner import make_plan
+scan = getattr(bench.scenes, sys.argv[3])()
+warm = bench.scenes.volume((2, 16, 16))
+small = scan.subset(slice(0, 64))
+make_plan(sys.argv[2], small.geometry, warm)(small.signal)
+grid = bench.scenes.volume((256, 512, 512), half=0.12)
+before = bench.measure.peak_memory()
+image = make_plan(sys.argv[2], scan.geometry, grid)(scan.signal)
+print(bench.measure.peak_memory() - before, scan.signal.nbytes, image.nbytes)
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "scene"), [("rma", "raster"), ("empm", "freehand"), ("nufft", "freehand"), ("bpa", "raster")]
+)
+def test_peak_memory(benchmark, capsys, method, scene):
+    """Growth of the resident size in a fresh process, input counted in; goal: at most 3 times input plus output."""
+    if method == "bpa":
+        pytest.skip("bpa at this size takes minutes; its memory is tested in tests/recon")
+    command = [sys.executable, "-c", MEMORY, str(Path(__file__)), method, scene]
+    grown, signal, image = map(int, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+    benchmark.pedantic(lambda: None, rounds=1)
+    ratio = (grown + signal) / (signal + image)
+    rows = [
+        ("input + output", f"{(signal + image) / 2**20:.0f} MiB (256 x 512 x 512 voxels)"),
+        ("peak", f"{(grown + signal) / 2**20:.0f} MiB"),
+        ("ratio (goal <= 3)", f"{ratio:.2f}"),
+    ]
+    report(benchmark, capsys, f"peak memory of {method}", rows)
