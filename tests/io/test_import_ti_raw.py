@@ -10,6 +10,7 @@ import pytest
 from mmsar.constants import C0
 from mmsar.errors import FormatError
 from mmsar.io.importers import import_scan
+from mmsar.io.importers.description import LAYOUTS
 from mmsar.io.importers.iq_layout import encode
 from mmsar.io.scan_h5 import load_scan, save_scan
 
@@ -309,6 +310,27 @@ def test_the_square_plate() -> None:
     assert np.array_equal(scan.signal[2 * 400 + 7, 0, 2], expected)
 
 
+@pytest.mark.parametrize("written", LAYOUTS)
+def test_a_wrong_layout_is_told_from_the_samples(written: str, tmp_path: Path) -> None:
+    n, rx = 64, 4
+    rng = np.random.default_rng(4)
+    tone = np.exp(
+        2j * np.pi * rng.uniform(0.05, 0.2, (6, 1, rx, 1)) * np.arange(n) + 2j * rng.uniform(0, 3, (6, 1, rx, 1))
+    )
+    cube = np.round(700 * tone.real) + 1j * np.round(700 * tone.imag)
+    path = write(tmp_path / "raw.bin", cube.astype(np.complex64), written)
+    four = {"tx_mm": [[0, 0, 0]], "rx_mm": [[i, 0, 0] for i in range(rx)]}
+    for named in LAYOUTS:
+        capture = {"layout": named, "rx": rx}
+        still = {**dict.fromkeys(BASE["scan"]), "motion": "none"}
+        given = described(waveform={"samples": n}, capture=capture, array=four, scan=still)
+        swapped = {written, named} == {"2lane-iiqq", "2lane-qqii"}
+        if written == named or swapped:  # I and Q swapped: one-sided too, the sign check's business
+            import_scan(path, given)
+        else:
+            assert f'set [capture] layout = "{written}"' in refusal(path, given)
+
+
 def test_a_radar_that_stood_still(tmp_path: Path) -> None:
     path = write(tmp_path / "still.bin", cube_of(6))
     bare = dict.fromkeys(BASE["scan"])
@@ -345,4 +367,8 @@ def test_real_capture_with_a_wrong_number_of_chirps() -> None:
     message = refusal(path, description)  # params.json says 1 chirp, metadata.json 8
     assert "got 1638400 bytes, wanted 204800" in message and "chirps_per_frame = 8 would fit" in message
     description["capture"] |= {"chirps_per_frame": 8, "loops": "average"}
-    assert import_scan(path, description).shape == (50, 1, 4, 256)
+    message = refusal(path, description)  # samples 0 and 2, 1 and 3, 4 and 6, 5 and 7 of every 8 are I and Q: two lanes
+    assert 'set [capture] layout = "2lane-interleaved"' in message
+    description["capture"]["layout"] = "2lane-interleaved"
+    scan = import_scan(path, description, check_sign=True)
+    assert scan.shape == (50, 1, 4, 256) and scan.attrs["history"][0]["sign_check_db"] > 30

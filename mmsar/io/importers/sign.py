@@ -26,15 +26,25 @@ def beat_sign_db(scan: Scan) -> float:
     n_pose, _, _, n = scan.shape
     if n < 8:
         raise FormatError(f"sign check: got {n} samples per sweep, wanted at least 8")
-    power = np.zeros(n)
+    poses = np.unique(np.linspace(0, n_pose - 1, min(n_pose, MAX_POSES)).astype(int))
+    ratio = one_sided_db(np.concatenate([np.asarray(scan.signal[int(p) : int(p) + 1]) for p in poses]))
+    if np.isnan(ratio):
+        raise FormatError("sign check: got no energy beside zero frequency, wanted echoes")
+    return ratio
+
+
+def one_sided_db(block: np.ndarray) -> float:
+    """Energy of samples (..., n) at positive over negative beat frequencies [dB]; nan without any.
+
+    Hann window; zero frequency and its neighbours, where leakage is, do not count.
+    """
+    n = block.shape[-1]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n)
-    for pose in np.unique(np.linspace(0, n_pose - 1, min(n_pose, MAX_POSES)).astype(int)):
-        block = np.asarray(scan.signal[int(pose) : int(pose) + 1])
-        power += np.sum(np.abs(np.fft.fft(block * window, axis=-1)) ** 2, axis=(0, 1, 2))
+    power = np.sum(np.abs(np.fft.fft(block * window, axis=-1)) ** 2, axis=tuple(range(block.ndim - 1)))
     half = (n - 1) // 2
     positive, negative = power[2 : half + 1].sum(), power[n - half : n - 1].sum()
     if positive + negative == 0:
-        raise FormatError("sign check: got no energy beside zero frequency, wanted echoes")
+        return float("nan")
     tiny = 1e-30 * (positive + negative)
     return float(10 * np.log10((positive + tiny) / (negative + tiny)))
 

@@ -16,6 +16,7 @@ from mmsar.errors import FormatError
 from mmsar.io.importers.description import Description
 from mmsar.io.importers.geometry import array_of, attrs_of, calibration_of, chirp_of, poses_of, timing_of
 from mmsar.io.importers.iq_layout import check_layout, decode, looks_toggled, split_iq
+from mmsar.io.importers.layout_check import better_layout
 from mmsar.io.importers.raw_frames import Frames, explain_size
 from mmsar.io.lazy import FileSignal
 from mmsar.model import Scan
@@ -245,3 +246,5 @@ def _peek(file: Path, frames: Frames, description: Description) -> None:
             f"[capture] rx: got {frames.rx}, but the other lanes of {file.name} hold samples; "
             "describe all receivers (Scan.subset picks some later), or check layout"
         )
+    if reason := better_layout(raw, frames):
+        raise FormatError(f"{file.name}: {reason}")
