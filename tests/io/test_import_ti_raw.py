@@ -351,6 +351,8 @@ def test_real_offset_binary_is_refused_with_the_fix() -> None:
     description["array"] = {"tx_mm": [[0, 0, 0]], "rx_mm": [[0, i, 0] for i in range(4)]}
     assert "set [capture] offset_binary = true" in refusal(path, description)
     description["capture"]["offset_binary"] = True
+    assert 'set [capture] layout = "4lane-iqiq"' in refusal(path, description)
+    description["capture"]["layout"] = "4lane-iqiq"
     assert np.abs(import_scan(path, description).read()).max() < 2000
 
 
