@@ -20,6 +20,8 @@ PAD = 2.5
 """Zones of padding, to either side, when scene and aperture are single points."""
 SPILL = 0.5
 """Zones that diffraction at a padded band's edge reaches beyond it, to be kept from wrapping around."""
+PADDED_SINE = 0.85
+"""Largest sine of the angle to z that padding reaches: waves along the aperture do not fade with distance."""
 STEEPEST = 0.995
 """Largest sine of the angle to z that is imaged at all."""
 
@@ -75,14 +77,15 @@ class Band:
         what holds the bands of all planes."""
 
     def _kernel_limits(self, near: np.ndarray) -> np.ndarray:
-        out, guard, pads = [], 0.0, []
+        out, guard = [], 0.0
         for ends in self._ends:
             for sign, (limit, edge) in zip((-1, 1), ends, strict=True):
                 out.append(sign * float(np.max(sign * limit)))
                 guard = max(guard, float(np.max(sign * limit + edge) - np.max(sign * limit)), float(edge[0]))
         corner = np.hypot(*(max(abs(a), abs(b)) for a, b in self.offsets))
-        pads = np.hypot(*(np.max(PAD * few * ends[0][1]) for few, ends in zip(self._few, self._ends, strict=True)))
-        return np.array([*out, corner / np.hypot(corner, near[0]) + pads, guard])
+        corner /= np.hypot(corner, near[0])
+        pad = max(float(np.max(PAD * few * ends[0][1])) for few, ends in zip(self._few, self._ends, strict=True))
+        return np.array([*out, max(corner, min(corner + pad, PADDED_SINE - guard)), guard])
 
     def reach(self, axis: int) -> float:
         """How far to the side the band's waves go from the aperture to any plane [m]."""

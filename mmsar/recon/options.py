@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from mmsar.core.checks import finite_number, one_of
 from mmsar.errors import GeometryError
 from mmsar.signal.multistatic import PHASES
+from mmsar.signal.window import TAPERS
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReconOptions:
     """Options of `reconstruct` and of every `plan`.
+
+    A plan takes its weights from the geometry it is given: `window`, `density` and `verify` are for `reconstruct`,
+    which weights the geometry first (`signal.window.apply_window`, `recon.density.density_weights`).
 
     Raises
     ------
@@ -35,6 +39,7 @@ class ReconOptions:
     """Compare with back-projection on a random sub-volume and say so in the history."""
 
     def __post_init__(self) -> None:
+        one_of("window", self.window, TAPERS)
         one_of("density", self.density, ("auto", "on", "off"))
         one_of("phase", self.phase, PHASES)
         if self.z_ref is not None:
