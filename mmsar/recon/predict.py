@@ -71,14 +71,14 @@ def predict(
                 reason = "the image is not wholly in front of the aperture"
             elif method == "rma" and isinstance(raster, str):
                 reason = raster
+            elif coherence < MIN_COHERENCE:
+                kept = f"{100 * coherence:.0f} %"
+                reason = f"its path model would keep only {kept} of the coherence ({_why(method, geometry)})"
             elif sine > MAX_SINE:
                 angle, limit = np.degrees(np.arcsin([sine, MAX_SINE]))
                 reason = (
                     f"the image is seen up to {angle:.0f} degrees off the aperture's axis, too steep beyond {limit:.0f}"
                 )
-            elif coherence < MIN_COHERENCE:
-                kept = f"{100 * coherence:.0f} %"
-                reason = f"its path model would keep only {kept} of the coherence ({_why(method, geometry)})"
         error = 10 * np.log10(max(1 - coherence**2, 1e-5))
         out.append(
             Prediction(
