@@ -32,7 +32,7 @@ SECONDS_PER_STEP = 0.5
 
 
 def exact(signal: np.ndarray, geometry: Geometry, points: np.ndarray) -> np.ndarray:
-    """The back-projection sum in float64 at any points: slow (about 10 ns per point, channel and 8 frequencies).
+    """The back-projection sum in float64 at any points: slow, for checks.
 
     Parameters
     ----------
@@ -107,7 +107,11 @@ def plan(
 
 
 class BpaPlan:
-    """Back-projection of one geometry onto one grid: `plan(signal)` and `plan.adjoint(image)`; see `plan`."""
+    """Back-projection of one geometry onto one grid; made by `plan`, applied by `plan(signal)` and `plan.adjoint(image)`.
+
+    Attributes: `geometry`, `grid`, `error_db` (the wanted error [dB]), `nbytes` (memory used while applied), `seconds`
+    (predicted time) and `design` (tiles, nodes and clusters chosen).
+    """
 
     def __init__(
         self,
@@ -171,7 +175,8 @@ class BpaPlan:
             fits = design.fit_profile(offset, fweight, middle, TAPS).error <= share
             low, high = (middle, high) if fits else (low, middle)
         n_legs = self._tx.shape[1] + self._rx.shape[1]
-        counts = (n_pose, n_legs, self._weight[0].size, numba.get_num_threads())
+        self._threads = numba.get_num_threads()
+        counts = (n_pose, n_legs, self._weight[0].size, self._threads)
         limits = (low, NODES, INNER_NODES, LANES)
         self.design = design.choose(probe, self.grid.shape[::-1], counts, wanted, limits=limits)
         self._tiles = Tiles(self.design, grid.shape[::-1], grid.origin, grid.spacing)
@@ -215,6 +220,11 @@ class BpaPlan:
             start, mean = design.clusters(self._means[a:b], order, level or 0)
             clusters = (start, np.ascontiguousarray(mean[:, :3]), np.ascontiguousarray(mean[:, 3:]))
             self._chunks.append((slice(int(a), int(b)), order, clusters))
+
+    @property
+    def seconds(self) -> float:
+        """Predicted time of one application on idle cores [s] (a cost model: right to a factor of two or so)."""
+        return self.design.cost * 1e-9 / self._threads
 
     # ---- application ------------------------------------------------------------------------------------------
 
@@ -307,7 +317,7 @@ class BpaPlan:
         if self.progress is False:
             yield slice(0, n)
             return
-        steps = int(np.clip(self.design.cost * 1e-9 / SECONDS_PER_STEP, 1, max(1, n // 8)))
+        steps = int(np.clip(self.seconds / SECONDS_PER_STEP, 1, max(1, n // 8)))
         edges = np.linspace(0, n, steps + 1).round().astype(int)
         runs = [slice(a, b) for a, b in pairwise(edges)]
         yield from bar(runs, label, show=self.progress)
