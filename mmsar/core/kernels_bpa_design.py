@@ -1,8 +1,8 @@
 """The arithmetic behind a back-projection plan: clusters, tiles, nodes and the range polynomial, from a wanted error.
 
 Interpolation errors are not bounded by formulas but measured, on seeded random triples of voxel, channel and
-frequency of the geometry at hand, with the very nodes the kernel will use. A cost model (nanoseconds, timed
-once on an AVX-512 core; only their ratios matter) then picks the cheapest choice whose root-sum-square error is within the wanted one.
+frequency of the geometry at hand, with the very nodes the kernel will use. A cost model (nanoseconds, timed once on an
+AVX-512 core; only their ratios matter) then picks the cheapest choice whose root-sum-square error is within the wanted.
 """
 
 from collections.abc import Callable

@@ -107,7 +107,7 @@ def plan(
 
 
 class BpaPlan:
-    """Back-projection of one geometry onto one grid; made by `plan`, applied by `plan(signal)` and `plan.adjoint(image)`.
+    """Back-projection of one geometry onto one grid, made by `plan`: apply by `plan(signal)`, `plan.adjoint(image)`.
 
     Attributes: `geometry`, `grid`, `error_db` (the wanted error [dB]), `nbytes` (memory used while applied), `seconds`
     (predicted time) and `design` (tiles, nodes and clusters chosen).
