@@ -162,7 +162,8 @@ def default_grid(scan: Scan, *, max_voxels: int = 2**27) -> ImageGrid:
     low, high = energy_interval(scan)
     plane = float(scan.virtual_position[..., 2].mean())
     top = float(scan.virtual_position[..., 2].max())
-    low = max(low + plane, top + 5 * scan.chirp.wavelength)
+    low = max(low + plane, top + min(5 * scan.chirp.wavelength, scan.chirp.range_resolution))
+    low = max(low, top + 1.5 * scan.chirp.wavelength)
     grid = ImageGrid.from_resolution(scan, z=(low, max(high + plane, low + scan.chirp.range_resolution)))
     if grid.n_voxels > max_voxels:
         raise MmsarError(

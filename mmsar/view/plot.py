@@ -62,7 +62,7 @@ def figure_mips(image: Image, *, floor: float = -30.0, title: str | None = None)
     """
     decibel = _decibel(image, floor)
     views = {view: decibel.max(axis=axis_of(left_over(view))) for view in VIEWS}
-    captions = {view: f"max over {left_over(view)}" for view in VIEWS}
+    captions = {view: _projected(image, left_over(view)) for view in VIEWS}
     return _three_views(image.grid, views, captions, (floor, title))[0]
 
 
@@ -150,7 +150,7 @@ def figure_compare(
             panel = decibel.max(axis=axis_of(left_over(view)))
             shown = draw_panel(axes, panel, view, image.grid, floor)
             last, first = i == len(rows) - 1, i == 0
-            caption = name if last else f"max over {left_over(view)}"
+            caption = name if last else _projected(image, left_over(view))
             axes.set_title(caption, fontsize=10 if last else 8)
             axes.set(xlim=limits[view[0]], ylim=limits[view[1]], facecolor="0.9")
             label_panel(axes, view, x=first, y=column == 0)
@@ -291,6 +291,12 @@ def _compare_curves(images: Sequence[Image], titles: Sequence[str], floor: float
         axes.plot(getattr(image.grid, name) * 1e3, _decibel(image, floor).ravel(), label=label, linewidth=1.3)
     axes.legend(fontsize=9)
     return figure
+
+
+def _projected(image: Image, name: str) -> str:
+    """What a projection along an axis shows; with one voxel along it, where that is."""
+    along = getattr(image.grid, name)
+    return f"max over {name}" if len(along) > 1 else f"{name} = {along[0] * 1e3:.4g} mm"
 
 
 def _decibel(image: Image, floor: float) -> np.ndarray:

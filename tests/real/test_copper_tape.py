@@ -19,7 +19,7 @@ from mmsar.io.importers import import_scan
 from mmsar.io.scan_h5 import load_scan
 from mmsar.metrics import entropy
 from mmsar.model import Image, ImageGrid, Scan
-from mmsar.recon.planner import explain, reconstruct
+from mmsar.recon.planner import default_grid, explain, reconstruct
 
 VOLUME = ImageGrid.from_extent((-0.1, 0.1), (-0.1, 0.1), (0.1, 0.46), spacing=(2e-3, 2e-3, 5e-3))
 
@@ -92,6 +92,15 @@ def test_the_strip_is_the_brightest_thing_at_its_depth(volume: Image) -> None:
     assert sharpest == pytest.approx(0.155, abs=0.008)  # where the echo is, it is also in focus
     beyond = peaks[z > 0.215].max()
     assert 20 * np.log10(beyond / peaks.max()) < -9  # range sidelobe at 240 mm: -10.3 dB
+
+
+def test_default_grid_finds_the_strip(tape: Scan) -> None:
+    grid = default_grid(tape)
+    assert grid.z[0] < 0.12  # no blind zone in wavelengths: five of them are 216 mm here
+    image = reconstruct(tape, grid)
+    z, y, x = np.unravel_index(np.argmax(image.magnitude()), image.data.shape)
+    assert grid.z[z] == pytest.approx(0.155, abs=0.03)
+    assert np.hypot(grid.x[x] - 0.011, grid.y[y]) < 0.04
 
 
 def test_size_place_and_tilt_of_the_strip(volume: Image) -> None:

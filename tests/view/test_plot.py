@@ -101,6 +101,9 @@ def test_axes_of_one_voxel_have_no_view(shape, n_panels, labels) -> None:
         assert first.get_xlabel() == labels[0]
         if n_panels:
             assert first.get_ylabel() == labels[1]
+            assert not any(
+                "max over" in axes.get_title() for axes in drawn.values()
+            )  # one slice: where it is, not a projection
         else:
             curve = first.get_lines()[0]
             assert curve.get_ydata().max() == 0
