@@ -3,8 +3,8 @@
 Tables: [waveform] what was sent, [array] the antennas, [scan] where the board was, [calibration] what the
 instrument adds, and [capture] (format "ti-raw") or [data] (formats "mat" and "npz") how the samples lie in the file.
 Units are part of the key: `start_ghz`, `x_step_mm`. Unknown keys are refused, with the nearest known one.
-Files named in a description (`positions`, `divide_by.file`) are looked for beside the data. A radar that stood still has
-`motion = "none"` in [scan] and no steps.
+Files named in a description (`positions`, `divide_by.file`) are looked for beside the data. A radar that stood
+still has `motion = "none"` in [scan] and no steps.
 
     format = "ti-raw"
     [waveform]
