@@ -14,6 +14,8 @@ All kernels work on arrays, release the lock, and are called from one thread per
 import numpy as np
 from numba import njit
 
+from mmsar.core.phasor import sincos_cycles
+
 WIDTH = 6
 SUBDIVISIONS = 1024
 
@@ -107,6 +109,7 @@ def spread(
     n_rows, fine = rows.shape
     width = table.shape[1]
     scale = dz * fine / (2 * np.pi)
+    turns = z_c / (2 * np.pi)
     real = rows.view(np.float32)
     for r in range(n_rows):
         q = first + r
@@ -118,8 +121,8 @@ def spread(
             kz, amplitude = _filter(kx[q], ky[q], k2[m], band)
             if amplitude == 0.0:
                 continue
-            phase = -kz * z_c
-            c, s = np.float32(amplitude * np.cos(phase)), np.float32(amplitude * np.sin(phase))
+            sine, cosine = sincos_cycles(-kz * turns)
+            c, s = np.float32(amplitude * cosine), np.float32(amplitude * sine)
             value = spectrum[m, q]
             re = value.real * c - value.imag * s
             im = value.real * s + value.imag * c
@@ -155,6 +158,7 @@ def gather(
     n_rows, fine = rows.shape
     width = table.shape[1]
     scale = dz * fine / (2 * np.pi)
+    turns = z_c / (2 * np.pi)
     real = rows.view(np.float32)
     for r in range(n_rows):
         q = first + r
@@ -180,8 +184,8 @@ def gather(
                 index += 1
                 if index == fine:
                     index = 0
-            phase = kz * z_c
-            c, s = np.float32(amplitude * np.cos(phase)), np.float32(amplitude * np.sin(phase))
+            sine, cosine = sincos_cycles(kz * turns)
+            c, s = np.float32(amplitude * cosine), np.float32(amplitude * sine)
             spectrum[m, q] = np.complex64(complex(re * c - im * s, re * s + im * c))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from mmsar.core.gridding import SUBDIVISIONS
+from mmsar.core.phasor import sincos_cycles
 
 MAX_WIDTH = 8
 
@@ -148,14 +149,17 @@ def start_phasors(
     z_scale: centre [rad/m], z_0 [m], h [m], inverse step of the correction's table [m]; the table starts at -centre.
     """
     centre, z_0, h, inverse = z_scale
+    last = correction.size - 1.001
     for q in range(kx.size):
         kz = np.sqrt(max(k2 * k2 - kx[q] * kx[q] - ky[q] * ky[q], 0.0))
         kappa = kz - k2 + centre
-        at = min(max((kappa + centre) * inverse, 0.0), correction.size - 1.001)
+        at = min(max((kappa + centre) * inverse, 0.0), last)
         i = int(at)
         scale = correction[i] + (at - i) * (correction[i + 1] - correction[i])
-        phasor[q] = np.complex64(complex(scale * np.cos(kappa * z_0), scale * np.sin(kappa * z_0)))
-        ratio[q] = np.complex64(complex(np.cos(kappa * h), np.sin(kappa * h)))
+        sine, cosine = sincos_cycles(kappa * (z_0 / (2 * np.pi)))
+        phasor[q] = np.complex64(complex(scale * cosine, scale * sine))
+        sine, cosine = sincos_cycles(kappa * (h / (2 * np.pi)))
+        ratio[q] = np.complex64(complex(cosine, sine))
 
 
 @njit(cache=True, nogil=True, fastmath=True)
