@@ -1,8 +1,8 @@
 """The antenna array: phase centres on the board.
 
 Board frame: right-handed, y up, z the looking direction; so x is to the right for somebody who faces the board. A
-transmit-receive pair acts, to first order, like one element at its phase centre (tx + rx) / 2; the separation tx - rx is what multistatic compensation corrects
-(Yanik, Torlak, IEEE Access 2019; EMPM paper, section II).
+transmit-receive pair acts, to first order, like one element at its phase centre (tx + rx) / 2; the separation tx - rx
+is what multistatic compensation corrects (Yanik, Torlak, IEEE Access 2019; EMPM paper, section II).
 """
 
 from dataclasses import dataclass

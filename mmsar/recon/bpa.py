@@ -21,7 +21,9 @@ from mmsar.core.checks import check_shape, finite_number, real_array
 from mmsar.core.memory import budget, require
 from mmsar.core.progress import progress as bar
 from mmsar.errors import GeometryError
-from mmsar.model import Geometry, ImageGrid
+from mmsar.model import Geometry, ImageGrid, Scan
+from mmsar.recon.fourier import only_cpu
+from mmsar.recon.options import ReconOptions
 
 MAX_LEVEL = 12
 """Cuts of the tree of poses at most."""
@@ -74,27 +76,21 @@ def exact_image(signal: np.ndarray, geometry: Geometry, grid: ImageGrid) -> np.n
 
 
 def plan(
-    geometry: Geometry,
-    grid: ImageGrid,
-    *,
-    error_db: float = -50.0,
-    memory: int | None = None,
-    progress: bool | None = False,
+    geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
 ) -> "BpaPlan":
     """Prepare fast back-projection of one geometry onto one grid.
 
     Parameters
     ----------
-    geometry : Geometry
+    geometry : Geometry or Scan
         Positions, frequencies and weights of the channels.
     grid : ImageGrid
         Where to image.
-    error_db : float
-        Wanted relative RMS error of the image against `exact` [dB], -20 to -70.
-    memory : int, optional
-        Memory for tables and tiles [bytes]; default half of what is free. Poses are taken in chunks that fit.
-    progress : bool, optional
-        Show a progress bar: False no, True yes, None only on a terminal.
+    device : str
+        "auto" or "cpu" in this version.
+    options : ReconOptions, optional
+        `error_db` is the wanted relative RMS error of the image against `exact` [dB], -20 to -70; `memory` bounds
+        tables and tiles (poses are taken in chunks that fit); `progress` shows a bar.
 
     Raises
     ------
@@ -102,8 +98,13 @@ def plan(
         An error outside -20 to -70 dB, or one that no tile of this grid and bandwidth can meet.
     MmsarError
         A grid that does not fit in the memory.
+    DeviceError
+        A device that is not there.
     """
-    return BpaPlan(geometry, grid, error_db=error_db, memory=memory, progress=progress)
+    options = options or ReconOptions()
+    only_cpu(device, "bpa")
+    geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
+    return BpaPlan(geometry, grid, error_db=options.error_db, memory=options.memory, progress=options.progress)
 
 
 class BpaPlan:

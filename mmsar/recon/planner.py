@@ -1,5 +1,7 @@
 """From a scan to an image in one call: conditions the signal, picks grid and method, runs it, says what it did."""
 
+from contextlib import suppress
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -14,12 +16,11 @@ from mmsar.model.image import Image
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon import bpa, empm, nufft, rma
 from mmsar.recon.density import density_weights
-from mmsar.recon.fourier import only_cpu
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.predict import METHODS, Prediction, predict
 
-_MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft}
+_MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft, "bpa": bpa}
 
 
 def reconstruct(
@@ -99,9 +100,6 @@ def make_plan(
     """
     options = options or ReconOptions()
     one_of("method", method, METHODS)
-    if method == "bpa":
-        only_cpu(device, "bpa")
-        return bpa.plan(geometry, grid, error_db=options.error_db, memory=options.memory, progress=options.progress)
     return _MODULES[method].plan(geometry, grid, device=device, options=options)
 
 
@@ -119,6 +117,9 @@ def explain(
     geometry = weighted_geometry(scan, options)
     predictions = predict(geometry, grid, phase=options.phase, z_ref=options.z_ref)
     chosen = choose(predictions, options).method if method == "auto" else method
+    with suppress(MmsarError):  # its plan knows its time better; where it cannot be planned the rough figure stands
+        seconds = bpa.plan(geometry, grid, options=options).seconds
+        predictions = [replace(p, seconds=seconds) if p.method == "bpa" else p for p in predictions]
     n_z, n_y, n_x = grid.shape
     lines = [f"grid {n_x} x {n_y} x {n_z} voxels, {geometry.n_channels} channels x {geometry.chirp.n_samples} samples"]
     for p in predictions:
@@ -214,7 +215,7 @@ def verify(image: Image, scan: Scan, geometry: Geometry, *, size: int = 12, seed
         origin = np.array(image.grid.origin) + np.array(image.grid.spacing) * start[::-1]
         block = ImageGrid(shape=tuple(stop - start), origin=tuple(origin), spacing=image.grid.spacing)
         mine.append(image.data[part].ravel())
-        exact.append(bpa.plan(geometry, block, error_db=-60.0)(scan).ravel())
+        exact.append(bpa.plan(geometry, block, options=ReconOptions(error_db=-60.0))(scan).ravel())
     a, b = np.concatenate(mine), np.concatenate(exact)
     return {
         "ncc": round(float(ncc(a, b)), 4),

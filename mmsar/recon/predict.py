@@ -21,8 +21,8 @@ MIN_COHERENCE = 0.98
 """Below this mean coherence `auto` does not trust a method."""
 MAX_SINE = 0.93
 """Sine of the angle off the aperture's axis up to which plane waves stand for the sum (about -30 dB there)."""
-BPA_RATE = 5e8
-"""Voxel-pairs a second and core assumed for bpa (order of magnitude; `mmsar bench` measures)."""
+BPA_RATE = 1e10
+"""Voxel-pairs a second and core assumed for bpa (order of magnitude: clusters of poses help large scans more)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,8 @@ def cost(method: str, geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
     """Rough (seconds, bytes) of one method."""
     channels, cores = geometry.n_channels, threads()
     if method == "bpa":
-        return channels * grid.n_voxels / (BPA_RATE * cores), 8 * (grid.n_voxels + channels * geometry.chirp.n_samples)
+        seconds = 0.3 + channels * grid.n_voxels / (BPA_RATE * cores)
+        return seconds, 8 * (grid.n_voxels + channels * geometry.chirp.n_samples)
     low, high = path_limits(geometry, grid)
     span = high - low
     frequencies = min(geometry.chirp.n_samples, int(2 * geometry.chirp.bandwidth * span / 3e8 / 2) + 7)

@@ -23,6 +23,7 @@ import pytest
 
 from mmsar.model import AntennaArray, Chirp, ImageGrid, Scan, Trajectory
 from mmsar.recon import bpa
+from mmsar.recon.options import ReconOptions
 
 PLAIN_C = r"""
 #include <math.h>
@@ -162,7 +163,7 @@ def test_bpa_speed_at_equal_error(benchmark, tmp_path):
 
     contenders = {}
     for error in (-40, -50, -60):
-        plan = bpa.plan(scan.geometry, grid, error_db=error)
+        plan = bpa.plan(scan.geometry, grid, options=ReconOptions(error_db=error))
         contenders[f"mmsar bpa {error} dB"] = (lambda p=plan: p(scan), grid.n_voxels)
         contenders[f"mmsar bpa {error} dB adjoint"] = (lambda p=plan, d=plan(scan): p.adjoint(d), grid.n_voxels)
     for upsample in (8, 16):

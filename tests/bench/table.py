@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Written by `make bench` (tests/bench/table.py); every figure below was printed by that one run. Contestants of a table take turns
-in the same process and the best round of each counts, so ratios mean more than seconds: the machine may be shared.
+Written by `make bench` (tests/bench/table.py); every figure below was printed by that one run. Contestants of a table
+take turns in the same process and the best round of each counts, so ratios mean more than seconds: the machine may be
+shared.
 
 """
 

@@ -14,6 +14,7 @@ from mmsar.errors import GeometryError, MmsarError
 from mmsar.model import AntennaArray, Chirp, Geometry, ImageGrid, Scan, Trajectory
 from mmsar.recon import bpa
 from mmsar.recon.operators import dot_test
+from mmsar.recon.options import ReconOptions
 
 CHIRP = Chirp.stepped(77e9, 6.25e7, 64)
 
@@ -73,7 +74,7 @@ def test_error_is_within_the_wanted_one(scene, wanted):
         tx_delay=[0, 2e-3],
         valid=rng.random((len(trajectory), 2, 4)) > 0.2,
     )
-    plan = bpa.plan(scan.geometry, grid, error_db=wanted)
+    plan = bpa.plan(scan.geometry, grid, options=ReconOptions(error_db=wanted))
     assert error_db(plan, scan.signal) <= wanted
     assert plan.error_db == wanted
 
@@ -87,7 +88,7 @@ def test_points_come_out_with_their_complex_reflectivity():
         r = np.array([grid.x[x], grid.y[y], grid.z[z]])
         path = sum(np.linalg.norm(r - p, axis=-1) for p in (geometry.tx_position, geometry.rx_position))
         signal += (value * np.exp(1j * geometry.chirp.k * path[..., None])).astype(np.complex64)
-    image = bpa.plan(geometry, grid, error_db=-60)(signal)
+    image = bpa.plan(geometry, grid, options=ReconOptions(error_db=-60))(signal)
     assert np.unravel_index(np.argmax(np.abs(image)), grid.shape) == at[0]
     wanted = bpa.exact_image(signal, geometry, grid)
     assert np.abs(image - wanted).max() < 1e-3 * np.abs(wanted).max()
@@ -134,7 +135,7 @@ def test_wide_band_and_coarse_voxels():
     chirp = Chirp.stepped(10e9, 1e8, 160)
     scan = scan_of(RANDOM_POSES, chirp=chirp)
     for wanted in (-40, -60):
-        plan = bpa.plan(scan.geometry, grid_of((6, 12, 20), 6e-3), error_db=wanted)
+        plan = bpa.plan(scan.geometry, grid_of((6, 12, 20), 6e-3), options=ReconOptions(error_db=wanted))
         assert error_db(plan, scan.signal) <= wanted
 
 
@@ -153,7 +154,7 @@ def test_adjoint_of_a_voxel_is_its_weighted_echo():
     grid = grid_of((8, 24, 32))
     data = np.zeros(grid.shape, np.complex64)
     data[3, 7, 30] = 1 + 2j
-    echo = bpa.plan(geometry, grid, error_db=-60).adjoint(data)
+    echo = bpa.plan(geometry, grid, options=ReconOptions(error_db=-60)).adjoint(data)
     r = np.array([grid.x[30], grid.y[7], grid.z[3]])
     path = sum(np.linalg.norm(r - p, axis=-1) for p in (geometry.tx_position, geometry.rx_position))
     wanted = (1 + 2j) * np.exp(1j * geometry.chirp.k * path[..., None])
@@ -176,10 +177,10 @@ class Lazy:
 
 def test_blocks_and_memory_change_nothing_but_rounding():
     scan, grid = scan_of(FREEHAND), grid_of((8, 24, 32))
-    whole = bpa.plan(scan.geometry, grid, error_db=-60)
+    whole = bpa.plan(scan.geometry, grid, options=ReconOptions(error_db=-60))
     image = whole(scan)
     assert np.array_equal(image, whole(scan.signal))
-    small = bpa.plan(scan.geometry, grid, error_db=-60, memory=whole.nbytes - 150_000)
+    small = bpa.plan(scan.geometry, grid, options=ReconOptions(error_db=-60, memory=whole.nbytes - 150_000))
     assert small.nbytes < whole.nbytes and len(small._chunks) > 1
     for step in (1, 50, 77, len(FREEHAND)):
         lazy = Lazy(scan.signal, step)
@@ -191,7 +192,7 @@ def test_blocks_and_memory_change_nothing_but_rounding():
 
 def test_progress_on_stderr_gives_the_same_image(capsys):
     scan, grid = scan_of(FREEHAND), grid_of((8, 24, 32))
-    image = bpa.plan(scan.geometry, grid, progress=True)(scan)
+    image = bpa.plan(scan.geometry, grid, options=ReconOptions(progress=True))(scan)
     assert np.array_equal(image, bpa.plan(scan.geometry, grid)(scan))
     captured = capsys.readouterr()
     assert "bpa 1/1" in captured.err and captured.out == ""
@@ -199,10 +200,10 @@ def test_progress_on_stderr_gives_the_same_image(capsys):
 
 def test_refusals_name_got_and_wanted():
     scan, grid = scan_of(FREEHAND), grid_of((8, 24, 32))
-    with pytest.raises(GeometryError, match=r"error_db: got 50, wanted -70 to -20"):
-        bpa.plan(scan.geometry, grid, error_db=50)
+    with pytest.raises(GeometryError, match=r"error_db: got -80, wanted -70 to -20"):
+        bpa.plan(scan.geometry, grid, options=ReconOptions(error_db=-80))
     with pytest.raises(MmsarError, match=r"bpa: needs .* budget"):
-        bpa.plan(scan.geometry, grid, memory=1000)
+        bpa.plan(scan.geometry, grid, options=ReconOptions(memory=1000))
     plan = bpa.plan(scan.geometry, grid)
     with pytest.raises(GeometryError, match="bpa signal"):
         plan(scan.signal[:5])
