@@ -203,7 +203,7 @@ def test_refusals_name_got_and_wanted():
     with pytest.raises(GeometryError, match=r"error_db: got -80, wanted -70 to -20"):
         bpa.plan(scan.geometry, grid, options=ReconOptions(error_db=-80))
     with pytest.raises(MmsarError, match=r"bpa: needs .* budget"):
-        bpa.plan(scan.geometry, grid, options=ReconOptions(memory=1000))
+        bpa.plan(scan.geometry, grid, options=ReconOptions(memory=2**20))
     plan = bpa.plan(scan.geometry, grid)
     with pytest.raises(GeometryError, match="bpa signal"):
         plan(scan.signal[:5])
