@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,18 @@ def good_size(n: int) -> int:
         n += 1
 
 
-def wisdom_path() -> Path:
-    """File that keeps FFTW's wisdom for this machine and FFTW version."""
+@cache
+def _machine_key() -> str:
     import pyfftw
 
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     key = f"{platform.machine()}-{_cpu_name()}-{pyfftw.__version__}"
-    safe = "".join(c if c.isalnum() or c in "-._" else "_" for c in key)
-    return base / "mmsar" / f"fftw-{safe}.json"
+    return "".join(c if c.isalnum() or c in "-._" else "_" for c in key)
+
+
+def wisdom_path() -> Path:
+    """File that keeps FFTW's wisdom for this machine and FFTW version."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "mmsar" / f"fftw-{_machine_key()}.json"
 
 
 def _cpu_name() -> str:
@@ -47,31 +52,27 @@ def _cpu_name() -> str:
     return platform.processor() or "cpu"
 
 
-class Wisdom:
-    """Load FFTW's wisdom when entered, store it when a plan was measured anew. A missing or bad file is no error."""
+@cache
+def load_wisdom(path: Path) -> None:
+    """Give FFTW the wisdom stored in a file, once per process; a missing or bad file is no error."""
+    import pyfftw
 
-    def __enter__(self) -> "Wisdom":
-        import pyfftw
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        stored = json.loads(path.read_text())["wisdom"]
+        pyfftw.import_wisdom(tuple(part.encode("latin1") for part in stored))
 
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
-            stored = json.loads(wisdom_path().read_text())["wisdom"]
-            pyfftw.import_wisdom(tuple(part.encode("latin1") for part in stored))
-        self._before = pyfftw.export_wisdom()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        import pyfftw
+def store_wisdom(path: Path) -> None:
+    """Write FFTW's wisdom to a file, together with what other processes stored meanwhile; no error where it cannot."""
+    import pyfftw
 
-        after = pyfftw.export_wisdom()
-        if after == self._before:
-            return
-        path = wisdom_path()
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-            with os.fdopen(handle, "w") as out:
-                json.dump({"wisdom": [part.decode("latin1") for part in after]}, out)
-            os.replace(name, path)
+    load_wisdom.__wrapped__(path)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w") as out:
+            json.dump({"wisdom": [part.decode("latin1") for part in pyfftw.export_wisdom()]}, out)
+        os.replace(name, path)
 
 
 class RowFFT:
@@ -90,17 +91,22 @@ class RowFFT:
 
         self.buffer = pyfftw.empty_aligned((rows, length), dtype="complex64")
         self.buffer[:] = 0
-        with Wisdom():
-            self._plan = pyfftw.FFTW(
-                self.buffer,
-                self.buffer,
-                axes=(1,),
-                direction=_SIGN[direction],
-                flags=("FFTW_MEASURE",),
-                threads=1,
-                planning_timelimit=2.0,
-            )
+        self._plan = self._with_wisdom(_SIGN[direction])
         self.buffer[:] = 0
+
+    def _with_wisdom(self, direction: str):
+        """The measured plan, from stored wisdom where there is some; else it is measured and stored."""
+        import pyfftw
+
+        path = wisdom_path()
+        load_wisdom(path)
+        options = {"axes": (1,), "direction": direction, "threads": 1}
+        try:
+            return pyfftw.FFTW(self.buffer, self.buffer, flags=("FFTW_MEASURE", "FFTW_WISDOM_ONLY"), **options)
+        except RuntimeError:
+            plan = pyfftw.FFTW(self.buffer, self.buffer, flags=("FFTW_MEASURE",), planning_timelimit=2.0, **options)
+            store_wisdom(path)
+            return plan
 
     def __call__(self) -> np.ndarray:
         """Transform the buffer in place and return it."""
