@@ -18,6 +18,7 @@ from mmsar.core.phasor import sincos_cycles
 
 WIDTH = 6
 SUBDIVISIONS = 1024
+MAX_WIDTH = 8
 
 
 def kernel_table(width: int, sigma: float) -> np.ndarray:
@@ -51,6 +52,19 @@ def kaiser_bessel(n: int, fine: int) -> tuple[np.ndarray, np.ndarray]:
     """Taps, and de-apodisation of modes -(n // 2) .. n - 1 - n // 2, for `n` modes on a fine grid of `fine` points."""
     mode = np.arange(n) - n // 2
     return kernel_table(WIDTH, fine / n), kernel_correction(WIDTH, fine / n, mode / fine)
+
+
+@njit(inline="always")
+def taps(position: float, table: np.ndarray, weights: np.ndarray) -> int:
+    """Fill `weights` with the taps of a point at `position` (grid units); return the first grid index."""
+    width = table.shape[1]
+    start = np.ceil(position - 0.5 * width)
+    offset = (start - position + 0.5 * width) * SUBDIVISIONS
+    step = int(offset)
+    t = np.float32(offset - step)
+    for tap in range(width):
+        weights[tap] = table[step, tap] + t * (table[step + 1, tap] - table[step, tap])
+    return int(start)
 
 
 @njit(inline="always")
@@ -111,6 +125,7 @@ def spread(
     scale = dz * fine / (2 * np.pi)
     turns = z_c / (2 * np.pi)
     real = rows.view(np.float32)
+    weights = np.empty(MAX_WIDTH, np.float32)
     for r in range(n_rows):
         q = first + r
         line = real[r]
@@ -126,16 +141,10 @@ def spread(
             value = spectrum[m, q]
             re = value.real * c - value.imag * s
             im = value.real * s + value.imag * c
-            u = kz * scale
-            start = np.ceil(u - 0.5 * width)
-            position = (start - u + 0.5 * width) * SUBDIVISIONS
-            step = int(position)
-            t = np.float32(position - step)
-            index = int(start) % fine
+            index = taps(kz * scale, table, weights) % fine
             for tap in range(width):
-                weight = table[step, tap] + t * (table[step + 1, tap] - table[step, tap])
-                line[2 * index] += weight * re
-                line[2 * index + 1] += weight * im
+                line[2 * index] += weights[tap] * re
+                line[2 * index + 1] += weights[tap] * im
                 index += 1
                 if index == fine:
                     index = 0
@@ -160,6 +169,7 @@ def gather(
     scale = dz * fine / (2 * np.pi)
     turns = z_c / (2 * np.pi)
     real = rows.view(np.float32)
+    weights = np.empty(MAX_WIDTH, np.float32)
     for r in range(n_rows):
         q = first + r
         if q >= kx.size:
@@ -170,17 +180,11 @@ def gather(
             if amplitude == 0.0:
                 spectrum[m, q] = 0.0
                 continue
-            u = kz * scale
-            start = np.ceil(u - 0.5 * width)
-            position = (start - u + 0.5 * width) * SUBDIVISIONS
-            step = int(position)
-            t = np.float32(position - step)
-            index = int(start) % fine
+            index = taps(kz * scale, table, weights) % fine
             re, im = np.float32(0.0), np.float32(0.0)
             for tap in range(width):
-                weight = table[step, tap] + t * (table[step + 1, tap] - table[step, tap])
-                re += weight * line[2 * index]
-                im += weight * line[2 * index + 1]
+                re += weights[tap] * line[2 * index]
+                im += weights[tap] * line[2 * index + 1]
                 index += 1
                 if index == fine:
                     index = 0

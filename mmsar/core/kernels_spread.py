@@ -8,23 +8,8 @@ the kernel's taps are computed once and the inner loop runs along contiguous mem
 import numpy as np
 from numba import njit
 
-from mmsar.core.gridding import SUBDIVISIONS
+from mmsar.core.gridding import MAX_WIDTH, taps
 from mmsar.core.phasor import sincos_cycles
-
-MAX_WIDTH = 8
-
-
-@njit(inline="always")
-def _taps(position: float, table: np.ndarray, weights: np.ndarray) -> int:
-    """Fill `weights` with the taps of a point at `position` (grid units); return the first grid index."""
-    width = table.shape[1]
-    start = np.ceil(position - 0.5 * width)
-    offset = (start - position + 0.5 * width) * SUBDIVISIONS
-    step = int(offset)
-    t = np.float32(offset - step)
-    for tap in range(width):
-        weights[tap] = table[step, tap] + t * (table[step + 1, tap] - table[step, tap])
-    return int(start)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -35,9 +20,9 @@ def spread_points(data: np.ndarray, points: np.ndarray, first: int, last: int, t
     source = data.view(np.float32)
     m2 = source.shape[1]
     for p in range(first, last):
-        iz = _taps(points[p, 0], tables[0], wz)
-        iy = _taps(points[p, 1], tables[1], wy)
-        ix = _taps(points[p, 2], tables[2], wx)
+        iz = taps(points[p, 0], tables[0], wz)
+        iy = taps(points[p, 1], tables[1], wy)
+        ix = taps(points[p, 2], tables[2], wx)
         values = source[p]
         for a in range(tables[0].shape[1]):
             for b in range(tables[1].shape[1]):
@@ -58,9 +43,9 @@ def gather_points(grid: np.ndarray, points: np.ndarray, first: int, last: int, t
     target = data.view(np.float32)
     m2 = target.shape[1]
     for p in range(first, last):
-        iz = _taps(points[p, 0], tables[0], wz)
-        iy = _taps(points[p, 1], tables[1], wy)
-        ix = _taps(points[p, 2], tables[2], wx)
+        iz = taps(points[p, 0], tables[0], wz)
+        iy = taps(points[p, 1], tables[1], wy)
+        ix = taps(points[p, 2], tables[2], wx)
         values = target[p]
         for i in range(m2):
             values[i] = np.float32(0.0)
