@@ -14,13 +14,13 @@ from mmsar.model.grid import ImageGrid
 
 EDGE = 1.0
 """Width of the band's soft edge in Fresnel zones."""
-FEW_ZONES = 6.0
+FEW_ZONES = 8.0
 """Fresnel zones across the band below which it is padded."""
 PAD = 2.5
 """Zones of padding, to either side, when scene and aperture are single points."""
 SPILL = 0.5
 """Zones that diffraction at a padded band's edge reaches beyond it, to be kept from wrapping around."""
-PADDED_SINE = 0.85
+PADDED_SINE = 0.9
 """Largest sine of the angle to z that padding reaches: waves along the aperture do not fade with distance."""
 STEEPEST = 0.995
 """Largest sine of the angle to z that is imaged at all."""
@@ -84,7 +84,7 @@ class Band:
                 guard = max(guard, float(np.max(sign * limit + edge) - np.max(sign * limit)), float(edge[0]))
         corner = np.hypot(*(max(abs(a), abs(b)) for a, b in self.offsets))
         corner /= np.hypot(corner, near[0])
-        pad = max(float(np.max(PAD * few * ends[0][1])) for few, ends in zip(self._few, self._ends, strict=True))
+        pad = np.hypot(*(np.max(PAD * few * ends[0][1]) for few, ends in zip(self._few, self._ends, strict=True)))
         return np.array([*out, max(corner, min(corner + pad, PADDED_SINE - guard)), guard])
 
     def reach(self, axis: int) -> float:
