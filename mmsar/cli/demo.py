@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         titles.append(title)
     figure = figure_compare(images, titles, floor=-25, title="one freehand scan, two ways to image it")
     save_figure(figure, folder / "demo.png")
-    print(f"\nfigure: {folder / 'demo.png'}")
+    print(f"\nfigure: {folder / 'demo.png'} (times of a first run include compiling the kernels, which are then kept)")
     print(f"next: mmsar info {scan_path}; mmsar view {folder / 'image_nufft.h5'} --save view.png")
     return 0
 
