@@ -89,10 +89,11 @@ class Band:
 
     def reach(self, axis: int) -> float:
         """How far to the side the band's waves go from the aperture to any plane [m]."""
-        tops = [self._top(a) for a in (0, 1)]
-        sine2 = tops[axis] ** 2 + self._few[axis] * tops[1 - axis] ** 2
-        sine2 = np.minimum(sine2, min(self.limits[4] + self.limits[5], STEEPEST) ** 2)
-        return float(np.max(self._depth * np.minimum(tops[axis], STEEPEST) / np.sqrt(1 - np.maximum(sine2, 0))))
+        top, other = self._top(axis), self._top(1 - axis)
+        steepest2 = min(self.limits[4] + self.limits[5], STEEPEST) ** 2
+        sine2 = np.clip(top**2 + self._few[axis] * other**2, 0, steepest2)
+        straight = _nearest(self.offsets[1 - axis], self._depth) * top / np.sqrt(1 - np.minimum(top**2, steepest2))
+        return float(np.max(np.maximum(straight, self._depth * top / np.sqrt(1 - sine2))))
 
     def _top(self, axis: int) -> np.ndarray:
         (low, low_edge), (high, high_edge) = self._ends[axis]
