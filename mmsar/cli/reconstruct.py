@@ -13,6 +13,10 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmsar.model import ImageGrid, Scan
 
 HELP = "make an image of a scan"
 
@@ -29,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", default="none", help="taper over frequency and aperture, as hann or taylor (none)")
     parser.add_argument("--density", choices=("auto", "on", "off"), default="auto", help="density compensation (auto)")
     parser.add_argument("--phase", choices=("reference", "taylor"), default="reference", help="of rma and empm")
-    parser.add_argument("--z-ref", type=_number, metavar="MM", help="aperture plane of empm and nufft [mm]")
+    parser.add_argument("--z-ref", type=_number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
     parser.add_argument("--error", type=_number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
     parser.add_argument("--memory", type=_number, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -42,9 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Condition the scan, image it, write the image."""
-    if args.output is None and not args.explain:
-        args.fail("the following arguments are required: -o/--output (or --explain)")
-    from mmsar.core.checks import finite_number
+    _check_usage(args)
+    from mmsar.core.backend import resolve_device
     from mmsar.io.atomic import check_target
     from mmsar.io.image_h5 import save_image
     from mmsar.io.scan_h5 import load_scan
@@ -54,14 +57,14 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output is not None:
         check_target(args.output)
-    memory = None if args.memory is None else int(finite_number("--memory", args.memory, "GiB", above=0) * 2**30)
+    resolve_device(args.device)
     options = ReconOptions(
         window=args.window,
         density=args.density,
         phase=args.phase,
         z_ref=None if args.z_ref is None else args.z_ref / 1e3,
         error_db=args.error,
-        memory=memory,
+        memory=None if args.memory is None else int(args.memory * 2**30),
         verify=args.verify,
     )
     scan = load_scan(args.scan)
@@ -87,49 +90,54 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _grid(args: argparse.Namespace, scan):
+def _grid(args: argparse.Namespace, scan: "Scan") -> "ImageGrid":
     """The grid asked for; what is not said comes from the default grid."""
     from mmsar.model.grid import ImageGrid
     from mmsar.recon.planner import default_grid
 
+    spacing = None if args.spacing is None else [v / 1e3 for v in args.spacing * (3 // len(args.spacing))]
+    count = None if args.grid is None else [int(v) for v in args.grid * (3 // len(args.grid))]
     extent = None if args.extent is None else [v / 1e3 for v in args.extent]
-    if len(extent or ()) == 6 and args.center is not None:
+    centre = None if args.center is None else [v / 1e3 for v in args.center]
+    default = None
+    if extent is not None and len(extent) == 6:
+        limits = [(extent[0], extent[1]), (extent[2], extent[3]), (extent[4], extent[5])]
+    else:
+        sizes = extent
+        if sizes is None and spacing is not None and count is not None:
+            sizes = [(n - 1) * d for n, d in zip(count, spacing, strict=True)]
+        if sizes is None or centre is None:
+            default = default_grid(scan)
+        sizes = sizes or [high - low for low, high in default.extent]
+        limits = [(c - d / 2, c + d / 2) for c, d in zip(centre or default.centre, sizes, strict=True)]
+    if spacing is None and count is not None:
+        limits = [((a + b) / 2,) * 2 if n == 1 else (a, b) for (a, b), n in zip(limits, count, strict=True)]
+        if any(n > 1 and b <= a for (a, b), n in zip(limits, count, strict=True)):
+            args.fail("argument --grid: wanted 1 voxel along an axis without extent")
+        spacing = [(b - a) / (n - 1) if n > 1 else 1e-3 for (a, b), n in zip(limits, count, strict=True)]
+    elif spacing is None:
+        spacing = (default or ImageGrid.from_resolution(scan, z=limits[2])).spacing
+    return ImageGrid.from_extent(*limits, spacing=spacing)
+
+
+def _check_usage(args: argparse.Namespace) -> None:
+    """Say which options are missing or do not go together, before anything is read."""
+    if args.output is None and not args.explain:
+        args.fail("the following arguments are required: -o/--output (or --explain)")
+    if len(args.extent or ()) == 6 and args.center is not None:
         args.fail("argument --center: --extent with six numbers has its own centre; give sizes x,y,z instead")
+    if len(args.extent or ()) == 6 and any(a > b for a, b in zip(args.extent[::2], args.extent[1::2], strict=True)):
+        args.fail("argument --extent: wanted x0,x1,y0,y1,z0,z1 with the lower end of each axis first")
+    if len(args.extent or ()) == 3 and any(v < 0 for v in args.extent):
+        args.fail("argument --extent: wanted sizes of 0 mm or more")
     if args.grid is not None and any(v < 1 or v != int(v) for v in args.grid):
         args.fail("argument --grid: wanted whole numbers of voxels, as in 256,256,64")
     if args.spacing is not None and any(v <= 0 for v in args.spacing):
         args.fail("argument --spacing: wanted spacings above 0 mm")
-    known_extent = extent is not None and (len(extent) == 6 or args.center is not None)
-    default = None
-    if not (known_extent and (args.spacing or args.grid)):
-        if extent is not None and len(extent) == 6:
-            cells = ImageGrid.from_resolution(scan, z=(extent[4], extent[5]))
-            default = ImageGrid.from_extent(extent[0:2], extent[2:4], extent[4:6], spacing=cells.spacing)
-        else:
-            default = default_grid(scan)
-    spacing = None if args.spacing is None else [v / 1e3 for v in args.spacing * (3 // len(args.spacing))]
-    count = None if args.grid is None else [int(v) for v in args.grid * (3 // len(args.grid))]
-    if extent is None:
-        limits = list(default.extent)
-        if count is not None and spacing is not None:
-            limits = [(-(n - 1) * d / 2, (n - 1) * d / 2) for n, d in zip(count, spacing, strict=True)]
-            limits = [(a + c, b + c) for (a, b), c in zip(limits, default.centre, strict=True)]
-    elif len(extent) == 6:
-        limits = [(extent[0], extent[1]), (extent[2], extent[3]), (extent[4], extent[5])]
-    else:
-        centre = default.centre if args.center is None else [v / 1e3 for v in args.center]
-        limits = [(c - size / 2, c + size / 2) for c, size in zip(centre, extent, strict=True)]
-    if extent is None and args.center is not None:
-        limits = [(c / 1e3 - (b - a) / 2, c / 1e3 + (b - a) / 2) for (a, b), c in zip(limits, args.center, strict=True)]
-    if count is not None and spacing is not None and extent is not None:
+    if args.grid is not None and args.spacing is not None and args.extent is not None:
         args.fail("argument --grid: --extent and --spacing already say how many voxels; leave one of the three out")
-    if spacing is None:
-        spacing = (
-            default.spacing
-            if count is None
-            else [(b - a) / (n - 1) if n > 1 else max(b - a, 1e-3) for (a, b), n in zip(limits, count, strict=True)]
-        )
-    return ImageGrid.from_extent(*limits, spacing=spacing)
+    if args.memory is not None and args.memory <= 0:
+        args.fail("argument --memory: wanted more than 0 GiB")
 
 
 def _numbers(*lengths: int) -> Callable[[str], list[float]]:

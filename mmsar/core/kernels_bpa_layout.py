@@ -68,6 +68,7 @@ class Tiles:
         view.real, view.imag = parts[:, :, 0], parts[:, :, 1]
         whole = tiles[:, : int(np.prod(self.size))].reshape(*self.blocks, *self.size).transpose(0, 3, 1, 4, 2, 5)
         whole = whole.reshape([b * s for b, s in zip(self.blocks, self.size, strict=True)])
+        del tiles, view  # three times the image at most is held, as BpaPlan.nbytes says
         n0, n1, n2 = self.shape
         return whole[:n0, :n1, :n2].transpose(np.argsort(self.from_image)) * np.float32(scale)
 

@@ -29,5 +29,10 @@ def require(name: str, needed: int, allowed: int, advice: str) -> None:
     """Raise MmsarError when a step needs more than its budget, with sizes and advice."""
     if needed > allowed:
         raise MmsarError(
-            f"{name}: needs {needed / 2**30:.2f} GiB, wanted at most {allowed / 2**30:.2f} GiB (the budget); {advice}"
+            f"{name}: needs {size_text(needed)}, wanted at most {size_text(allowed)} (the budget); {advice}"
         )
+
+
+def size_text(n: int) -> str:
+    """A size [bytes] for people: in GiB, or in MiB below one GiB."""
+    return f"{n / 2**30:.2f} GiB" if n >= 2**30 else f"{n / 2**20:.1f} MiB"

@@ -203,7 +203,7 @@ class BpaPlan:
         """Runs of poses whose tables fit in the memory, each with its own clusters."""
         n_pose, n_bins = len(self._tx), self._compress.shape[1]
         per_pose = 8 * n_bins * self._weight[0].size
-        fixed = 2 * self._tiles.nbytes + 8 * self.grid.n_voxels
+        fixed = 3 * self._tiles.nbytes + self._compress.nbytes
         fixed += 8 * min(ROWS_PER_STEP, self._weight.size) * (n_bins + self.geometry.shape[3])
         allowed = budget(memory)
         require("bpa", fixed + per_pose, allowed, "image a smaller grid or give more memory")

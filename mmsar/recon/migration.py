@@ -146,6 +146,7 @@ class Migration:
                 to_planes, range(0, self.n_pairs, BLOCK), label="migrate: range", show=show
             )
             self._lateral_workers("backward").run(to_image, range(n_z), label="migrate: planes", show=show)
+            del spec, to_planes, to_image  # before the next planes are made
         return out
 
     def adjoint(self, image: np.ndarray, show: bool | None = None) -> np.ndarray:
@@ -172,6 +173,7 @@ class Migration:
                 from_planes, range(0, self.n_pairs, BLOCK), label="adjoint: range", show=show
             )
             total += part
+            del spec, part, from_image, from_planes
         return total
 
     def _masks_at(self, plane: int) -> tuple[np.ndarray, np.ndarray]:

@@ -33,7 +33,7 @@ def plan(
     options = options or ReconOptions()
     only_cpu(device, "nufft")
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
-    virtual, z_ref = front_of_aperture(geometry, options.z_ref)
+    virtual, z_ref = front_of_aperture(geometry, None)
     path = path_difference(geometry, centre=grid.centre, z_ref=None, phase="reference")
     path = path - 2 * (virtual[:, 2] - z_ref).reshape(path.shape)
     return FourierPlan(

@@ -28,7 +28,7 @@ class ReconOptions:
     phase: str = "reference"
     """Compensation of rma and empm: "reference" (exact at the scene's centre) or "taylor" (the paper's)."""
     z_ref: float | None = None
-    """Aperture plane of empm and nufft [m]; default the mean height of the phase centres."""
+    """Aperture plane of empm [m]; default the mean height of the phase centres."""
     error_db: float = -50.0
     """Accuracy of the numerics (interpolation, compression, NUFFT) relative to an exact sum [dB]."""
     memory: int | None = None
@@ -46,5 +46,5 @@ class ReconOptions:
             finite_number("z_ref", self.z_ref, "m")
         if not -100.0 <= finite_number("error_db", self.error_db, "dB") <= -20.0:
             raise GeometryError(f"error_db: got {self.error_db:g}, wanted -100 to -20 dB")
-        if self.memory is not None and self.memory < 2**20:
-            raise GeometryError(f"memory: got {self.memory} bytes, wanted at least 1 MiB")
+        if self.memory is not None and finite_number("memory", self.memory, "bytes") < 2**20:
+            raise GeometryError(f"memory: got {self.memory:g} bytes, wanted at least 1 MiB (1048576 bytes)")

@@ -21,6 +21,8 @@ MIN_COHERENCE = 0.98
 """Below this mean coherence `auto` does not trust a method."""
 MAX_SINE = 0.93
 """Sine of the angle off the aperture's axis up to which plane waves stand for the sum (about -30 dB there)."""
+BPA_PLANNING = 0.3
+"""Time bpa takes to choose its tiles and clusters [s]."""
 BPA_RATE = 1e10
 """Voxel-pairs a second and core assumed for bpa (order of magnitude: clusters of poses help large scans more)."""
 
@@ -53,32 +55,12 @@ def predict(
     geometry, grid
         What would be imaged where.
     phase, z_ref
-        Options of empm and rma.
+        Options: `phase` is of empm and rma, `z_ref` of empm.
     """
     out = []
-    virtual = geometry.virtual_position.reshape(-1, 3)
-    in_front = grid.extent[2][0] - virtual[:, 2].max() >= geometry.chirp.wavelength
-    raster = product_grid(virtual, tolerance=geometry.chirp.wavelength / 40)
-    sine = largest_sine(virtual, grid)
     for method in METHODS:
         seconds, memory = cost(method, geometry, grid)
-        if method == "bpa":
-            coherence, reason = 1.0, ""
-        else:
-            coherence = mean_coherence(method, geometry, grid, phase=phase, z_ref=z_ref)
-            reason = ""
-            if not in_front:
-                reason = "the image is not wholly in front of the aperture"
-            elif method == "rma" and isinstance(raster, str):
-                reason = raster
-            elif coherence < MIN_COHERENCE:
-                kept = f"{100 * coherence:.0f} %"
-                reason = f"its path model would keep only {kept} of the coherence ({_why(method, geometry)})"
-            elif sine > MAX_SINE:
-                angle, limit = np.degrees(np.arcsin([sine, MAX_SINE]))
-                reason = (
-                    f"the image is seen up to {angle:.0f} degrees off the aperture's axis, too steep beyond {limit:.0f}"
-                )
+        coherence, reason = _prospects(method, geometry, grid, phase, z_ref if method == "empm" else None)
         error = 10 * np.log10(max(1 - coherence**2, 1e-5))
         out.append(
             Prediction(
@@ -86,6 +68,30 @@ def predict(
             )
         )
     return out
+
+
+def _prospects(method: str, geometry: Geometry, grid: ImageGrid, phase: str, z_ref: float | None) -> tuple[float, str]:
+    """(coherence, why the method should not be used): coherence 0 where the method has no model of the geometry."""
+    if method == "bpa":
+        return 1.0, ""
+    virtual = geometry.virtual_position.reshape(-1, 3)
+    if grid.extent[2][0] - virtual[:, 2].max() < geometry.chirp.wavelength:
+        return 0.0, "the image is not wholly in front of the aperture"
+    if z_ref is not None and grid.extent[2][0] - z_ref < geometry.chirp.wavelength:
+        return 0.0, f"the image is not wholly in front of the plane z_ref = {1e3 * z_ref:g} mm"
+    coherence = mean_coherence(method, geometry, grid, phase=phase, z_ref=z_ref)
+    raster = product_grid(virtual, tolerance=geometry.chirp.wavelength / 40) if method == "rma" else None
+    if isinstance(raster, str):
+        return coherence, raster
+    if coherence < MIN_COHERENCE:
+        kept = f"{100 * coherence:.0f} %"
+        return coherence, f"its path model would keep only {kept} of the coherence ({_why(method, geometry)})"
+    sine = largest_sine(virtual, grid)
+    if sine > MAX_SINE:
+        angle, limit = np.degrees(np.arcsin([sine, MAX_SINE]))
+        steep = f"the image is seen up to {angle:.0f} degrees off the aperture's axis, too steep beyond {limit:.0f}"
+        return coherence, steep
+    return coherence, ""
 
 
 def largest_sine(virtual: np.ndarray, grid: ImageGrid) -> float:
@@ -99,40 +105,59 @@ def largest_sine(virtual: np.ndarray, grid: ImageGrid) -> float:
 def mean_coherence(
     method: str, geometry: Geometry, grid: ImageGrid, *, phase: str = "reference", z_ref: float | None = None
 ) -> float:
-    """Mean of |mean_l w_l exp(j k eps_l)| / mean |w| over random voxels of the grid, with seeded samples."""
+    """Mean of `coherence_at` over 64 random voxels of the grid, seeded."""
+    low, high = np.array(grid.extent).T
+    points = low + np.random.default_rng(1).random((64, 3)) * (high - low)
+    return float(np.mean(coherence_at(points, method, geometry, grid, (phase, z_ref))))
+
+
+def coherence_at(
+    points: np.ndarray, method: str, geometry: Geometry, grid: ImageGrid, model: tuple[str, float | None]
+) -> np.ndarray:
+    """|sum_l w_l exp(j k eps_l)| / sum |w| at the middle wavenumber, over at most 3000 random channels, seeded.
+
+    Parameters
+    ----------
+    points : (n, 3) array
+        Where [m].
+    method, geometry, grid
+        As in `predict`.
+    model : (phase, z_ref)
+        As in `predict`.
+
+    Returns
+    -------
+    (n,) float64
+        What a unit point there shows in the image, where back-projection shows 1.
+    """
     rng = np.random.default_rng(0)
-    n = geometry.n_channels
-    pick = rng.choice(n, size=min(n, 3000), replace=False)
+    used = np.flatnonzero(geometry.weight)
+    pick = rng.choice(used, size=min(len(used), 3000), replace=False)
     tx, rx = (p.reshape(-1, 3)[pick] for p in (geometry.tx_position, geometry.rx_position))
     weight = np.abs(geometry.weight.ravel()[pick])
-    if not weight.any():
-        weight = np.ones(len(pick))
-    virtual = (tx + rx) / 2
-    model = virtual.copy()
+    base = (tx + rx) / 2
+    phase, z_ref = model
     if method == "nufft":
         path = path_difference(geometry, centre=grid.centre, z_ref=None, phase="reference")
     else:
-        plane = geometry.virtual_position[..., 2].mean() if z_ref is None else z_ref
-        model[:, 2] = plane
-        path = path_difference(geometry, centre=grid.centre, z_ref=float(plane), phase=phase)
+        base[:, 2] = geometry.virtual_position[..., 2].mean() if z_ref is None else z_ref
+        path = path_difference(geometry, centre=grid.centre, z_ref=float(base[0, 2]), phase=phase)
     path = path.ravel()[pick]
-    low, high = np.array(grid.extent).T
-    voxels = low + rng.random((64, 3)) * (high - low)
     k = geometry.chirp.k.mean()
-    gains = []
-    for voxel in voxels:
-        exact = np.linalg.norm(voxel - tx, axis=1) + np.linalg.norm(voxel - rx, axis=1)
-        error = exact - path - 2 * np.linalg.norm(voxel - model, axis=1)
-        gains.append(np.abs(np.sum(weight * np.exp(1j * k * error))) / weight.sum())
-    return float(np.mean(gains))
+    gains = np.empty(len(points))
+    for n, point in enumerate(points):
+        exact = np.linalg.norm(point - tx, axis=1) + np.linalg.norm(point - rx, axis=1)
+        error = exact - path - 2 * np.linalg.norm(point - base, axis=1)
+        gains[n] = np.abs(np.sum(weight * np.exp(1j * k * error))) / weight.sum()
+    return gains
 
 
 def cost(method: str, geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
     """Rough (seconds, bytes) of one method."""
     channels, cores = geometry.n_channels, threads()
     if method == "bpa":
-        seconds = 0.3 + channels * grid.n_voxels / (BPA_RATE * cores)
-        return seconds, 8 * (grid.n_voxels + channels * geometry.chirp.n_samples)
+        seconds = BPA_PLANNING + channels * grid.n_voxels / (BPA_RATE * cores)
+        return seconds, 8 * (4 * grid.n_voxels + min(channels, 8192) * 2 * geometry.chirp.n_samples)
     low, high = path_limits(geometry, grid)
     span = high - low
     frequencies = min(geometry.chirp.n_samples, int(2 * geometry.chirp.bandwidth * span / 3e8 / 2) + 7)
