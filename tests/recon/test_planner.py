@@ -1,0 +1,452 @@
+"""From a scan to an image in one call: what is picked, what is refused, what is said, and what memory it takes."""
+
+import json
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mmsar._version import __version__
+from mmsar.core.backend import resolve_device
+from mmsar.errors import DeviceError, GeometryError, MmsarError
+from mmsar.metrics import error_db, ncc
+from mmsar.model import AntennaArray, Calibration, Image, ImageGrid, Trajectory
+from mmsar.recon.options import ReconOptions
+from mmsar.recon.planner import choose, default_grid, explain, make_plan, reconstruct, verify, weighted_geometry
+from mmsar.recon.predict import METHODS, Prediction, predict
+
+LAM = 299792458.0 / 79e9
+POINTS = [[0.0, 0.0, 0.3], [0.012, -0.008, 0.29]]
+QUIET = ReconOptions(progress=False)
+
+
+@pytest.fixture(scope="module")
+def scans(lab):
+    """One scan of every kind the planner tells apart."""
+    hand = Trajectory.freehand((5, 40), (4e-3, 30e-3), motion=(1e-3, 1e-3, 12e-3), rotation=0.03, seed=2)
+    pair = lab.scan_of(AntennaArray.single(0.12), Trajectory.raster((20, 20), (3e-3, 3e-3)), [[0, 0, 0.15]])
+    return {
+        "raster": lab.raster_scan(POINTS, shape=(30, 30)),
+        "mimo": lab.mimo_scan(POINTS),
+        "hand": lab.scan_of(AntennaArray.iwr1443(), hand, POINTS),
+        "wide": pair,
+    }
+
+
+def box(half=0.025, low=0.28, high=0.31, spacing=(2e-3, 2e-3, 5e-3), x=0.0):
+    return ImageGrid.from_extent((x - half, x + half), (-half, half), (low, high), spacing=spacing)
+
+
+def with_options(**options):
+    return replace(QUIET, **options)
+
+
+def last(image):
+    return image.history[-1]
+
+
+# ---- the choice -----------------------------------------------------------------------------------------------------
+
+CHOICES = {
+    "raster": ("raster", box(), "rma"),
+    "MIMO rows": ("mimo", box(), "rma"),
+    "by hand": ("hand", box(0.05), "nufft"),
+    "wide-baseline pair": ("wide", box(low=0.13, high=0.17), "bpa"),
+    "behind": ("raster", box(low=-0.31, high=-0.28), "bpa"),
+    "through the aperture": ("raster", box(low=-0.01, high=0.05), "bpa"),
+    "beside": ("raster", box(low=0.02, high=0.05, x=0.3), "bpa"),
+}
+
+
+@pytest.mark.parametrize("case", CHOICES)
+def test_auto_picks_by_geometry(case, scans):
+    scan, grid, wanted = CHOICES[case]
+    image = reconstruct(scans[scan], grid, options=QUIET)
+    assert last(image)["method"] == wanted
+    assert last(image)["requested"] == "auto"
+    assert "warning" not in last(image), "auto never takes what it would warn of"
+    text = explain(scans[scan], grid, options=QUIET)
+    assert [line.split()[1] for line in text.splitlines() if line.startswith(">")] == [wanted]
+
+
+def test_demonstration_scan_is_for_the_exact_method():
+    from mmsar.simulate.demo import demo_setup, planar_assumption
+
+    setup = demo_setup()
+    from mmsar.model import Scan
+
+    shape = (len(setup.trajectory), setup.array.n_tx, setup.array.n_rx, setup.chirp.n_samples)
+    scan = Scan(signal=np.zeros(shape, np.complex64), chirp=setup.chirp, array=setup.array, trajectory=setup.trajectory)
+    grid = box(0.09, 0.27, 0.33)
+    pick = {n: choose(predict(s.geometry, grid), QUIET).method for n, s in (("hand", scan),)}
+    pick["plane"] = choose(predict(planar_assumption(scan).geometry, grid), QUIET).method
+    assert pick == {"hand": "nufft", "plane": "rma"}
+
+
+@pytest.mark.parametrize("scan", ["raster", "hand", "wide"])
+def test_picked_method_images_like_back_projection(scan, scans):
+    grid = box(low=0.13, high=0.17) if scan == "wide" else box()
+    image = reconstruct(scans[scan], grid, options=QUIET)
+    exact = reconstruct(scans[scan], grid, method="bpa", options=with_options(error_db=-60.0))
+    assert ncc(image, exact) > 0.995
+    assert image.magnitude().max() == pytest.approx(exact.magnitude().max(), rel=0.02)
+
+
+def prediction(method, seconds, memory, reason=""):
+    return Prediction(method=method, reason=reason, coherence=1.0, error_db=-50.0, seconds=seconds, memory=memory)
+
+
+def test_choice_is_the_fastest_that_may_and_fits():
+    several = [
+        prediction("rma", 1, 10 * 2**20, "not plane"),
+        prediction("empm", 2, 90 * 2**20),
+        prediction("nufft", 3, 20 * 2**20),
+        prediction("bpa", 90, 2 * 2**20),
+    ]
+    for memory, wanted in ((100, "empm"), (90, "empm"), (89, "nufft"), (19, "bpa"), (1, "bpa")):
+        assert choose(several, ReconOptions(memory=memory * 2**20)).method == wanted, memory
+
+
+# ---- explain --------------------------------------------------------------------------------------------------------
+
+
+def test_explain_names_every_method_with_cost_error_and_reason(scans):
+    lines = explain(scans["hand"], box(0.05), options=QUIET).splitlines()
+    assert lines[0] == "grid 51 x 51 x 7 voxels, 1600 channels x 16 samples"
+    assert [line[2:].split()[0] for line in lines[1:]] == list(METHODS)
+    for line in lines[1:]:
+        assert " predicted error " in line and " dB, about " in line and " s, " in line and " MiB" in line
+    assert "not for auto: the aperture is " in lines[1]
+    assert "not for auto: its path model would keep only " in lines[2]
+    assert "not for auto" not in lines[3] + lines[4]
+
+
+def test_explain_marks_the_method_asked_for(scans):
+    lines = explain(scans["raster"], box(), method="nufft", options=QUIET).splitlines()
+    assert [line[:1] for line in lines[1:]] == [" ", " ", ">", " "]
+
+
+def test_explained_time_of_bpa_holds_its_planning(scans):
+    """Or the oracle looks faster than what is picked instead."""
+    lines = explain(scans["raster"], box(), options=QUIET).splitlines()
+    seconds = [float(line.split("about ")[1].split(" s")[0]) for line in lines[1:]]
+    assert seconds[0] == min(seconds) and seconds[3] >= 0.3
+
+
+# ---- refusals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scan", "grid", "kwargs", "said"),
+    [
+        ("hand", box(), {"method": "rma"}, ["method rma", "mm deep", "use method nufft"]),
+        ("raster", box(low=-0.3, high=-0.2), {"method": "rma"}, ["wanted beyond the aperture", "bpa"]),
+        ("raster", box(low=-0.3, high=-0.2), {"method": "empm"}, ["wanted beyond the aperture", "bpa"]),
+        ("raster", box(low=-0.3, high=-0.2), {"method": "nufft"}, ["wanted beyond the aperture", "bpa"]),
+        ("raster", box(), {"method": "magic"}, ["method: got 'magic'", "auto, rma, empm, nufft, bpa"]),
+        ("raster", box(), {"method": "isar"}, ["method: got 'isar'"]),
+        ("raster", box(), {"options": ReconOptions(error_db=-90)}, ["error"]),
+    ],
+)
+def test_refusal_is_one_clear_line(scan, grid, kwargs, said, scans):
+    if kwargs.get("options"):
+        kwargs = {**kwargs, "method": "bpa"}
+    with pytest.raises(GeometryError) as caught:
+        reconstruct(scans[scan], grid, **kwargs)
+    assert "\n" not in str(caught.value)
+    for part in said:
+        assert part in str(caught.value)
+
+
+def test_taylor_phase_does_not_stop_back_projection_of_a_grid_behind(scans):
+    image = reconstruct(scans["raster"], box(low=-0.31, high=-0.28), options=with_options(phase="taylor"))
+    assert last(image)["method"] == "bpa"
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "CPU", ""])
+def test_unknown_device_is_refused(device, scans):
+    with pytest.raises(DeviceError, match="wanted auto, cpu, cuda or cuda:N"):
+        reconstruct(scans["raster"], box(), device=device)
+
+
+def test_gpu_that_is_not_there_is_refused_before_any_work(scans, monkeypatch):
+    try:
+        resolve_device("cuda")
+    except DeviceError:
+        pass
+    else:
+        pytest.skip("a GPU is there")
+    monkeypatch.setattr("mmsar.recon.planner.default_grid", lambda scan: pytest.fail("worked before refusing"))
+    with pytest.raises(DeviceError, match="cuda"):
+        reconstruct(scans["raster"], device="cuda")
+    for method in METHODS:
+        with pytest.raises(DeviceError, match="cuda"):
+            make_plan(method, scans["raster"].geometry, box(), device="cuda")
+
+
+def test_method_that_does_not_suit_warns(scans):
+    image = reconstruct(scans["wide"], box(low=0.13, high=0.17), method="nufft", options=QUIET)
+    assert "120 mm, too wide" in last(image)["warning"]
+    assert last(image)["predicted_error_db"] > -5
+    assert "warning" not in last(reconstruct(scans["raster"], box(), method="nufft", options=QUIET))
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+DEEP = box(0.01, 0.1, 0.2, spacing=(1e-3, 1e-3, 0.5e-3))
+"""Few voxels a plane and many planes under a wide aperture: the spectrum of all planes is most of the memory."""
+
+
+@pytest.fixture(scope="module")
+def wide_raster(lab):
+    return lab.raster_scan([[0, 0, 0.15]], shape=(60, 60), step=1.5e-3)
+
+
+@pytest.mark.parametrize("method", ["rma", "empm", "nufft"])
+def test_budget_that_forces_pieces_is_kept(method, wide_raster):
+    whole = make_plan(method, wide_raster.geometry, DEEP, options=QUIET)
+    image = whole(wide_raster.signal)
+    allowed = int(0.45 * whole.nbytes)
+    options = with_options(memory=allowed)
+    tracemalloc.start()
+    try:
+        plan = make_plan(method, wide_raster.geometry, DEEP, options=options)
+        pieces = plan(wide_raster.signal)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        echo = plan.adjoint(image)
+        peak_adjoint = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert plan.nbytes <= allowed < whole.nbytes
+    assert peak <= 1.05 * plan.nbytes
+    assert peak_adjoint - image.nbytes - echo.nbytes <= 1.1 * allowed
+    assert np.linalg.norm(pieces - image) < 3e-3 * np.linalg.norm(image), "pieces change nothing but rounding"
+
+
+def test_back_projection_keeps_its_budget(wide_raster):
+    grid = box(0.03, 0.13, 0.17, spacing=1.2e-3)
+    whole = make_plan("bpa", wide_raster.geometry, grid, options=QUIET)
+    image = whole(wide_raster.signal)
+    table = 8 * whole._compress.shape[1] * wide_raster.shape[0]
+    allowed = whole.nbytes - table // 2
+    plan = make_plan("bpa", wide_raster.geometry, grid, options=with_options(memory=allowed))
+    tracemalloc.start()
+    try:
+        pieces = plan(wide_raster.signal)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert plan.nbytes <= allowed
+    assert peak <= 1.02 * plan.nbytes
+    assert np.linalg.norm(pieces - image) < 5e-3 * np.linalg.norm(image)
+
+
+@pytest.mark.parametrize("method", ["auto", *METHODS])
+def test_budget_too_small_is_refused_with_sizes(method, wide_raster):
+    with pytest.raises(MmsarError) as caught:
+        reconstruct(wide_raster, DEEP, method=method, options=with_options(memory=2**20))
+    text = str(caught.value)
+    assert "MiB, wanted at most 1.0 MiB (the budget);" in text and "smaller grid" in text and "\n" not in text
+
+
+def test_scan_larger_than_the_budget_goes_through_back_projection(scans):
+    """The samples are taken in pieces: a scan need not fit in the memory it is imaged with."""
+    scan = scans["wide"]
+    many = replace(
+        scan,
+        signal=np.repeat(scan.signal, 40, axis=0),
+        trajectory=Trajectory(
+            time=np.arange(40.0 * len(scan.trajectory)), position=np.repeat(scan.trajectory.position, 40, axis=0)
+        ),
+        raster=None,
+        valid=None,
+    )
+    grid = box(0.01, 0.14, 0.16)
+    image = reconstruct(many, grid, options=with_options(memory=3 * 2**20, density="off"))
+    assert many.nbytes > 1.9 * 2**20 and last(image)["method"] == "bpa"
+    once = reconstruct(scan, grid, options=with_options(density="off"))
+    assert error_db(image, once).error_db < -35
+
+
+# ---- the default grid -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scan", ["raster", "mimo", "hand", "wide"])
+def test_default_grid_holds_the_targets_at_half_a_cell(scan, scans):
+    scan, targets = scans[scan], [[0, 0, 0.15]] if scan == "wide" else POINTS
+    grid = default_grid(scan)
+    low, high = np.array(grid.extent).T
+    for target in targets:
+        assert np.all(low < target) and np.all(target < high)
+    virtual = scan.virtual_position.reshape(-1, 3)
+    assert grid.spacing[2] == pytest.approx(scan.chirp.range_resolution / 2)
+    for axis in (0, 1):
+        aperture = np.ptp(virtual[:, axis])
+        cell = scan.chirp.wavelength * low[2] / (2 * aperture)
+        assert 0.45 * cell < grid.spacing[axis] < 0.65 * cell, "half a resolution cell at the near end"
+        assert high[axis] - low[axis] < aperture + 6 * cell, "the footprint, not the room"
+    assert high[2] - low[2] < 0.3
+    assert low[2] >= virtual[:, 2].max() + scan.chirp.wavelength
+
+
+def test_default_grid_is_what_reconstruct_uses_and_the_point_is_found(scans):
+    image = reconstruct(scans["hand"], options=QUIET)
+    assert image.grid == default_grid(scans["hand"])
+    z, y, x = np.unravel_index(np.argmax(image.magnitude()), image.grid.shape)
+    found = np.array([image.grid.x[x], image.grid.y[y], image.grid.z[z]])
+    near = np.abs(np.array(POINTS) - found) <= image.grid.spacing
+    assert near.all(axis=1).any()
+
+
+def test_default_grid_of_absurd_size_is_refused(scans):
+    with pytest.raises(MmsarError, match="million voxels, wanted at most 0; give an extent and a spacing"):
+        default_grid(scans["hand"], max_voxels=1000)
+
+
+def test_default_grid_of_a_line_and_of_a_single_pose(lab):
+    for n in (40, 1):
+        grid = default_grid(lab.scan_of(AntennaArray.single(), Trajectory.linear(n, 1.5e-3), [[0, 0, 0.3]]))
+        assert grid.n_voxels < 1e5
+        for (low, high), value in zip(grid.extent, (0, 0, 0.3), strict=True):
+            assert low < value < high
+
+
+# ---- weights, calibration, lazy scans -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scan", "density", "window", "wanted"),
+    [
+        ("raster", "auto", "none", "off"),
+        ("raster", "auto", "hann", "off"),
+        ("raster", "on", "none", "on"),
+        ("hand", "auto", "none", "on"),
+        ("hand", "off", "taylor", "off"),
+    ],
+)
+def test_density_is_as_asked_and_history_says_so(scan, density, window, wanted, scans):
+    options = with_options(density=density, window=window)
+    geometry = scans[scan].geometry
+    weight = weighted_geometry(scans[scan], with_options(density=density)).weight
+    assert (np.ptp(np.abs(weight)) > 0) == (wanted == "on")
+    assert np.array_equal(np.sign(weight), np.sign(geometry.weight))
+    step = last(reconstruct(scans[scan], box(), options=options))
+    assert (step["density"], step["window"]) == (wanted, window)
+
+
+def test_unit_points_stay_one_with_every_weighting(lab):
+    """Images are divided by the sum of the weights, whatever these are."""
+    scan = lab.raster_scan([[0, 0, 0.3]], shape=(20, 20))
+    grid = ImageGrid.from_extent((-4e-3, 4e-3), (-4e-3, 4e-3), (0.29, 0.31), spacing=(2e-3, 2e-3, 5e-3))
+    for options in ({}, {"window": "hann"}, {"density": "on"}, {"window": "hamming", "density": "on"}):
+        assert reconstruct(scan, grid, options=with_options(**options)).magnitude().max() == pytest.approx(1, abs=0.03)
+
+
+def test_calibration_is_applied(scans):
+    clean = scans["mimo"]
+    rng = np.random.default_rng(4)
+    gain = np.exp(rng.normal(0, 0.5, (2, 4)) + 1j * rng.uniform(-np.pi, np.pi, (2, 4)))
+    bias = 0.037
+    raw = clean.signal * gain[..., None] * np.exp(2j * clean.chirp.k * bias)
+    calibration = Calibration(gain=gain, range_bias=bias, source="a test")
+    measured = replace(clean, signal=raw.astype(np.complex64), calibration=calibration)
+    wanted = reconstruct(clean, box(), options=QUIET)
+    got = reconstruct(measured, box(), options=QUIET)
+    np.testing.assert_allclose(got.data, wanted.data, atol=2e-5)
+    assert [s["step"] for s in got.history[-2:]] == ["calibrate", "reconstruct"]
+    assert got.history[-2]["source"] == "a test" and got.history[-2]["range_bias_m"] == bias
+    assert reconstruct(measured, options=QUIET).grid == reconstruct(clean, options=QUIET).grid
+    left_out = reconstruct(replace(measured, calibration=None), box(), options=QUIET)
+    assert ncc(left_out, wanted) < 0.5, "the calibration is worth applying"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_scan_in_its_file_gives_the_same_image(method, scans, tmp_path):
+    from mmsar.io.scan_h5 import load_scan, save_scan
+
+    gain = np.exp(1j * np.arange(8).reshape(2, 4))
+    scan = replace(scans["mimo"], calibration=Calibration(gain=gain, range_bias=0.01))
+    save_scan(scan, tmp_path / "scan.h5")
+    lazy = load_scan(tmp_path / "scan.h5", lazy=True)
+    assert not isinstance(lazy.signal, np.ndarray)
+    images = [reconstruct(s, box(), method=method, options=QUIET) for s in (lazy, scan)]
+    np.testing.assert_allclose(images[0].data, images[1].data, atol=1e-6 * np.abs(images[1].data).max())
+
+
+# ---- verification ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["empm", "nufft"])
+def test_verified_error_is_near_the_whole_one(method, scans):
+    grid = box(0.03, 0.28, 0.31, spacing=(1e-3, 1e-3, 5e-3))
+    image = reconstruct(scans["hand"], grid, method=method, options=with_options(verify=True))
+    exact = reconstruct(scans["hand"], grid, method="bpa", options=with_options(error_db=-60.0))
+    said, whole = last(image)["verify"], error_db(image, exact).error_db
+    assert said["error_db"] == pytest.approx(whole, abs=4)
+    assert said["ncc"] == pytest.approx(ncc(image, exact), abs=0.02)
+    assert whole == pytest.approx(last(image)["predicted_error_db"], abs=8) or whole < -30
+    assert 1000 < said["voxels"] <= 4 * 12**3
+
+
+def test_verification_finds_a_wrong_image(scans):
+    scan, grid = scans["raster"], box()
+    good = reconstruct(scan, grid, options=QUIET)
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((2, *grid.shape)).astype(np.float32) * good.magnitude().max() * 0.05
+    bad = Image(data=good.data + noise[0] + 1j * noise[1], grid=grid)
+    mirrored = Image(data=good.data[:, :, ::-1], grid=grid)
+    assert verify(good, scan, scan.geometry)["error_db"] < -35
+    exact = reconstruct(scan, grid, method="bpa", options=QUIET)
+    assert verify(bad, scan, scan.geometry)["error_db"] == pytest.approx(error_db(bad, exact).error_db, abs=6)
+    assert verify(mirrored, scan, scan.geometry)["error_db"] > -6
+
+
+def test_verification_of_back_projection_itself_can_be_kept_in_a_file(scans, tmp_path):
+    """Sub-volume and image are the same numbers here: an error of minus infinity is not for JSON."""
+    from mmsar.io.image_h5 import save_image
+
+    grid = box(0.006, 0.29, 0.31)
+    image = reconstruct(scans["raster"], grid, method="bpa", options=with_options(verify=True, error_db=-60.0))
+    assert -120 <= last(image)["verify"]["error_db"] < -100
+    save_image(image, tmp_path / "image.h5")
+
+
+# ---- history --------------------------------------------------------------------------------------------------------
+
+
+def test_history_says_what_was_done_and_survives_the_file(scans, tmp_path):
+    from mmsar.io.image_h5 import load_image, save_image
+
+    scan = scans["hand"].with_step(step="a step before", number=3)
+    options = with_options(phase="taylor", window="hann", verify=True)
+    image = reconstruct(scan, box(), method="empm", options=options)
+    step = last(image)
+    assert image.history[:-1] == tuple(scan.attrs["history"]) and image.history[-2]["number"] == 3
+    assert {k: step[k] for k in ("step", "version", "method", "requested", "device", "window", "density", "phase")} == {
+        "step": "reconstruct",
+        "version": __version__,
+        "method": "empm",
+        "requested": "empm",
+        "device": "cpu",
+        "window": "hann",
+        "density": "on",
+        "phase": "taylor",
+    }
+    assert -50 <= step["predicted_error_db"] < 0 and set(step["verify"]) == {"ncc", "error_db", "voxels"}
+    assert json.loads(json.dumps(image.history, allow_nan=False)) == list(image.history)
+    save_image(image, tmp_path / "image.h5")
+    assert load_image(tmp_path / "image.h5").history == image.history
+    for method, has_phase in (("rma", True), ("nufft", False), ("bpa", False)):
+        assert ("phase" in last(reconstruct(scans["raster"], box(), method=method, options=QUIET))) == has_phase
+
+
+def test_plan_by_name_has_what_every_plan_has(scans):
+    geometry = scans["raster"].geometry
+    for method in METHODS:
+        plan = make_plan(method, geometry, box(), options=QUIET)
+        assert plan.geometry is geometry and plan.grid == box() and plan.nbytes > 0
+        assert plan.adjoint(plan(scans["raster"])).shape == geometry.shape
+    with pytest.raises(GeometryError, match="method: got 'auto', wanted one of rma"):
+        make_plan("auto", geometry, box())
