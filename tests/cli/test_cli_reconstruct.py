@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmsar.cli import main
+from mmsar.errors import MmsarError
 from mmsar.io.image_h5 import load_image
 from mmsar.io.scan_h5 import save_scan
 from mmsar.model import AntennaArray, Chirp, Trajectory
@@ -247,3 +248,109 @@ def test_a_forced_method_warns(tmp_path, capsys):
     image_of(tmp_path / "scan.h5", "--extent=-30,30,-30,30,130,170", "--spacing", "5", "--method", "rma")
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("mmsar reconstruct: warning: rma: ") and "120 mm" in last
+
+
+FAILURES = {
+    "cancelled": (KeyboardInterrupt(), 130, "cancelled; nothing half-written was left behind"),
+    "out of disk": (OSError(28, "No space left on device", "image.h5"), 3, "no space left on device"),
+    "refused": (MmsarError("bpa: needs more than there is"), 3, "bpa: needs more than there is"),
+}
+
+
+@pytest.mark.parametrize("where", ["mmsar.recon.planner.reconstruct", "mmsar.io.image_h5.write_json"])
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("before", [b"", b"an older image"], ids=["new", "existing"])
+def test_failure_leaves_everything_as_it_was(path, capsys, monkeypatch, where, failure, before):
+    """Whether imaging or writing fails: no half-written file, and an older image stays whole."""
+    error, code, wanted = FAILURES[failure]
+
+    def fail(*args, **kwargs):
+        raise error
+
+    out = path.parent / "image.h5"
+    if before:
+        out.write_bytes(before)
+    there = sorted(p.name for p in path.parent.iterdir())
+    monkeypatch.setattr(where, fail)
+    assert main(["reconstruct", str(path), "-o", str(out), BOX, "--spacing", "8"]) == code
+    captured = capsys.readouterr()
+    assert captured.out == "" and wanted in captured.err.splitlines()[-1]
+    assert sorted(p.name for p in path.parent.iterdir()) == there
+    assert not before or out.read_bytes() == before
+
+
+def test_output_that_is_a_folder_is_refused_before_any_work(path, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    assert main(["reconstruct", str(path), "-o", str(tmp_path / "images")]) == 3
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and "got a folder, wanted the name of a file" in captured.err
+    assert list((tmp_path / "images").iterdir()) == []
+
+
+def test_device_is_checked_before_any_work(path, capsys):
+    assert main(["reconstruct", str(path), "--explain", "--device", "abacus"]) == 4
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        (["--extent", "40,20,30", "--center=0,0,250"], None),
+        (["--extent", "40,20,30", "--center=0,0,250", "--spacing", "5"], (7, 5, 9)),
+        (["--grid", "9,5,7", "--spacing", "5", "--center=0,0,250"], (7, 5, 9)),
+        ([BOX], None),
+    ],
+)
+def test_given_depth_needs_no_echo(scan, path, options, shape):
+    """Four frequencies are too few to find the scene by; where the grid is said in full nothing has to be found."""
+    save_scan(scan.subset(samples=slice(0, 16, 4)), path)
+    grid = image_of(path, *options).grid
+    assert grid.extent[2][0] == pytest.approx(0.235, abs=0.02)
+    if shape is not None:
+        assert grid.shape == shape
+
+
+def test_without_depth_a_scan_of_few_frequencies_asks_for_it(scan, path, capsys):
+    save_scan(scan.subset(samples=slice(0, 16, 4)), path)
+    assert main(["reconstruct", str(path), "-o", str(path.parent / "image.h5")]) == 3
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "give the depth" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (["--extent=10,10,0,20,230,270", "--grid", "4"], "wanted 1 voxel along an axis without extent"),
+        (["--extent=20,-20,-24,16,230,270"], "lower end of each axis first"),
+        (["--extent=20,-20,30", "--center", "0,0,250"], "sizes of 0 mm or more"),
+        (["--memory", "0"], "more than 0 GiB"),
+    ],
+)
+def test_more_usage_errors(path, capsys, options, wanted):
+    with pytest.raises(SystemExit) as caught:
+        main(["reconstruct", str(path), "-o", str(path.parent / "image.h5"), *options])
+    assert caught.value.code == 2 and wanted in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_memory_is_the_budget_of_the_plan(path, monkeypatch):
+    from mmsar.recon import planner
+
+    seen = []
+    real = planner.make_plan
+
+    def watch(*args, **kwargs):
+        seen.append(kwargs["options"].memory)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(planner, "make_plan", watch)
+    image_of(path, BOX, "--spacing", "8", "--memory", "0.25")
+    assert seen == [2**28]
+
+
+def test_foreign_reference_is_one_line(scan, path, capsys):
+    other = path.parent / "other.h5"
+    save_scan(scan.subset(samples=slice(0, 8)), other)
+    out = path.parent / "image.h5"
+    assert main(["reconstruct", str(path), "-o", str(out), "--reference", str(other)]) == 3
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "subtract_reference: got a reference of" in err and not out.exists()

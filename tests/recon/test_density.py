@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsar.model import Trajectory
+from mmsar.recon import bpa
 from mmsar.recon.density import LIMIT, density_weights, spacing
 
 
@@ -65,3 +66,47 @@ def test_any_layout_has_finite_weights_of_mean_one(lab, n, seed, flat):
     weight = density_weights(lab.monostatic(points))
     assert np.all(np.isfinite(weight)) and np.all(weight > 0) and weight.mean() == pytest.approx(1)
     assert spacing(lab.monostatic(points)) > 0
+
+
+def test_sign_of_the_feed_does_not_matter(lab):
+    points = two_densities()
+    sign = np.where(np.arange(len(points)) % 2, 1.0, -1.0)[:, None, None]
+    np.testing.assert_array_equal(
+        density_weights(lab.monostatic(points, weight=sign)), density_weights(lab.monostatic(points))
+    )
+
+
+def test_height_of_the_samples_does_not_matter(lab):
+    points = Trajectory.freehand((20, 60), (2e-3, 4e-3), motion=(1e-3, 1e-3, 20e-3), seed=3).position
+    flat = lab.monostatic(points * [1, 1, 0])
+    np.testing.assert_allclose(density_weights(lab.monostatic(points)), density_weights(flat))
+
+
+def test_a_line_of_uneven_steps_is_compensated(lab):
+    x = np.concatenate([np.arange(-100, 0) * 0.5e-3, np.arange(0, 200) * 0.25e-3])
+    weight = density_weights(lab.monostatic(np.outer(x, [1, 0, 0]))).ravel()
+    assert weight[30:70].mean() / weight[160:240].mean() == pytest.approx(2, rel=0.1)
+
+
+def test_compensated_beam_is_that_of_an_even_aperture(lab):
+    """The cut through a point seen by a square with uneven halves comes nearer to the sinc of the square."""
+    points = two_densities()
+    geometry = lab.monostatic(points, lab.chirp)
+    signal = lab.signal_of(geometry, [[0.0, 0.0, 0.6]])
+    x = np.linspace(-15e-3, 15e-3, 121)
+    cut = np.stack([x, np.zeros(121), np.full(121, 0.6)], axis=1)
+    ideal = np.abs(np.sinc(x * 2 * 0.2 / (lab.chirp.wavelength * 0.6)))
+    error = []
+    for used in (geometry, geometry.replace(weight=density_weights(geometry))):
+        beam = np.abs(bpa.exact(signal, used, cut))
+        assert beam.max() == pytest.approx(1, abs=0.02)
+        error.append(float(np.sqrt(np.mean((beam - ideal) ** 2))))
+    assert error[1] < 0.7 * error[0], error
+
+
+def test_spacing_of_a_grid_a_line_and_a_point(lab):
+    x, y = np.meshgrid(np.arange(40) * 2e-3, np.arange(40) * 2e-3)
+    plane = np.stack([x.ravel(), y.ravel(), 0 * x.ravel()], axis=1)
+    assert spacing(lab.monostatic(plane)) == pytest.approx(2e-3, rel=0.05)
+    assert spacing(lab.monostatic(np.outer(np.arange(40) * 3e-3, [0, 1, 0]))) == pytest.approx(3e-3)
+    assert spacing(lab.monostatic([[0.0, 0.0, 0.0]])) == lab.chirp.wavelength / 8

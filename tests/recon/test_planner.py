@@ -185,6 +185,17 @@ def test_gpu_that_is_not_there_is_refused_before_any_work(scans, monkeypatch):
             make_plan(method, scans["raster"].geometry, box(), device="cuda")
 
 
+def test_reference_plane_moves_nothing_but_empm(scans):
+    """The plane is one of empm's model; elsewhere a unit point stays 1 whatever it is."""
+    for method in ("nufft", "bpa"):
+        usual, moved = (
+            reconstruct(scans["hand"], box(), method=method, options=with_options(z_ref=z)).data for z in (None, -0.3)
+        )
+        np.testing.assert_array_equal(usual, moved)
+    empm = [reconstruct(scans["hand"], box(), method="empm", options=with_options(z_ref=z)) for z in (None, -0.02)]
+    assert ncc(*empm) < 0.999
+
+
 def test_method_that_does_not_suit_warns(scans):
     image = reconstruct(scans["wide"], box(low=0.13, high=0.17), method="nufft", options=QUIET)
     assert "120 mm, too wide" in last(image)["warning"]
