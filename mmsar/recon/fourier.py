@@ -89,6 +89,8 @@ class FourierPlan:
             k, grid, virtual, z_ref=z_ref, scale=1 / geometry.norm, memory=max(allowed - fixed, 0) // 2
         )
         self._front = make_front(self._migration, len(k), 10 ** ((error_db - 5) / 20))
+        if self.nbytes > allowed:
+            self._migration.shrink(self.nbytes - allowed)
         require(f"method {method}", self.nbytes, allowed, "use a smaller grid, or allow more memory")
 
     @property

@@ -102,6 +102,10 @@ class Migration:
         kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(self.dk, self.first, self.count, strict=True))
         return kx, ky
 
+    def shrink(self, excess: int) -> None:
+        """Take the heights in smaller pieces, to need `excess` bytes less as far as that goes."""
+        self._z_step = max(1, self._z_step - -(-excess // (8 * self.n_pairs)))
+
     @property
     def nbytes(self) -> int:
         """Memory held, with the planes in flight and the threads' buffers [bytes]."""

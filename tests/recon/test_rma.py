@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mmsar.errors import DeviceError, GeometryError
 from mmsar.metrics import point_response
 from mmsar.model import AntennaArray, Chirp, Image, ImageGrid, Scan, Trajectory
-from mmsar.recon import bpa, rma
+from mmsar.recon import bpa, nufft, rma
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.predict import largest_sine, mean_coherence
 from mmsar.signal.window import apply_window
@@ -161,6 +161,16 @@ def test_pieces_of_the_heights_give_the_same_image(raster):
     plan._migration._z_step = 3
     assert np.linalg.norm(plan(raster) - whole) < 3e-3 * np.linalg.norm(whole)
     assert np.linalg.norm(plan.adjoint(whole) - back) < 3e-3 * np.linalg.norm(back)
+
+
+@pytest.mark.parametrize("module", [rma, nufft])
+def test_a_budget_is_met_by_working_in_pieces(raster, module):
+    grid = ImageGrid.from_extent((-0.05, 0.05), (-0.05, 0.05), (0.25, 0.40), spacing=(2e-3, 2e-3, 2e-3))
+    free = module.plan(raster, grid)
+    options = ReconOptions(memory=int(0.65 * free.nbytes))
+    plan = module.plan(raster, grid, options=options)
+    assert plan.nbytes <= options.memory and plan._migration._z_step > 1
+    assert np.linalg.norm(plan(raster) - free(raster)) < 3e-3 * np.linalg.norm(free(raster))
 
 
 @pytest.mark.parametrize("name", ["hann", "taylor"])
