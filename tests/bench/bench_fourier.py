@@ -28,6 +28,12 @@ def load(name: str):
 measure, scenes = load("measure"), load("scenes")
 
 
+@pytest.fixture(autouse=True)
+def only_as_a_benchmark(benchmark):
+    if benchmark.disabled:
+        pytest.skip("a benchmark of some seconds to minutes; run make bench")
+
+
 def bare_ffts(n_k: int, aperture: tuple[int, int], volume: tuple[int, int, int]):
     """A function that runs n_k forward 2-D FFTs and one inverse 3-D FFT: held, measured, in-place FFTW plans."""
     import pyfftw
