@@ -32,6 +32,12 @@ def path(scan, tmp_path):
     return tmp_path / "scan.h5"
 
 
+@pytest.fixture
+def unexplained(monkeypatch):
+    """No explanation: it plans back-projection for its time."""
+    monkeypatch.setattr("mmsar.recon.planner.explain", lambda *args, **kwargs: "")
+
+
 def image_of(path, *options):
     out = path.parent / "image.h5"
     assert main(["reconstruct", str(path), "-o", str(out), *options]) == 0
@@ -78,7 +84,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("options", "shape", "extent"), WAYS)
-def test_every_way_to_say_the_grid(path, options, shape, extent):
+def test_every_way_to_say_the_grid(path, unexplained, options, shape, extent):
     grid = image_of(path, *options).grid
     assert grid.shape == shape
     if "8" not in options:  # a spacing that does not divide the extent is centred on it
@@ -87,7 +93,7 @@ def test_every_way_to_say_the_grid(path, options, shape, extent):
         assert np.mean(extent_of(grid)[:2]) == pytest.approx(0, abs=0.01)
 
 
-def test_what_is_not_said_comes_from_the_default(scan, path):
+def test_what_is_not_said_comes_from_the_default(scan, path, unexplained):
     default = default_grid(scan)
     finer = image_of(path, "--spacing", "2.5").grid
     assert finer.spacing == pytest.approx((2.5e-3,) * 3)
@@ -210,7 +216,7 @@ def test_verify_prints_its_numbers(path, capsys):
     assert step_of(image)["verify"]["ncc"] > 0.99
 
 
-def test_options_reach_the_image(path):
+def test_options_reach_the_image(path, unexplained):
     image = image_of(
         path, BOX, "--spacing", "4", "--method", "empm", "--phase", "taylor", "--window", "hann", "--density", "on",
         "--z-ref", "0", "--error=-40", "--memory", "1",
@@ -221,7 +227,7 @@ def test_options_reach_the_image(path):
     assert np.linalg.norm(image.data - plain.data) > 0.05 * np.linalg.norm(plain.data)
 
 
-def test_background_and_reference_are_removed_first(scan, path):
+def test_background_and_reference_are_removed_first(scan, path, unexplained):
     """A constant leakage in every pose goes with the mean over poses, or with a scan of the empty scene."""
     leak = np.exp(2j * scan.chirp.k * 0.25).astype(np.complex64)
     save_scan(scan.with_signal(scan.read() + 3 * leak), path)
@@ -260,7 +266,7 @@ FAILURES = {
 @pytest.mark.parametrize("where", ["mmsar.recon.planner.reconstruct", "mmsar.io.image_h5.write_json"])
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("before", [b"", b"an older image"], ids=["new", "existing"])
-def test_failure_leaves_everything_as_it_was(path, capsys, monkeypatch, where, failure, before):
+def test_failure_leaves_everything_as_it_was(path, unexplained, capsys, monkeypatch, where, failure, before):
     """Whether imaging or writing fails: no half-written file, and an older image stays whole."""
     error, code, wanted = FAILURES[failure]
 
@@ -301,7 +307,7 @@ def test_device_is_checked_before_any_work(path, capsys):
         ([BOX], None),
     ],
 )
-def test_given_depth_needs_no_echo(scan, path, options, shape):
+def test_given_depth_needs_no_echo(scan, path, unexplained, options, shape):
     """Four frequencies are too few to find the scene by; where the grid is said in full nothing has to be found."""
     save_scan(scan.subset(samples=slice(0, 16, 4)), path)
     grid = image_of(path, *options).grid
@@ -332,7 +338,7 @@ def test_more_usage_errors(path, capsys, options, wanted):
     assert caught.value.code == 2 and wanted in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_memory_is_the_budget_of_the_plan(path, monkeypatch):
+def test_memory_is_the_budget_of_the_plan(path, unexplained, monkeypatch):
     from mmsar.recon import planner
 
     seen = []
