@@ -4,33 +4,19 @@ Every test prints ratios of contestants that took turns in one run and keeps the
 tests/bench/table.py. Nothing is asserted about times.
 """
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
+import benchscenes
 import numpy as np
 import pytest
-
-HERE = Path(__file__).parent
-
-
-def load(name: str):
-    """A module of this folder (tests are imported without a package)."""
-    if f"bench_{name}" not in sys.modules:
-        spec = importlib.util.spec_from_file_location(f"bench_{name}", HERE / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[f"bench_{name}"] = module
-        spec.loader.exec_module(module)
-    return sys.modules[f"bench_{name}"]
-
-
-measure, scenes = load("measure"), load("scenes")
+from sidebyside import interleaved
 
 
 @pytest.fixture(autouse=True)
-def only_as_a_benchmark(benchmark):
-    if benchmark.disabled:
+def only_as_a_benchmark(request):
+    if not request.config.getoption("benchmark_enable"):
         pytest.skip("a benchmark of some seconds to minutes; run make bench")
 
 
@@ -54,25 +40,16 @@ def bare_ffts(n_k: int, aperture: tuple[int, int], volume: tuple[int, int, int])
     return run
 
 
-def report(benchmark, capsys, name: str, rows: list[tuple[str, str]]) -> None:
-    """Print one line per fact and keep them for the table."""
-    benchmark.extra_info.update(name=name, machine=measure.machine(), rows=rows)
-    with capsys.disabled():
-        print(f"\n{name} [{measure.machine()}]")
-        for label, text in rows:
-            print(f"  {label}: {text}")
-
-
 @pytest.mark.parametrize("n_z", [64, 256])
-def test_rma_against_bare_ffts(benchmark, capsys, n_z):
+def test_rma_against_bare_ffts(benchmark, report, n_z):
     from mmsar.recon import rma
 
-    scan = scenes.raster(256)
-    grid = scenes.volume((n_z, 256, 256), half=0.12)
+    scan = benchscenes.raster(256)
+    grid = benchscenes.volume((n_z, 256, 256), half=0.12)
     plan = rma.plan(scan, grid)
     period = plan._migration.period
     bare = bare_ffts(64, (period[1], period[0]), (n_z, period[1], period[0]))
-    best = measure.interleaved({"rma": lambda: plan(scan.signal), "bare FFTs": bare}, rounds=5)
+    best = interleaved({"rma": lambda: plan(scan.signal), "bare FFTs": bare}, rounds=5)
     benchmark.pedantic(lambda: plan(scan.signal), rounds=1)
     rows = [
         ("samples -> voxels", f"256 x 256 x 64 -> {n_z} x 256 x 256, padded to {period[0]} x {period[1]}"),
@@ -80,21 +57,21 @@ def test_rma_against_bare_ffts(benchmark, capsys, n_z):
         ("64 forward 2-D + one inverse 3-D FFT of the padded sizes", f"{best['bare FFTs']:.3f} s"),
         ("ratio (goal <= 1.5)", f"{best['rma'] / best['bare FFTs']:.2f}"),
     ]
-    report(benchmark, capsys, f"rma against bare FFTs, {n_z} planes", rows)
+    report(f"rma against bare FFTs, {n_z} planes", rows)
 
 
-def test_nufft_against_empm_and_bpa(benchmark, capsys):
+def test_nufft_against_empm_and_bpa(benchmark, report):
     from mmsar.recon import bpa, empm, nufft
 
-    scan = scenes.freehand()
-    grid = scenes.volume((64, 256, 256))
+    scan = benchscenes.freehand()
+    grid = benchscenes.volume((64, 256, 256))
     plans = {"nufft": nufft.plan(scan, grid), "empm": empm.plan(scan, grid)}
-    best = measure.interleaved({name: lambda p=p: p(scan.signal) for name, p in plans.items()}, rounds=5)
+    best = interleaved({name: lambda p=p: p(scan.signal) for name, p in plans.items()}, rounds=5)
     image = plans["nufft"](scan.signal)
     benchmark.pedantic(lambda: plans["nufft"](scan.signal), rounds=1)
     direct = bpa.plan(scan.geometry, grid)
     pairs = scan.geometry.n_channels * grid.n_voxels
-    slow = measure.interleaved({"bpa": lambda: direct(scan.signal)}, rounds=1)["bpa"]
+    slow = interleaved({"bpa": lambda: direct(scan.signal)}, rounds=1)["bpa"]
     exact = direct(scan.signal)
     error = np.linalg.norm(image - exact) / np.linalg.norm(exact)
     rows = [
@@ -109,34 +86,34 @@ def test_nufft_against_empm_and_bpa(benchmark, capsys):
             f"{pairs / 1e9 / best['nufft']:.0f}",
         ),
     ]
-    report(benchmark, capsys, "nufft against empm and bpa", rows)
+    report("nufft against empm and bpa", rows)
 
 
-def test_two_dimensional_case_of_the_empm_paper(benchmark, capsys):
+def test_two_dimensional_case_of_the_empm_paper(benchmark, report):
     """Check 13: 103,168 irregular samples into one 400 x 400 slice (paper: 1.1 s on 12 cores, BPA 1,325 s)."""
     from mmsar.recon import bpa, empm, nufft
 
-    scan = scenes.freehand()
-    grid = scenes.volume((1, 400, 400))
+    scan = benchscenes.freehand()
+    grid = benchscenes.volume((1, 400, 400))
     plans = {"empm": empm.plan(scan, grid), "nufft": nufft.plan(scan, grid)}
     plans["bpa"] = bpa.plan(scan.geometry, grid)
-    best = measure.interleaved({name: lambda p=p: p(scan.signal) for name, p in plans.items()}, rounds=3)
+    best = interleaved({name: lambda p=p: p(scan.signal) for name, p in plans.items()}, rounds=3)
     benchmark.pedantic(lambda: plans["empm"](scan.signal), rounds=1)
     rows = [
         (name, f"{seconds:.3f} s, {best['bpa'] / seconds:.1f} times faster than bpa") for name, seconds in best.items()
     ]
-    report(benchmark, capsys, "one 400 x 400 slice of 103,168 samples", rows)
+    report("one 400 x 400 slice of 103,168 samples", rows)
 
 
-def test_scaling(benchmark, capsys):
+def test_scaling(benchmark, report):
     """Check 13: slope of time over the number N of samples and voxels along each axis, in log-log."""
     from mmsar.recon import bpa, rma
 
     sizes, times = (32, 64, 128), {"rma": [], "bpa": []}
     for n in sizes:
-        scan, grid = scenes.raster(n), scenes.volume((n // 4, n, n), half=n * 0.47e-3)
+        scan, grid = benchscenes.raster(n), benchscenes.volume((n // 4, n, n), half=n * 0.47e-3)
         for name, plan in (("rma", rma.plan(scan, grid)), ("bpa", bpa.plan(scan.geometry, grid))):
-            times[name].append(measure.interleaved({name: lambda p=plan, s=scan: p(s.signal)}, rounds=2)[name])
+            times[name].append(interleaved({name: lambda p=plan, s=scan: p(s.signal)}, rounds=2)[name])
     benchmark.pedantic(lambda: None, rounds=1)
     rows = []
     for name, seconds in times.items():
@@ -144,39 +121,42 @@ def test_scaling(benchmark, capsys):
         rows.append(
             (name, ", ".join(f"N={n}: {s:.3f} s" for n, s in zip(sizes, seconds, strict=True)) + f"; slope {slope:.1f}")
         )
-    report(benchmark, capsys, "N x N x 64 samples into N/4 x N x N voxels", rows)
+    report("N x N x 64 samples into N/4 x N x N voxels", rows)
 
 
 MEMORY = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("bench_fourier", sys.argv[1])
-bench = importlib.util.module_from_spec(spec); spec.loader.exec_module(bench)
+import sys
+sys.path.insert(0, sys.argv[1])
+import benchscenes
+from sidebyside import peak_memory
 from mmsar.recon.planner import make_plan
-scan = getattr(bench.scenes, sys.argv[3])()
-warm = bench.scenes.volume((2, 16, 16))
+scan = getattr(benchscenes, sys.argv[3])()
+warm = benchscenes.volume((2, 16, 16))
 small = scan.subset(slice(0, 64))
 make_plan(sys.argv[2], small.geometry, warm)(small.signal)
-grid = bench.scenes.volume((256, 512, 512), half=0.12)
-before = bench.measure.peak_memory()
+grid = benchscenes.volume(tuple(map(int, sys.argv[4:])), half=0.12)
+before = peak_memory()
 image = make_plan(sys.argv[2], scan.geometry, grid)(scan.signal)
-print(bench.measure.peak_memory() - before, scan.signal.nbytes, image.nbytes)
+print(peak_memory() - before, scan.signal.nbytes, image.nbytes)
 """
 
 
+LARGE, MEDIUM = (256, 512, 512), (64, 256, 256)
+
+
 @pytest.mark.parametrize(
-    ("method", "scene"), [("rma", "raster"), ("empm", "freehand"), ("nufft", "freehand"), ("bpa", "raster")]
+    ("method", "scene", "shape"),
+    [("rma", "raster", LARGE), ("empm", "freehand", LARGE), ("nufft", "freehand", LARGE), ("bpa", "freehand", MEDIUM)],
 )
-def test_peak_memory(benchmark, capsys, method, scene):
+def test_peak_memory(benchmark, report, method, scene, shape):
     """Growth of the resident size in a fresh process, input counted in; goal: at most 3 times input plus output."""
-    if method == "bpa":
-        pytest.skip("bpa at this size takes minutes; its memory is tested in tests/recon")
-    command = [sys.executable, "-c", MEMORY, str(Path(__file__)), method, scene]
+    command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), method, scene, *map(str, shape)]
     grown, signal, image = map(int, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
     benchmark.pedantic(lambda: None, rounds=1)
     ratio = (grown + signal) / (signal + image)
     rows = [
-        ("input + output", f"{(signal + image) / 2**20:.0f} MiB (256 x 512 x 512 voxels)"),
+        ("input + output", f"{(signal + image) / 2**20:.0f} MiB ({' x '.join(map(str, shape))} voxels)"),
         ("peak", f"{(grown + signal) / 2**20:.0f} MiB"),
         ("ratio (goal <= 3)", f"{ratio:.2f}"),
     ]
-    report(benchmark, capsys, f"peak memory of {method}", rows)
+    report(f"peak memory of {method}", rows)
