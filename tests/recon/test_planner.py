@@ -235,16 +235,16 @@ def test_budget_that_forces_pieces_is_kept(method, wide_raster):
     assert np.linalg.norm(pieces - image) < 3e-3 * np.linalg.norm(image), "pieces change nothing but rounding"
 
 
-def test_back_projection_keeps_its_budget(wide_raster):
-    grid = box(0.03, 0.13, 0.17, spacing=1.2e-3)
-    whole = make_plan("bpa", wide_raster.geometry, grid, options=QUIET)
-    image = whole(wide_raster.signal)
-    table = 8 * whole._compress.shape[1] * wide_raster.shape[0]
+def test_back_projection_keeps_its_budget(scans):
+    scan, grid = scans["raster"], box(0.03, 0.28, 0.31, spacing=(1e-3, 1e-3, 0.5e-3))
+    whole = make_plan("bpa", scan.geometry, grid, options=QUIET)
+    image = whole(scan.signal)
+    table = 8 * whole._compress.shape[1] * scan.shape[0]
     allowed = whole.nbytes - table // 2
-    plan = make_plan("bpa", wide_raster.geometry, grid, options=with_options(memory=allowed))
+    plan = make_plan("bpa", scan.geometry, grid, options=with_options(memory=allowed))
     tracemalloc.start()
     try:
-        pieces = plan(wide_raster.signal)
+        pieces = plan(scan.signal)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
