@@ -201,11 +201,20 @@ class Scan:
 
     @cached_property
     def geometry(self) -> Geometry:
-        """What an imager needs: positions, frequencies and weights (valid channels, feed polarity)."""
+        """What an imager needs: positions, frequencies and weights (valid channels, feed polarity).
+
+        A pose without a valid channel weighs nothing and stands at a valid one's place, so that a wild position of a
+        lost pose widens no aperture.
+        """
+        tx, rx = self.tx_position, self.rx_position
+        good = self.valid.any(axis=(1, 2))
+        if not good.all():
+            donor = int(np.argmax(good))
+            tx, rx = (np.where(good[:, None, None, None], p, p[donor]) for p in (tx, rx))
         return Geometry(
             chirp=self.chirp,
-            tx_position=self.tx_position,
-            rx_position=self.rx_position,
+            tx_position=tx,
+            rx_position=rx,
             weight=self.valid * self.array.polarity,
         )
 

@@ -157,7 +157,7 @@ def only_cpu(device: str, method: str) -> None:
 
 
 def front_of_aperture(geometry: Geometry, z_ref: float | None) -> tuple[np.ndarray, float]:
-    """Valid phase centres (n, 3) and the aperture plane: z_ref, or the mean height of the phase centres [m]."""
+    """Phase centres (n, 3) and the aperture plane: z_ref, or the mean height of the phase centres [m]."""
     virtual = geometry.virtual_position.reshape(-1, 3)
     plane = float(virtual[:, 2].mean()) if z_ref is None else float(z_ref)
     if not np.isfinite(plane):

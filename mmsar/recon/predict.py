@@ -17,7 +17,7 @@ from mmsar.recon.fronts import product_grid
 from mmsar.signal.multistatic import path_difference
 
 METHODS = ("rma", "empm", "nufft", "bpa")
-MIN_COHERENCE = 0.98
+MIN_COHERENCE = 0.99
 """Below this mean coherence `auto` does not trust a method."""
 MAX_SINE = 0.93
 """Sine of the angle off the aperture's axis up to which plane waves stand for the sum (about -30 dB there)."""

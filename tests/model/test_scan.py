@@ -262,3 +262,22 @@ def test_raster_refusals(changes, message):
 def test_calibration_refusals(changes, message):
     with pytest.raises(GeometryError, match=message):
         replace(Calibration(gain=[[1, 1j]]), **changes)
+
+
+def test_lost_poses_do_not_widen_the_aperture():
+    """A pose without valid channels keeps its recorded place in the scan, but not in the geometry imagers plan with."""
+    scan = Scan(
+        signal=np.zeros((4, 1, 2, 3), np.complex64),
+        chirp=Chirp.stepped(77e9, 1e9, 3),
+        array=AntennaArray(tx=[[0, 0, 0]], rx=[[0.001, 0, 0], [0.002, 0, 0]]),
+        trajectory=Trajectory(time=np.arange(4.0), position=[[0, 0, 0], [50, -7, 9], [0.01, 0, 0], [0.02, 0, 0]]),
+        valid=np.array([[[True, True]], [[False, False]], [[False, True]], [[True, True]]]),
+    )
+    assert scan.tx_position[1, 0, 0, 0] == 50
+    geometry = scan.geometry
+    assert np.array_equal(geometry.tx_position[1], geometry.tx_position[0])
+    assert np.array_equal(geometry.rx_position[1], geometry.rx_position[0])
+    for other in (0, 2, 3):
+        assert np.array_equal(geometry.tx_position[other], scan.tx_position[other])
+    assert not geometry.weight[1].any() and geometry.weight.sum() == 5
+    assert replace(scan, valid=None).geometry.tx_position[1, 0, 0, 0] == 50
