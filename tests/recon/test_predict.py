@@ -77,7 +77,7 @@ def test_predicted_coherence_is_what_points_keep(case):
     method, geometry, grid = CASES[case]
     plan = make_plan(method, geometry, grid, options=ReconOptions(progress=False))
     rng = np.random.default_rng(11)
-    at = np.stack([rng.integers(0, m, 10) for m in grid.shape], axis=1)
+    at = np.stack([rng.integers(0, m, 6) for m in grid.shape], axis=1)
     points = np.stack([grid.x[at[:, 2]], grid.y[at[:, 1]], grid.z[at[:, 0]]], axis=1)
     measured = []
     for index, point in zip(at, points, strict=True):
