@@ -14,11 +14,13 @@ All kernels work on arrays, release the lock, and are called from one thread per
 import numpy as np
 from numba import njit
 
-from mmsar.core.phasor import sincos_cycles
+from mmsar.core.phasor import FAST, sincos_cycles
 
 WIDTH = 6
 SUBDIVISIONS = 1024
 MAX_WIDTH = 8
+STEEPEST2 = 0.9995
+"""Largest squared sine of the angle to z that is migrated."""
 
 
 def kernel_table(width: int, sigma: float) -> np.ndarray:
@@ -49,9 +51,10 @@ def _beta(width: int, sigma: float) -> float:
 
 
 def kaiser_bessel(n: int, fine: int) -> tuple[np.ndarray, np.ndarray]:
-    """Taps, and de-apodisation of modes -(n // 2) .. n - 1 - n // 2, for `n` modes on a fine grid of `fine` points."""
+    """Taps (8, the last zero) and de-apodisation of modes -(n // 2) .. n - 1 - n // 2 on a grid of `fine` points."""
     mode = np.arange(n) - n // 2
-    return kernel_table(WIDTH, fine / n), kernel_correction(WIDTH, fine / n, mode / fine)
+    padded = np.pad(kernel_table(WIDTH, fine / n), ((0, 0), (0, 8 - WIDTH)))
+    return padded, kernel_correction(WIDTH, fine / n, mode / fine)
 
 
 @njit(inline="always")
@@ -68,32 +71,26 @@ def taps(position: float, table: np.ndarray, weights: np.ndarray) -> int:
 
 
 @njit(inline="always")
-def _edge(u: float, low: float, high: float, guard: float) -> float:
-    """1 inside [low, high], a cosine-squared fall to 0 over `guard` outside."""
-    beyond = max(low - u, u - high)
-    if beyond <= 0.0:
-        return 1.0
-    if beyond >= guard:
-        return 0.0
-    return 0.5 + 0.5 * np.cos(np.pi * beyond / guard)
+def _edge(u: float, low: float, high: float, per_guard: float) -> float:
+    """1 inside [low, high], a smooth fall to 0 over the guard outside; no branches."""
+    t = min(max(max(low - u, u - high) * per_guard, 0.0), 1.0)
+    return 1.0 - t * t * (3.0 - 2.0 * t)
 
 
 @njit(inline="always")
-def _filter(kx: float, ky: float, k2: float, band: np.ndarray) -> tuple[float, float]:
+def _filter(kx: float, ky: float, k2: float, per_k2: float, band: np.ndarray) -> tuple[float, float]:
     """(k_z, amplitude k2 / k_z^2 times the band's soft edge); amplitude 0 outside the band.
 
     band: low and high direction cosine along x, along y, largest sine, guard.
     """
-    u, v = kx / k2, ky / k2
+    u, v = kx * per_k2, ky * per_k2
+    per_guard = 1.0 / band[5]
     sine2 = u * u + v * v
-    limit = band[4] + band[5]
-    if sine2 >= limit * limit or sine2 >= 0.9995:
-        return 0.0, 0.0
-    edge = _edge(u, band[0], band[1], band[5]) * _edge(v, band[2], band[3], band[5])
-    if edge > 0.0:
-        edge *= _edge(np.sqrt(sine2), -1.0, band[4], band[5])
-    kz = k2 * np.sqrt(1.0 - sine2)
-    return kz, edge * k2 / (kz * kz)
+    inside = 1.0 if sine2 < STEEPEST2 else 0.0
+    edge = _edge(u, band[0], band[1], per_guard) * _edge(v, band[2], band[3], per_guard)
+    edge *= _edge(np.sqrt(sine2), -1.0, band[4], per_guard) * inside
+    cosine2 = max(1.0 - sine2, 1.0 - STEEPEST2)
+    return k2 * np.sqrt(cosine2), edge * per_k2 / cosine2
 
 
 @njit(cache=True, nogil=True)
@@ -101,12 +98,35 @@ def in_band(kx: np.ndarray, ky: np.ndarray, k2: np.ndarray, band: np.ndarray, ou
     """out[a, b] = whether (kx[a], ky[b]) is inside the band at the lowest or highest wavenumber."""
     for a in range(kx.size):
         for b in range(ky.size):
-            low = _filter(kx[a], ky[b], k2[0], band)[1]
-            high = _filter(kx[a], ky[b], k2[-1], band)[1]
+            low = _filter(kx[a], ky[b], k2[0], 1.0 / k2[0], band)[1]
+            high = _filter(kx[a], ky[b], k2[-1], 1.0 / k2[-1], band)[1]
             out[a, b] = low > 0.0 or high > 0.0
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(inline="always", error_model="numpy")
+def _stolt(kx, ky, k2, per_k2, band, turns, scale, work):
+    """work[:, m] = place on the fine grid, and cosine and sine of k_z `turns` cycles times the filter: vectorised."""
+    for m in range(k2.size):
+        kz, amplitude = _filter(kx, ky, k2[m], per_k2[m], band)
+        sine, cosine = sincos_cycles(kz * turns)
+        work[0, m] = kz * scale
+        work[1, m] = amplitude * cosine
+        work[2, m] = amplitude * sine
+
+
+@njit(inline="always", error_model="numpy")
+def _eight_taps(place: float, table: np.ndarray, weights: np.ndarray) -> int:
+    """The WIDTH taps of a point and two zeros; returns the first grid index."""
+    start = np.ceil(place - 0.5 * WIDTH)
+    offset = (start - place + 0.5 * WIDTH) * SUBDIVISIONS
+    step = int(offset)
+    t = np.float32(offset - step)
+    for tap in range(8):
+        weights[tap] = table[step, tap] + t * (table[step + 1, tap] - table[step, tap])
+    return int(start)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def spread(
     spectrum: np.ndarray,
     first: int,
@@ -119,38 +139,38 @@ def spread(
     table: np.ndarray,
     rows: np.ndarray,
 ) -> None:
-    """Filter and spread spectrum[:, first : first + len(rows)] to rows, complex64 (n_rows, fine), zeroed first."""
+    """Filter and spread spectrum[:, first : first + len(rows)] to rows, complex64 (n_rows, fine), overwritten."""
     n_rows, fine = rows.shape
-    width = table.shape[1]
-    scale = dz * fine / (2 * np.pi)
-    turns = z_c / (2 * np.pi)
-    real = rows.view(np.float32)
-    weights = np.empty(MAX_WIDTH, np.float32)
+    scale, turns = dz * fine / (2 * np.pi), -z_c / (2 * np.pi)
+    per_k2, work, weights = 1.0 / k2, np.empty((3, k2.size)), np.empty(8, np.float32)
+    line_re, line_im = np.zeros(fine + 8, np.float32), np.zeros(fine + 8, np.float32)
     for r in range(n_rows):
         q = first + r
-        line = real[r]
-        line[:] = np.float32(0.0)
         if q >= kx.size:
+            rows[r] = 0.0
             continue
+        _stolt(kx[q], ky[q], k2, per_k2, band, turns, scale, work)
         for m in range(k2.size):
-            kz, amplitude = _filter(kx[q], ky[q], k2[m], band)
-            if amplitude == 0.0:
-                continue
-            sine, cosine = sincos_cycles(-kz * turns)
-            c, s = np.float32(amplitude * cosine), np.float32(amplitude * sine)
             value = spectrum[m, q]
+            c, s = np.float32(work[1, m]), np.float32(work[2, m])
             re = value.real * c - value.imag * s
             im = value.real * s + value.imag * c
-            index = taps(kz * scale, table, weights) % fine
-            for tap in range(width):
-                line[2 * index] += weights[tap] * re
-                line[2 * index + 1] += weights[tap] * im
-                index += 1
-                if index == fine:
-                    index = 0
+            index = _eight_taps(work[0, m], table, weights) % fine
+            for tap in range(8):
+                line_re[index + tap] += weights[tap] * re
+                line_im[index + tap] += weights[tap] * im
+        for i in range(8):
+            line_re[i] += line_re[fine + i]
+            line_im[i] += line_im[fine + i]
+            line_re[fine + i] = np.float32(0.0)
+            line_im[fine + i] = np.float32(0.0)
+        for i in range(fine):
+            rows[r, i] = np.complex64(complex(line_re[i], line_im[i]))
+            line_re[i] = np.float32(0.0)
+            line_im[i] = np.float32(0.0)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def gather(
     rows: np.ndarray,
     first: int,
@@ -165,31 +185,25 @@ def gather(
 ) -> None:
     """Adjoint of `spread`: rows to spectrum[:, first : first + len(rows)], overwritten."""
     n_rows, fine = rows.shape
-    width = table.shape[1]
-    scale = dz * fine / (2 * np.pi)
-    turns = z_c / (2 * np.pi)
-    real = rows.view(np.float32)
-    weights = np.empty(MAX_WIDTH, np.float32)
-    for r in range(n_rows):
+    scale, turns = dz * fine / (2 * np.pi), z_c / (2 * np.pi)
+    per_k2, work, weights = 1.0 / k2, np.empty((3, k2.size)), np.empty(8, np.float32)
+    line_re, line_im = np.empty(fine + 8, np.float32), np.empty(fine + 8, np.float32)
+    for r in range(min(n_rows, kx.size - first)):
         q = first + r
-        if q >= kx.size:
-            continue
-        line = real[r]
+        for i in range(fine):
+            line_re[i] = rows[r, i].real
+            line_im[i] = rows[r, i].imag
+        for i in range(8):
+            line_re[fine + i] = line_re[i]
+            line_im[fine + i] = line_im[i]
+        _stolt(kx[q], ky[q], k2, per_k2, band, turns, scale, work)
         for m in range(k2.size):
-            kz, amplitude = _filter(kx[q], ky[q], k2[m], band)
-            if amplitude == 0.0:
-                spectrum[m, q] = 0.0
-                continue
-            index = taps(kz * scale, table, weights) % fine
+            index = _eight_taps(work[0, m], table, weights) % fine
             re, im = np.float32(0.0), np.float32(0.0)
-            for tap in range(width):
-                re += weights[tap] * line[2 * index]
-                im += weights[tap] * line[2 * index + 1]
-                index += 1
-                if index == fine:
-                    index = 0
-            sine, cosine = sincos_cycles(kz * turns)
-            c, s = np.float32(amplitude * cosine), np.float32(amplitude * sine)
+            for tap in range(8):
+                re += weights[tap] * line_re[index + tap]
+                im += weights[tap] * line_im[index + tap]
+            c, s = np.float32(work[1, m]), np.float32(work[2, m])
             spectrum[m, q] = np.complex64(complex(re * c - im * s, re * s + im * c))
 
 

@@ -6,9 +6,13 @@ item each is at.
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
+
+import numpy as np
 
 from mmsar.core.progress import counter
 
@@ -16,6 +20,35 @@ from mmsar.core.progress import counter
 def threads() -> int:
     """Threads for the hot loops: the cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _blas():
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Matrix products on the calling thread only, so that `Workers` can share them out.
+
+    A BLAS pool keeps its threads spinning for a while after a product, on the cores the next step wants.
+    """
+    with _blas().limit(limits=1):
+        yield
+
+
+def matmul_rows(left: np.ndarray, right: np.ndarray, *, rows: int = 4096) -> np.ndarray:
+    """left @ right for a tall `left`, `rows` rows at a time on one thread per core."""
+    out = np.empty((len(left), right.shape[1]), dtype=np.result_type(left, right))
+
+    def part(first: int) -> None:
+        np.matmul(left[first : first + rows], right, out=out[first : first + rows])
+
+    with one_blas_thread():
+        Workers().run(part, range(0, len(left), rows))
+    return out
 
 
 class Workers:

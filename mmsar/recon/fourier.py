@@ -13,6 +13,7 @@ import numpy as np
 from mmsar.core.backend import resolve_device
 from mmsar.core.checks import check_shape
 from mmsar.core.memory import budget, require
+from mmsar.core.parallel import matmul_rows
 from mmsar.errors import DeviceError, GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
@@ -132,7 +133,7 @@ class FourierPlan:
         check_shape("image", np.shape(image), self.grid.shape)
         data = self._front.adjoint(self._migration.adjoint(np.asarray(image, dtype=np.complex64), self.show))
         data *= self._phase.conj()
-        return (data.T @ self._compression.matrix.conj().T).reshape(self.geometry.shape)
+        return matmul_rows(data.T, self._compression.matrix.conj().T).reshape(self.geometry.shape)
 
     def _compressed(self, signal: Any) -> np.ndarray:
         """signal @ D, transposed: (m, n_channels) complex64."""
@@ -141,12 +142,14 @@ class FourierPlan:
         if not hasattr(signal, "blocks"):
             signal = np.asarray(signal)
             check_shape("signal", signal.shape, shape)
-            return np.ascontiguousarray((signal.reshape(-1, shape[3]).astype(np.complex64, copy=False) @ matrix).T)
+            return np.ascontiguousarray(
+                matmul_rows(signal.reshape(-1, shape[3]).astype(np.complex64, copy=False), matrix).T
+            )
         check_shape("signal", signal.shape, shape)
         out = np.empty((matrix.shape[1], geometry_channels := self.geometry.n_channels), dtype=np.complex64)
         per_pose = geometry_channels // shape[0]
         for poses, block in signal.blocks():
-            out[:, poses.start * per_pose : poses.stop * per_pose] = (block.reshape(-1, shape[3]) @ matrix).T
+            out[:, poses.start * per_pose : poses.stop * per_pose] = matmul_rows(block.reshape(-1, shape[3]), matrix).T
         return out
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from mmsar.core.nufft import Type1
+from mmsar.core.parallel import Workers, one_blas_thread, threads
 from mmsar.core.stacked import StackedNufft, WaveFamily
 from mmsar.recon.migration import Migration
 
@@ -70,31 +71,40 @@ class RectilinearFront:
         self._y = np.exp(-1j * np.outer(y - migration.centre[1], ky)).astype(np.complex64)
         self._flat = migration.flat
         self._one_each = len(np.unique(self._index)) == len(self._index)
-        self._full = self._one_each and len(self._index) == x.size * y.size
 
     @property
     def nbytes(self) -> int:
         """Memory held and in flight [bytes]."""
-        return self._x.nbytes + self._y.nbytes + self._index.nbytes + 16 * self._x.shape[0] * self._y.shape[1]
+        return (
+            self._x.nbytes + self._y.nbytes + self._index.nbytes + 24 * threads() * self._x.shape[0] * self._y.shape[1]
+        )
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
         out = np.empty((len(data), len(self._flat)), dtype=np.complex64)
-        plane = np.zeros(self._x.shape[1] * self._y.shape[0], dtype=np.complex64)
-        for samples, spectrum in zip(data, out, strict=True):
+        shape = (self._x.shape[1], self._y.shape[0])
+
+        def one(m: int) -> None:
+            plane = np.zeros(shape[0] * shape[1], dtype=np.complex64)
             if self._one_each:
-                plane[self._index] = samples
+                plane[self._index] = data[m]
             else:
-                plane[:] = 0
-                np.add.at(plane, self._index, samples)
-            np.take((self._x @ plane.reshape(self._x.shape[1], -1)) @ self._y, self._flat, out=spectrum)
+                np.add.at(plane, self._index, data[m])
+            np.take((self._x @ plane.reshape(shape)) @ self._y, self._flat, out=out[m])
+
+        with one_blas_thread():
+            Workers().run(one, range(len(data)))
         return out
 
     def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
         out = np.empty((len(spectrum), len(self._index)), dtype=np.complex64)
-        block = np.zeros((self._x.shape[0], self._y.shape[1]), dtype=np.complex64)
-        for part, samples in zip(spectrum, out, strict=True):
-            block.ravel()[self._flat] = part
-            samples[:] = (self._x.conj().T @ (block @ self._y.conj().T)).ravel()[self._index]
+
+        def one(m: int) -> None:
+            block = np.zeros((self._x.shape[0], self._y.shape[1]), dtype=np.complex64)
+            block.ravel()[self._flat] = spectrum[m]
+            out[m] = (self._x.conj().T @ (block @ self._y.conj().T)).ravel()[self._index]
+
+        with one_blas_thread():
+            Workers().run(one, range(len(spectrum)))
         return out
 
 

@@ -87,8 +87,10 @@ class Migration:
         self._column = np.mod(self.first[1] + np.arange(ky.size), self.period[1]).astype(np.int32)
         self._turn_column = np.mod(self.first[0] + np.arange(kx.size), self.period[0]).astype(np.int32)
         offset = [g - c for g, c in zip(grid.origin[:2], self.centre, strict=True)]
-        self._q_phase = np.exp(1j * (self.kx * offset[0] + self.ky * offset[1])).astype(np.complex64)
+        self._q_phase = -1j * np.exp(1j * (self.kx * offset[0] + self.ky * offset[1]))
+        self._q_phase = self._q_phase.astype(np.complex64)
         self._workers: dict[tuple, Workers] = {}
+        self._held_planes: np.ndarray | None = None
         self._z_step = int(np.clip(memory // max(1, 8 * self.n_pairs), 1, grid.shape[0]))
 
     @property
@@ -118,7 +120,7 @@ class Migration:
         return good_size(max(int(np.ceil(OVERSAMPLING * n_z)), 2 * gridding.WIDTH))
 
     def _z_chunks(self):
-        """(slice of planes, carrier height from z_ref, table, complex scale of every plane)."""
+        """(slice of planes, carrier height from z_ref, table, scale of every plane; the factor -j is in _q_phase)."""
         n_z = self.grid.shape[0]
         chunks = -(-n_z // self._z_step)
         edges = np.linspace(0, n_z, chunks + 1).round().astype(int)
@@ -126,15 +128,15 @@ class Migration:
             n = int(stop - start)
             z = self.grid.z[start:stop] - self.z_ref
             table, correction = gridding.kaiser_bessel(n, self._fine(n))
-            factor = -1j / (2 * np.pi) * self.dk[0] * self.dk[1] * self.scale
-            yield slice(int(start), int(stop)), float(z[n // 2]), table, (factor * z * correction).astype(np.complex64)
+            factor = self.dk[0] * self.dk[1] * self.scale / (2 * np.pi)
+            yield slice(int(start), int(stop)), float(z[n // 2]), table, (factor * z * correction).astype(np.float32)
 
     def __call__(self, spectrum: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(m, n_pairs) complex64 spectrum to the image, complex64 (n_z, n_y, n_x)."""
         out = np.empty(self.grid.shape, dtype=np.complex64)
         for planes, z_c, table, z_scale in self._z_chunks():
             n_z = planes.stop - planes.start
-            spec = np.empty((n_z, self.n_pairs), dtype=np.complex64)
+            spec = self._planes(n_z)
             stolt = (self.kx, self.ky, self.k2, self.band, z_c, self.grid.spacing[2], table)
 
             def to_planes(first: int, fft: RowFFT, stolt=stolt, z_scale=z_scale, spec=spec) -> None:
@@ -150,7 +152,6 @@ class Migration:
                 to_planes, range(0, self.n_pairs, BLOCK), label="migrate: range", show=show
             )
             self._lateral_workers("backward").run(to_image, range(n_z), label="migrate: planes", show=show)
-            del spec, to_planes, to_image  # before the next planes are made
         return out
 
     def adjoint(self, image: np.ndarray, show: bool | None = None) -> np.ndarray:
@@ -158,7 +159,7 @@ class Migration:
         total = np.zeros((len(self.k2), self.n_pairs), dtype=np.complex64)
         for planes, z_c, table, z_scale in self._z_chunks():
             n_z = planes.stop - planes.start
-            spec = np.empty((n_z, self.n_pairs), dtype=np.complex64)
+            spec = self._planes(n_z)
             stolt = (self.kx, self.ky, self.k2, self.band, z_c, self.grid.spacing[2], table)
             part = np.empty_like(total)
 
@@ -177,8 +178,15 @@ class Migration:
                 from_planes, range(0, self.n_pairs, BLOCK), label="adjoint: range", show=show
             )
             total += part
-            del spec, part, from_image, from_planes
+            del part, from_planes
         return total
+
+    def _planes(self, n_z: int) -> np.ndarray:
+        """Room for the spectrum of n_z planes, held between runs, (n_z, n_pairs)."""
+        if self._held_planes is None or len(self._held_planes) < n_z:
+            self._held_planes = None
+            self._held_planes = np.empty((max(n_z, self._z_step), self.n_pairs), dtype=np.complex64)
+        return self._held_planes[:n_z]
 
     def _masks_at(self, plane: int) -> tuple[np.ndarray, np.ndarray]:
         return self._masks[0][plane], self._masks[1][plane]
