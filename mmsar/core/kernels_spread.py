@@ -9,55 +9,73 @@ import numpy as np
 from numba import njit
 
 from mmsar.core.gridding import MAX_WIDTH, taps
-from mmsar.core.phasor import sincos_cycles
+from mmsar.core.phasor import FAST, sincos_cycles
+
+LANES = 32
+"""Floats taken together in the inner loop."""
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def spread_points(data: np.ndarray, points: np.ndarray, first: int, last: int, tables: tuple, grid: np.ndarray) -> None:
-    """grid += taps of points[first:last] times data; data (n, m) complex64, points (n, 3) z, y, x in grid units."""
+    """grid += taps of points[first:last] times data; data (n, m) complex64, points (n, 3) z, y, x in grid units.
+
+    The taps along x times the data make one row of floats, padded with zeros to whole `LANES`, that is added to the
+    grid once per tap along z and y; the grid has `slack(m, width)` points more along x than the taps reach.
+    """
     wz, wy, wx = np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32)
-    real = grid.view(np.float32)
-    source = data.view(np.float32)
-    m2 = source.shape[1]
+    n_y, n_x, m2, width = grid.shape[1], grid.shape[2], 2 * grid.shape[3], tables[2].shape[1]
+    real, source = grid.reshape(-1).view(np.float32), data.view(np.float32)
+    n_row = -(-width * m2 // LANES) * LANES
+    row = np.zeros(n_row, np.float32)
     for p in range(first, last):
         iz = taps(points[p, 0], tables[0], wz)
         iy = taps(points[p, 1], tables[1], wy)
         ix = taps(points[p, 2], tables[2], wx)
         values = source[p]
+        for c in range(width):
+            part = row[c * m2 : (c + 1) * m2]
+            for i in range(m2):
+                part[i] = wx[c] * values[i]
         for a in range(tables[0].shape[1]):
             for b in range(tables[1].shape[1]):
-                w = wz[a] * wy[b]
-                line = real[iz + a, iy + b]
-                for c in range(tables[2].shape[1]):
-                    weight = w * wx[c]
-                    cell = line[ix + c]
-                    for i in range(m2):
-                        cell[i] += weight * values[i]
+                weight = wz[a] * wy[b]
+                start = (((iz + a) * n_y + iy + b) * n_x + ix) * m2
+                line = real[start : start + n_row]
+                for i in range(n_row):
+                    line[i] += weight * row[i]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def gather_points(grid: np.ndarray, points: np.ndarray, first: int, last: int, tables: tuple, data: np.ndarray) -> None:
     """Adjoint of `spread_points`: data[first:last] overwritten."""
     wz, wy, wx = np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32)
-    real = grid.view(np.float32)
-    target = data.view(np.float32)
-    m2 = target.shape[1]
+    n_y, n_x, m2, width = grid.shape[1], grid.shape[2], 2 * grid.shape[3], tables[2].shape[1]
+    real, target = grid.reshape(-1).view(np.float32), data.view(np.float32)
+    n_row = -(-width * m2 // LANES) * LANES
+    row = np.zeros(n_row, np.float32)
     for p in range(first, last):
         iz = taps(points[p, 0], tables[0], wz)
         iy = taps(points[p, 1], tables[1], wy)
         ix = taps(points[p, 2], tables[2], wx)
-        values = target[p]
-        for i in range(m2):
-            values[i] = np.float32(0.0)
+        row[:] = np.float32(0.0)
         for a in range(tables[0].shape[1]):
             for b in range(tables[1].shape[1]):
-                w = wz[a] * wy[b]
-                line = real[iz + a, iy + b]
-                for c in range(tables[2].shape[1]):
-                    weight = w * wx[c]
-                    cell = line[ix + c]
-                    for i in range(m2):
-                        values[i] += weight * cell[i]
+                weight = wz[a] * wy[b]
+                start = (((iz + a) * n_y + iy + b) * n_x + ix) * m2
+                line = real[start : start + n_row]
+                for i in range(n_row):
+                    row[i] += weight * line[i]
+        values = target[p]
+        values[:] = np.float32(0.0)
+        for c in range(width):
+            part = row[c * m2 : (c + 1) * m2]
+            for i in range(m2):
+                values[i] += wx[c] * part[i]
+
+
+def slack(m: int, width: int) -> int:
+    """Grid points along x that the padding of `spread_points` may touch beyond the taps of the last point."""
+    return -(-(LANES - 1) // (2 * m)) if (2 * m * width) % LANES else 0
 
 
 @njit(cache=True, nogil=True)
@@ -147,38 +165,24 @@ def start_phasors(
         ratio[q] = np.complex64(complex(cosine, sine))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def add_plane(
-    modes: np.ndarray,
-    runs: np.ndarray,
-    column: np.ndarray,
-    phasor: np.ndarray,
-    ratio: np.ndarray,
-    spectrum: np.ndarray,
-) -> None:
-    """spectrum[q] += phasor[q] modes[a, column[b]], then phasor *= ratio; runs (n, 3): a, first b, first q (+ end)."""
+@njit(cache=True, nogil=True, fastmath=FAST)
+def add_plane(modes: np.ndarray, runs: np.ndarray, ratio: np.ndarray, spectrum: np.ndarray) -> None:
+    """spectrum = spectrum ratio + modes at its pairs (Horner's rule, last plane first).
+
+    runs (n + 1, 3): row, first column and first pair of every run of neighbouring columns; the last row ends the pairs.
+    """
     for run in range(runs.shape[0] - 1):
-        a, b, q0, q1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run + 1, 2]
-        row = modes[a]
-        for q in range(q0, q1):
-            spectrum[q] += phasor[q] * row[column[b + q - q0]]
-            phasor[q] *= ratio[q]
+        row, q0, q1 = modes[runs[run, 0], runs[run, 1] :], runs[run, 2], runs[run + 1, 2]
+        for i in range(q1 - q0):
+            spectrum[q0 + i] = spectrum[q0 + i] * ratio[q0 + i] + row[i]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def take_plane(
-    spectrum: np.ndarray,
-    runs: np.ndarray,
-    column: np.ndarray,
-    phasor: np.ndarray,
-    ratio: np.ndarray,
-    modes: np.ndarray,
-) -> None:
-    """Adjoint of `add_plane`: modes = 0, then modes[a, column[b]] = conj(phasor[q]) spectrum[q]; phasor *= ratio."""
+@njit(cache=True, nogil=True, fastmath=FAST)
+def take_plane(spectrum: np.ndarray, runs: np.ndarray, ratio: np.ndarray, modes: np.ndarray) -> None:
+    """Adjoint of a step of `add_plane`: modes = spectrum at its pairs and 0 elsewhere, then spectrum *= conj(ratio)."""
     modes[:] = 0.0
     for run in range(runs.shape[0] - 1):
-        a, b, q0, q1 = runs[run, 0], runs[run, 1], runs[run, 2], runs[run + 1, 2]
-        row = modes[a]
-        for q in range(q0, q1):
-            row[column[b + q - q0]] = np.conj(phasor[q]) * spectrum[q]
-            phasor[q] *= ratio[q]
+        row, q0, q1 = modes[runs[run, 0], runs[run, 1] :], runs[run, 2], runs[run + 1, 2]
+        for i in range(q1 - q0):
+            row[i] = spectrum[q0 + i]
+            spectrum[q0 + i] *= np.conj(ratio[q0 + i])

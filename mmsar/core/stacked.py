@@ -64,11 +64,6 @@ class StackedNufft:
         kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(waves.dk, waves.first, waves.count, strict=True))
         a, b = np.unravel_index(waves.flat, waves.count)
         self._kx, self._ky = kx[a], ky[b]
-        starts = np.flatnonzero(np.diff(waves.flat, prepend=-2) != 1)
-        starts = np.union1d(starts, np.flatnonzero(np.diff(a, prepend=-1) != 0))
-        ends = np.append(starts, len(a))
-        self._runs = np.stack([np.append(a[starts], 0), np.append(b[starts], 0), ends], axis=1).astype(np.int64)
-
         units, sizes, self._columns, self._fft_sizes, factors = [], [], [], [], []
         shift = np.zeros(len(points))
         for axis in (0, 1):
@@ -89,10 +84,14 @@ class StackedNufft:
         units.append(self._plan_z(points[:, 2]))
         sizes.append(self._n_planes)
         shift -= self._centre * points[:, 2]
+        column = self._columns[1][b]
+        starts = np.flatnonzero((np.diff(a, prepend=-1) != 0) | (np.diff(column, prepend=-2) != 1))
+        ends = np.append(starts, len(a))
+        self._runs = np.stack([np.append(a[starts], 0), np.append(column[starts], 0), ends], axis=1).astype(np.int64)
         self._factor = (factors[0][a] * factors[1][b]).astype(np.complex64)
 
         place = np.stack(units[::-1], axis=1)
-        self._order = np.argsort(place[:, 1], kind="stable")
+        self._order = np.lexsort(np.floor(place[:, [2, 1]]).T)
         self._points = np.ascontiguousarray(place[self._order])
         self._shift = np.exp(1j * shift[self._order]).astype(np.complex64)[:, None]
         self._shape = (sizes[2], sizes[1], sizes[0])
@@ -100,6 +99,8 @@ class StackedNufft:
         self._tables = (kernel_table(width, SIGMA_Z) if self._n_planes > 1 else np.ones_like(lateral[:, :1]),)
         self._tables += (lateral, lateral)
         self._block = int(np.clip(memory // max(1, 8 * int(np.prod(self._shape))), 1, len(waves.k2)))
+        self._shape = (*self._shape[:2], sizes[0] + kernels.slack(self._block, width))
+        self._grid: np.ndarray | None = None
         self._stripes = self._cut_stripes()
         self._workers: dict[str, Workers] = {}
 
@@ -142,8 +143,11 @@ class StackedNufft:
         """(m, n) complex64 to (m, n_pairs) complex64."""
         out = np.zeros((len(data), len(self._factor)), dtype=np.complex64)
         for block in self._blocks():
-            values = np.ascontiguousarray(data[block].T[self._order] * self._shift)
-            grid = np.zeros((*self._shape, values.shape[1]), dtype=np.complex64)
+            n = block.stop - block.start
+            values = np.zeros((len(self._points), self._block), dtype=np.complex64)
+            np.multiply(data[block].T[self._order], self._shift, out=values[:, :n])  # a last block may be smaller
+            grid = self._held_grid()
+            Workers().run(lambda plane, g=grid: g[plane].fill(0), range(self._n_planes))
             for colour in (self._stripes[::2], self._stripes[1::2]):
                 Workers().run(
                     lambda s, v=values, g=grid: kernels.spread_points(v, self._points, *s, self._tables, g), colour
@@ -152,13 +156,13 @@ class StackedNufft:
             def one(m: int, along_x: RowFFT, along_y: RowFFT, start=block.start, grid=grid) -> None:
                 spectrum = out[start + m]
                 phasor, ratio = self._phasors(start + m)
-                for plane in range(self._n_planes):
+                for plane in reversed(range(self._n_planes)):
                     kernels.load_plane(grid, plane, m, along_x.buffer)
                     kernels.pick_columns(along_x(), self._columns[0], along_y.buffer)
-                    kernels.add_plane(along_y(), self._runs, self._columns[1], phasor, ratio, spectrum)
-                spectrum *= self._factor
+                    kernels.add_plane(along_y(), self._runs, ratio, spectrum)
+                spectrum *= phasor
 
-            self._lateral_workers("forward").run(one, range(values.shape[1]))
+            self._lateral_workers("forward").run(one, range(n))
         return out
 
     def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
@@ -166,23 +170,29 @@ class StackedNufft:
         out = np.empty((len(spectrum), len(self._points)), dtype=np.complex64)
         for block in self._blocks():
             n = block.stop - block.start
-            grid = np.empty((*self._shape, n), dtype=np.complex64)
+            grid = self._held_grid()
 
             def one(m: int, along_x: RowFFT, along_y: RowFFT, start=block.start, grid=grid) -> None:
-                values = spectrum[start + m] * self._factor.conj()
                 phasor, ratio = self._phasors(start + m)
+                values = spectrum[start + m] * phasor.conj()
                 for plane in range(self._n_planes):
-                    kernels.take_plane(values, self._runs, self._columns[1], phasor, ratio, along_y.buffer)
+                    kernels.take_plane(values, self._runs, ratio, along_y.buffer)
                     kernels.put_columns(along_y(), self._columns[0], along_x.buffer)
                     kernels.store_plane(along_x(), plane, m, grid)
 
             self._lateral_workers("backward").run(one, range(n))
-            values = np.empty((len(self._points), n), dtype=np.complex64)
+            values = np.empty((len(self._points), self._block), dtype=np.complex64)
             Workers().run(
                 lambda s, v=values, g=grid: kernels.gather_points(g, self._points, *s, self._tables, v), self._stripes
             )
-            out[block][:, self._order] = (values * self._shift.conj()).T
+            out[block][:, self._order] = (values[:, :n] * self._shift.conj()).T
         return out
+
+    def _held_grid(self) -> np.ndarray:
+        """The fine grid (n_z, n_y, n_x, data sets of a block), held between runs."""
+        if self._grid is None:
+            self._grid = np.zeros((*self._shape, self._block), dtype=np.complex64)
+        return self._grid
 
     def _blocks(self) -> list[slice]:
         n = len(self.waves.k2)
@@ -193,6 +203,7 @@ class StackedNufft:
         kernels.start_phasors(
             self._kx, self._ky, float(self.waves.k2[m]), self._z_scale, self._z_correction, phasor, ratio
         )
+        phasor *= self._factor
         return phasor, ratio
 
     def _lateral_workers(self, direction: str) -> Workers:
