@@ -107,10 +107,12 @@ def c_run(scan: Scan, points: np.ndarray, folder):
     """A call of the plain C kernel or None when there is no gcc."""
     if shutil.which("gcc") is None:
         return None
-    source, library = folder / "plain.c", folder / "plain.so"
+    source, code, library = folder / "plain.c", folder / "plain.o", folder / "plain.so"
     source.write_text(PLAIN_C)
-    flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC"]
-    subprocess.run(["gcc", *flags, str(source), "-o", str(library), "-lm"], check=True)
+    flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC"]
+    subprocess.run(["gcc", *flags, "-c", str(source), "-o", str(code)], check=True)
+    # linked without -ffast-math: its start-up code would flush subnormal numbers to zero for the whole process
+    subprocess.run(["gcc", "-shared", "-fopenmp", str(code), "-o", str(library), "-lm"], check=True)
     plain = ctypes.CDLL(str(library)).plain
     geometry = scan.geometry
     n_fft = 16 * scan.chirp.n_samples
