@@ -137,7 +137,11 @@ class StackedNufft:
         """Memory held, and the fine grid and buffers in flight [bytes]."""
         held = self._points.nbytes + self._order.nbytes + self._shift.nbytes + 3 * self._factor.nbytes
         rows = self._shape[1] * self._fft_sizes[0] + self.waves.count[0] * self._fft_sizes[1]
-        return held + 8 * self._block * (int(np.prod(self._shape)) + len(self._points)) + 8 * threads() * rows
+        return (
+            held
+            + 8 * self._block * (int(np.prod(self._shape)) + len(self._points))
+            + 8 * threads() * (rows + 2 * len(self._factor))
+        )
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
         """(m, n) complex64 to (m, n_pairs) complex64."""
@@ -153,9 +157,9 @@ class StackedNufft:
                     lambda s, v=values, g=grid: kernels.spread_points(v, self._points, *s, self._tables, g), colour
                 )
 
-            def one(m: int, along_x: RowFFT, along_y: RowFFT, start=block.start, grid=grid) -> None:
+            def one(m: int, along_x: RowFFT, along_y: RowFFT, waves: np.ndarray, start=block.start, grid=grid) -> None:
                 spectrum = out[start + m]
-                phasor, ratio = self._phasors(start + m)
+                phasor, ratio = self._phasors(start + m, waves)
                 for plane in reversed(range(self._n_planes)):
                     kernels.load_plane(grid, plane, m, along_x.buffer)
                     kernels.pick_columns(along_x(), self._columns[0], along_y.buffer)
@@ -172,8 +176,8 @@ class StackedNufft:
             n = block.stop - block.start
             grid = self._held_grid()
 
-            def one(m: int, along_x: RowFFT, along_y: RowFFT, start=block.start, grid=grid) -> None:
-                phasor, ratio = self._phasors(start + m)
+            def one(m: int, along_x: RowFFT, along_y: RowFFT, waves: np.ndarray, start=block.start, grid=grid) -> None:
+                phasor, ratio = self._phasors(start + m, waves)
                 values = spectrum[start + m] * phasor.conj()
                 for plane in range(self._n_planes):
                     kernels.take_plane(values, self._runs, ratio, along_y.buffer)
@@ -198,8 +202,9 @@ class StackedNufft:
         n = len(self.waves.k2)
         return [slice(i, min(i + self._block, n)) for i in range(0, n, self._block)]
 
-    def _phasors(self, m: int) -> tuple[np.ndarray, np.ndarray]:
-        phasor, ratio = np.empty(len(self._factor), np.complex64), np.empty(len(self._factor), np.complex64)
+    def _phasors(self, m: int, waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first plane's weights of all pairs and their ratio from plane to plane, in the rows of `waves`."""
+        phasor, ratio = waves
         kernels.start_phasors(
             self._kx, self._ky, float(self.waves.k2[m]), self._z_scale, self._z_correction, phasor, ratio
         )
@@ -209,5 +214,10 @@ class StackedNufft:
     def _lateral_workers(self, direction: str) -> Workers:
         rows = ((self._shape[1], self._fft_sizes[0]), (self.waves.count[0], self._fft_sizes[1]))
         if direction not in self._workers:
-            self._workers[direction] = Workers(lambda: tuple(RowFFT(*shape, direction) for shape in rows))
+            self._workers[direction] = Workers(
+                lambda: (
+                    *(RowFFT(*shape, direction) for shape in rows),
+                    np.empty((2, len(self._factor)), dtype=np.complex64),
+                )
+            )
         return self._workers[direction]
