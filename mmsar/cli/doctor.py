@@ -23,7 +23,7 @@ from pathlib import Path
 
 HELP = "say what is installed and what this machine can do"
 
-CORE = ("numpy", "scipy", "h5py", "matplotlib", "pyfftw", "finufft", "numba", "tqdm")
+CORE = ("numpy", "scipy", "h5py", "matplotlib", "pyfftw", "finufft", "numba", "threadpoolctl", "tqdm")
 
 OPTIONAL = {
     "pyvista": "3-D windows; pip install 'mmsar[viz]'",
