@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2))
         return 0
     for finding in findings:
-        print(f"{finding.state:8} {finding.name:12} {finding.text}")
+        print(f"{finding.state:8} {finding.name:14} {finding.text}")
     missing = [f.name for f in findings if f.state == "missing" and f.name in CORE]
     if missing:
         print(f"\nmmsar needs {', '.join(missing)}: run in its environment: pip install mmsar")

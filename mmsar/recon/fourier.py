@@ -146,8 +146,8 @@ class FourierPlan:
                 matmul_rows(signal.reshape(-1, shape[3]).astype(np.complex64, copy=False), matrix).T
             )
         check_shape("signal", signal.shape, shape)
-        out = np.empty((matrix.shape[1], geometry_channels := self.geometry.n_channels), dtype=np.complex64)
-        per_pose = geometry_channels // shape[0]
+        out = np.empty((matrix.shape[1], self.geometry.n_channels), dtype=np.complex64)
+        per_pose = shape[1] * shape[2]
         for poses, block in signal.blocks():
             out[:, poses.start * per_pose : poses.stop * per_pose] = matmul_rows(block.reshape(-1, shape[3]), matrix).T
         return out

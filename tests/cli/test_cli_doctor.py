@@ -28,7 +28,7 @@ def test_report_has_a_line_for_everything(capsys, installed):
     assert main(["doctor"]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    names = {line[9:21].strip() for line in lines[:-2]}
+    names = {line[9:23].strip() for line in lines[:-2]}
     wanted = {"mmsar", "python", "cpu", "cores", "memory", *doctor.CORE, "pyvista", "cupy", "gpu", "rendering"}
     assert wanted <= names
     assert {line.split()[0] for line in lines[:-2]} <= {"ok", "missing", "hint"}
