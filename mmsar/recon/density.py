@@ -1,8 +1,9 @@
 """Density compensation: irregular samples weighted by the area of aperture each stands for.
 
 The adjoint sum over irregular positions counts crowded places more. The local density is estimated by depositing the
-phase centres on a fine grid, smoothing with a Gaussian about as wide as the spacing of the samples, and reading it back
-at each sample; weights are its inverse, limited, with mean 1 over the valid channels.
+phase centres on a grid of their own spacing, smoothing with a Gaussian two cells wide, and reading it back at each
+sample; the same smoothing of the area that the samples cover tells how much of the Gaussian lies inside the aperture,
+so that the rim does not look thinly sampled. Weights are area over count, limited, with mean 1 over valid channels.
 """
 
 import numpy as np
@@ -31,7 +32,7 @@ def density_weights(geometry: Geometry) -> np.ndarray:
     geometry : Geometry
         Positions; channels of weight 0 do not count.
     """
-    from scipy.ndimage import gaussian_filter, map_coordinates
+    from scipy.ndimage import binary_closing, gaussian_filter, map_coordinates
 
     used = geometry.weight.ravel() != 0
     points = geometry.virtual_position.reshape(-1, 3)[used, :2]
@@ -47,8 +48,11 @@ def density_weights(geometry: Geometry) -> np.ndarray:
         for dy in (0, 1):
             share = np.abs(1 - dx - fraction[:, 0]) * np.abs(1 - dy - fraction[:, 1])
             np.add.at(count, (index[:, 0] + dx, index[:, 1] + dy), share)
-    local = map_coordinates(gaussian_filter(count, width / cell), place.T, order=1)
-    weight = 1 / np.maximum(local, 1e-12)
+    covered = np.zeros(shape)
+    np.add.at(covered, tuple(np.rint(place).astype(int).T), 1.0)
+    covered = binary_closing(covered > 0, np.ones((3, 3)), iterations=2).astype(float)
+    inside, local = (map_coordinates(gaussian_filter(of, width / cell), place.T, order=1) for of in (covered, count))
+    weight = inside / np.maximum(local, 1e-12)
     weight = np.minimum(weight, LIMIT * np.median(weight))
     out = np.zeros(geometry.n_channels)
     out[used] = weight / weight.mean()

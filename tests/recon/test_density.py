@@ -110,3 +110,14 @@ def test_spacing_of_a_grid_a_line_and_a_point(lab):
     assert spacing(lab.monostatic(plane)) == pytest.approx(2e-3, rel=0.05)
     assert spacing(lab.monostatic(np.outer(np.arange(40) * 3e-3, [0, 1, 0]))) == pytest.approx(3e-3)
     assert spacing(lab.monostatic([[0.0, 0.0, 0.0]])) == lab.chirp.wavelength / 8
+
+
+def test_the_rim_of_an_even_aperture_weighs_as_much_as_its_middle():
+    rng = np.random.default_rng(0)
+    position = np.pad(rng.uniform(-0.1, 0.1, (6000, 2)), ((0, 0), (0, 1)))
+    positions = position[:, None, None, :]
+    geometry = Geometry(chirp=Chirp.stepped(77e9, 1e9, 2), tx_position=positions, rx_position=positions)
+    weight = density_weights(geometry).ravel()
+    edge = np.max(np.abs(position), axis=1)
+    for low, high in ((0, 0.05), (0.09, 0.095), (0.098, 0.1)):
+        assert weight[(edge >= low) & (edge < high)].mean() == pytest.approx(1, abs=0.1)
