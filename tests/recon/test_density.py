@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsar.model import Trajectory
+from mmsar.model import Chirp, Geometry, Trajectory
 from mmsar.recon import bpa
 from mmsar.recon.density import LIMIT, density_weights, spacing
 
