@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mmsar.errors import GeometryError
@@ -39,6 +39,7 @@ def test_band_holds_every_pair_of_voxel_and_phase_centre(corner, size, width, se
     voxel = np.stack([rng.choice(grid.x, 200), rng.choice(grid.y, 200), grid.z[plane]], axis=1)
     way = virtual[rng.integers(0, len(virtual), 200)] - voxel
     cosine = way / np.linalg.norm(way, axis=1, keepdims=True)
+    assume(np.hypot(cosine[:, 0], cosine[:, 1]).max() < 0.99)  # waves along the aperture are not imaged
     for axis in (0, 1):
         u = cosine[:, axis]
         assert np.all(u >= band.limits[2 * axis] - 1e-9) and np.all(u <= band.limits[2 * axis + 1] + 1e-9)
