@@ -10,27 +10,13 @@ from mmsar._version import __version__
 from mmsar.core.backend import resolve_device
 from mmsar.errors import DeviceError, GeometryError
 from mmsar.metrics import error_db, ncc
-from mmsar.model import AntennaArray, Image, ImageGrid, Trajectory
+from mmsar.model import Image, ImageGrid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.planner import choose, explain, make_plan, reconstruct, verify
 from mmsar.recon.predict import METHODS, Prediction, predict
 
 LAM = 299792458.0 / 79e9
-POINTS = [[0.0, 0.0, 0.3], [0.012, -0.008, 0.29]]
 QUIET = ReconOptions(progress=False)
-
-
-@pytest.fixture(scope="module")
-def scans(lab):
-    """One scan of every kind the planner tells apart."""
-    hand = Trajectory.freehand((5, 40), (4e-3, 30e-3), motion=(1e-3, 1e-3, 12e-3), rotation=0.03, seed=2)
-    pair = lab.scan_of(AntennaArray.single(0.12), Trajectory.raster((20, 20), (3e-3, 3e-3)), [[0, 0, 0.15]])
-    return {
-        "raster": lab.raster_scan(POINTS, shape=(30, 30)),
-        "mimo": lab.mimo_scan(POINTS),
-        "hand": lab.scan_of(AntennaArray.iwr1443(), hand, POINTS),
-        "wide": pair,
-    }
 
 
 def box(half=0.025, low=0.28, high=0.31, spacing=(2e-3, 2e-3, 5e-3), x=0.0):

@@ -18,19 +18,6 @@ POINTS = [[0.0, 0.0, 0.3], [0.012, -0.008, 0.29]]
 QUIET = ReconOptions(progress=False)
 
 
-@pytest.fixture(scope="module")
-def scans(lab):
-    """Scans of every kind of aperture."""
-    hand = Trajectory.freehand((5, 40), (4e-3, 30e-3), motion=(1e-3, 1e-3, 12e-3), rotation=0.03, seed=2)
-    pair = lab.scan_of(AntennaArray.single(0.12), Trajectory.raster((20, 20), (3e-3, 3e-3)), [[0, 0, 0.15]])
-    return {
-        "raster": lab.raster_scan(POINTS, shape=(30, 30)),
-        "mimo": lab.mimo_scan(POINTS),
-        "hand": lab.scan_of(AntennaArray.iwr1443(), hand, POINTS),
-        "wide": pair,
-    }
-
-
 def box(half=0.025, low=0.28, high=0.31, spacing=(2e-3, 2e-3, 5e-3), x=0.0):
     return ImageGrid.from_extent((x - half, x + half), (-half, half), (low, high), spacing=spacing)
 
