@@ -13,7 +13,21 @@ from importlib import import_module
 from mmsar._version import __version__
 from mmsar.errors import CaptureError, DeviceError, MmsarError
 
-VERBS = ("demo", "simulate", "import", "info", "reconstruct", "metrics", "export", "view", "doctor", "bench")
+VERBS = (
+    "demo",
+    "simulate",
+    "capture",
+    "hw",
+    "import",
+    "calibrate",
+    "info",
+    "reconstruct",
+    "metrics",
+    "export",
+    "view",
+    "doctor",
+    "bench",
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

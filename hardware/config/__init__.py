@@ -1,0 +1,1 @@
+"""What the radar is told: configuration texts, what follows from them, and which limits they break."""

@@ -1,0 +1,1 @@
+"""The DCA1000 capture card: protocol, control, receiving, recording and reading back."""

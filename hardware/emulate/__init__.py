@@ -1,0 +1,1 @@
+"""Emulated instruments on loopback and pseudo-terminals, with a scene behind them."""

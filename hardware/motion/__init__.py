@@ -1,0 +1,1 @@
+"""Stages: one protocol, a driver for each controller."""

@@ -1,0 +1,1 @@
+"""Position logs of trackers, gantries and phones, each read to one PoseTrack."""
