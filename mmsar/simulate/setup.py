@@ -4,17 +4,15 @@ Keys carry their unit: millimetres, GHz, degrees, microseconds, dB; inside every
 A key that is not known is refused with the nearest known one, so that a misspelling never passes as a default.
 """
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mmsar.errors import FormatError, MmsarError
+from mmsar.core.toml_table import Table, load_table, read_table
+from mmsar.errors import FormatError
 from mmsar.model.array import AntennaArray
 from mmsar.model.chirp import Chirp
 from mmsar.model.scan import Raster, Scan
@@ -69,17 +67,13 @@ def load_setup(path: str | PathLike[str]) -> Setup:
         When the file cannot be read.
     """
     path = Path(fspath(path))
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: not a TOML file ({error}); wanted a scene description") from None
-    top = _Table(content, f"{path}")
+    top = load_table(path, "a scene description")
     parts = top.tables("scene")
-    scene = Scene.union(*(_read(t, lambda t: _scene(t, path.parent)) for t in parts))
-    chirp = _read(top.table("chirp"), _chirp)
-    array = _read(top.table("array"), _array)
-    trajectory, raster = _read(top.table("trajectory"), _trajectory)
-    options = _read(top.table("simulation", required=False), lambda t: _options(t, array.n_tx))
+    scene = Scene.union(*(read_table(t, lambda t: _scene(t, path.parent)) for t in parts))
+    chirp = read_table(top.table("chirp"), _chirp)
+    array = read_table(top.table("array"), _array)
+    trajectory, raster = read_table(top.table("trajectory"), _trajectory)
+    options = read_table(top.table("simulation", required=False), lambda t: _options(t, array.n_tx))
     name = top.text("name", path.stem)
     top.finish()
     return Setup(
@@ -87,103 +81,7 @@ def load_setup(path: str | PathLike[str]) -> Setup:
     )
 
 
-class _Table:
-    """A TOML table that knows which of its keys were asked for."""
-
-    def __init__(self, content: dict[str, Any], where: str) -> None:
-        self.content, self.where = content, where
-        self.known: dict[str, None] = {}
-
-    def take(self, key: str, default: Any = ..., *, wanted: str = "a value") -> Any:
-        self.known[key] = None
-        if key not in self.content and default is ...:
-            near = get_close_matches(key, self.content, 1, 0.7)
-            hint = f"; is `{near[0]}` a misspelling of it?" if near else ""
-            raise FormatError(f"{self.where} {key}: missing, wanted {wanted}{hint}")
-        return self.content.get(key, None if default is ... else default)
-
-    def has(self, key: str) -> bool:
-        self.known[key] = None
-        return key in self.content
-
-    def number(self, key: str, default: float = ...) -> float:  # type: ignore[assignment]
-        value = self.take(key, default, wanted="a number")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise FormatError(f"{self.where} {key}: got {value!r}, wanted a number")
-        return float(value)
-
-    def whole(self, key: str, default: int = ...) -> int:  # type: ignore[assignment]
-        value = self.take(key, default, wanted="a whole number")
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise FormatError(f"{self.where} {key}: got {value!r}, wanted a whole number")
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self.take(key, default)
-        if not isinstance(value, bool):
-            raise FormatError(f"{self.where} {key}: got {value!r}, wanted true or false")
-        return value
-
-    def text(self, key: str, default: str = ...) -> str:  # type: ignore[assignment]
-        value = self.take(key, default, wanted="a text")
-        if not isinstance(value, str):
-            raise FormatError(f"{self.where} {key}: got {value!r}, wanted a text in quotes")
-        return value
-
-    def numbers(self, key: str, default: Any = ..., *, unit: float = 1.0) -> np.ndarray:
-        value = self.take(key, default, wanted="a list of numbers")
-        try:
-            array = np.array(value, dtype=float)
-        except (TypeError, ValueError):
-            array = np.empty(0)
-        if array.size == 0 or array.ndim == 0 or np.array(value).dtype.kind not in "iuf":
-            raise FormatError(f"{self.where} {key}: got {value!r}, wanted a list of numbers")
-        return array * unit
-
-    def table(self, key: str, *, required: bool = True) -> "_Table":
-        value = self.take(key, ... if required else {}, wanted=f"a table [{key}]")
-        if not isinstance(value, dict):
-            raise FormatError(f"{self.where} {key}: got {value!r}, wanted a table [{key}]")
-        return _Table(value, f"{self.where} [{key}]")
-
-    def tables(self, key: str) -> list["_Table"]:
-        value = self.take(key, wanted=f"one or more tables [[{key}]]")
-        if isinstance(value, dict):
-            value = [value]
-        if not isinstance(value, list) or not value or not all(isinstance(v, dict) for v in value):
-            raise FormatError(f"{self.where} {key}: got {value!r}, wanted one or more tables [[{key}]]")
-        return [_Table(v, f"{self.where} [[{key}]] {i + 1}") for i, v in enumerate(value)]
-
-    def choice(self, key: str, readers: dict[str, Any]) -> Any:
-        value = self.text(key)
-        if value not in readers:
-            near = get_close_matches(value, readers, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise FormatError(f"{self.where} {key}: got {value!r}, wanted one of {', '.join(readers)}{hint}")
-        return readers[value]
-
-    def finish(self) -> None:
-        """Refuse keys nobody asked for."""
-        for key in self.content:
-            if key not in self.known:
-                near = get_close_matches(key, self.known, 1, 0.5)
-                hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(self.known)}"
-                raise FormatError(f"{self.where}: unknown key `{key}`; {hint}")
-
-
-def _read(table: _Table, reader: Callable[[_Table], Any]) -> Any:
-    """What `reader` makes of a table, with the place in front of any complaint of the model."""
-    try:
-        value = reader(table)
-    except FormatError:
-        raise
-    except MmsarError as error:
-        raise FormatError(f"{table.where}: {error}") from None
-    table.finish()
-    return value
-
-
-def _chirp(t: _Table) -> Chirp:
+def _chirp(t: Table) -> Chirp:
     start, fs, n = t.number("start_ghz") * 1e9, t.number("sample_rate_ksps") * 1e3, t.whole("samples")
     if t.has("slope_mhz_us") == t.has("bandwidth_ghz"):
         raise FormatError(f"{t.where}: wanted either slope_mhz_us or bandwidth_ghz (of the sampled part), and one only")
@@ -194,7 +92,7 @@ def _chirp(t: _Table) -> Chirp:
     return Chirp(f0=start + slope * t.number("adc_start_us", 0.0) * 1e-6, slope=slope, fs=fs, n_samples=n)
 
 
-def _array(t: _Table) -> AntennaArray:
+def _array(t: Table) -> AntennaArray:
     if t.has("board"):
         boards: dict[str, Callable[[], AntennaArray]] = {
             "iwr1443": lambda: AntennaArray.iwr1443(t.whole("n_tx", 2)),
@@ -210,16 +108,16 @@ def _array(t: _Table) -> AntennaArray:
     return AntennaArray(tx=t.numbers("tx_mm", unit=MM), rx=t.numbers("rx_mm", unit=MM), polarity=polarity, name=name)
 
 
-def _raster_shape(t: _Table) -> tuple[tuple[int, int], tuple[float, float]]:
+def _raster_shape(t: Table) -> tuple[tuple[int, int], tuple[float, float]]:
     return (t.whole("rows"), t.whole("columns")), (t.number("step_x_mm") * MM, t.number("step_y_mm") * MM)
 
 
-def _trajectory(t: _Table) -> tuple[Trajectory, Raster | None]:
+def _trajectory(t: Table) -> tuple[Trajectory, Raster | None]:
     kinds = {"raster": _raster, "linear": _linear, "freehand": _freehand, "turntable": _turntable}
     return t.choice("kind", kinds)(t)
 
 
-def _raster(t: _Table) -> tuple[Trajectory, Raster]:
+def _raster(t: Table) -> tuple[Trajectory, Raster]:
     shape, step = _raster_shape(t)
     serpentine = t.flag("serpentine", True)
     z, period = t.number("z_mm", 0.0) * MM, t.number("period_ms", 5.0) * 1e-3
@@ -227,27 +125,27 @@ def _raster(t: _Table) -> tuple[Trajectory, Raster]:
     return trajectory, Raster(n_y=shape[0], n_x=shape[1], step_x=step[0], step_y=step[1], serpentine=serpentine)
 
 
-def _linear(t: _Table) -> tuple[Trajectory, None]:
+def _linear(t: Table) -> tuple[Trajectory, None]:
     n, step, axis = t.whole("positions"), t.number("step_mm") * MM, t.text("axis", "x")
     z, period = t.number("z_mm", 0.0) * MM, t.number("period_ms", 5.0) * 1e-3
     return Trajectory.linear(n, step, axis=axis, z=z, period=period), None
 
 
-def _freehand(t: _Table) -> tuple[Trajectory, None]:
+def _freehand(t: Table) -> tuple[Trajectory, None]:
     shape, step = _raster_shape(t)
     motion = t.numbers("motion_mm", [2.0, 2.0, 15.0], unit=MM)
     rotation = np.deg2rad(t.number("rotation_deg", 0.0))
     return Trajectory.freehand(shape, step, motion=motion, rotation=rotation, seed=_seed(t)), None
 
 
-def _turntable(t: _Table) -> tuple[Trajectory, None]:
+def _turntable(t: Table) -> tuple[Trajectory, None]:
     heights = t.numbers("heights_mm", unit=MM) if t.has("heights_mm") else None
     start, span = (np.deg2rad(t.number(k, d)) for k, d in (("start_deg", -90.0), ("span_deg", 360.0)))
     n, radius = t.whole("angles"), t.number("radius_mm") * MM
     return Trajectory.turntable(n, radius, heights=heights, start=start, span=span), None
 
 
-def _options(t: _Table, n_tx: int) -> SimulationOptions:
+def _options(t: Table, n_tx: int) -> SimulationOptions:
     slot = t.number("tdm_slot_us", 0.0) / 1e6
     pattern = t.take("pattern", "isotropic")
     if isinstance(pattern, bool):
@@ -268,7 +166,7 @@ def _options(t: _Table, n_tx: int) -> SimulationOptions:
     )
 
 
-def _scene(t: _Table, folder: Path) -> Scene:
+def _scene(t: Table, folder: Path) -> Scene:
     kinds = {
         "points": lambda: Scene.points(t.numbers("positions_mm", unit=MM)),
         "two_points": lambda: Scene.two_points(t.number("spacing_mm") * MM, t.text("axis", "x"), centre=_centre(t)),
@@ -301,25 +199,25 @@ def _scene(t: _Table, folder: Path) -> Scene:
     return scene.scaled(t.number("reflectivity", 1.0))
 
 
-def _per_point(t: _Table, n: int) -> np.ndarray:
+def _per_point(t: Table, n: int) -> np.ndarray:
     values = t.numbers("reflectivity")
     if values.shape != (n,):
         raise FormatError(f"{t.where} reflectivity: got {values.size} values, wanted one number or {n}, one per point")
     return values
 
 
-def _centre(t: _Table) -> np.ndarray:
+def _centre(t: Table) -> np.ndarray:
     return t.numbers("centre_mm", [0.0, 0.0, 300.0], unit=MM)
 
 
-def _counts(t: _Table) -> tuple[int, ...]:
+def _counts(t: Table) -> tuple[int, ...]:
     value = t.take("counts", wanted="three whole numbers [n_x, n_y, n_z]")
     if not isinstance(value, list) or len(value) != 3 or not all(type(v) is int for v in value):
         raise FormatError(f"{t.where} counts: got {value!r}, wanted three whole numbers [n_x, n_y, n_z]")
     return tuple(value)
 
 
-def _seed(t: _Table) -> int:
+def _seed(t: Table) -> int:
     value = t.whole("seed", 0)
     if value < 0:
         raise FormatError(f"{t.where} seed: got {value}, wanted a whole number >= 0")
