@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsar.errors import FormatError
-from mmsar.io.importers.description import LAYOUTS
-from mmsar.io.importers.iq_layout import decode, encode, frame_bytes, looks_toggled
+from mmsar.io.importers.iq_layout import LAYOUTS, REAL, decode, encode, frame_bytes, looks_toggled
 
 CASES = {
     # two receivers, two samples of one chirp; receiver r, sample n: I = 10 (r + 1) + n, Q = -I
@@ -16,7 +15,10 @@ CASES = {
     "2lane-iiqq": [10, 11, -10, -11, 20, 21, -20, -21],
     "2lane-qqii": [-10, -11, 10, 11, -20, -21, 20, 21],
     "iqiq": [10, -10, 11, -11, 20, -20, 21, -21],
+    "qiqi": [-10, 10, -11, 11, -20, 20, -21, 21],
     "2lane-interleaved": [10, 20, -10, -20, 11, 21, -11, -21],
+    "real": [10, 11, 20, 21],
+    "4lane-real": [10, 20, 0, 0, 11, 21, 0, 0],
 }
 
 
@@ -26,7 +28,7 @@ def test_bytes_written_by_hand(layout: str) -> None:
     cube = decode(raw, layout, chirps=1, samples=2, rx=2)
     i = np.array([[10, 11], [20, 21]])
     assert cube.shape == (1, 1, 2, 2) and cube.dtype == np.complex64
-    assert np.array_equal(cube[0, 0], i - 1j * i)
+    assert np.array_equal(cube[0, 0], i + 0j if layout in REAL else i - 1j * i)
     assert np.array_equal(encode(cube, layout), raw)
     assert frame_bytes(layout, chirps=1, samples=2, rx=2) == raw.nbytes
 
@@ -46,7 +48,7 @@ def test_every_layout_round_trips(
 ) -> None:
     rng = np.random.default_rng(seed)
     parts = rng.integers(-32768, 32768, (2, frames, chirps, rx, 2 * half))
-    cube = (parts[0] + 1j * parts[1]).astype(np.complex64)
+    cube = (parts[0] + 1j * parts[1] * (layout not in REAL)).astype(np.complex64)
     raw = encode(cube, layout, offset_binary=offset)
     assert raw.dtype == np.int16 and raw.nbytes == frames * frame_bytes(layout, chirps=chirps, samples=2 * half, rx=rx)
     back = decode(raw, layout, chirps=chirps, samples=2 * half, rx=rx, offset_binary=offset)

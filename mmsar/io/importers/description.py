@@ -14,7 +14,7 @@ still has `motion = "none"` in [scan] and no steps.
     sample_rate_ksps = 9121
     samples = 512
     [capture]
-    layout = "4lane"            # or 2lane-iiqq, 2lane-qqii, iqiq, 4lane-iqiq, 2lane-interleaved
+    layout = "4lane"            # see mmsar.io.importers.iq_layout
     rx = 4
     frames_per_file = 400
     [scan]
@@ -38,9 +38,9 @@ from pathlib import Path
 from typing import Any
 
 from mmsar.errors import FormatError
+from mmsar.io.importers.iq_layout import LAYOUTS
 
 FORMATS = ("ti-raw", "mat", "npz")
-LAYOUTS = ("4lane", "2lane-iiqq", "2lane-qqii", "iqiq", "4lane-iqiq", "2lane-interleaved")
 BOARDS = ("iwr1443", "iwr1642", "iwr6843isk", "single")
 AXES = ("pose", "y", "x", "tx", "rx", "channel", "sample", "iq")
 

@@ -7,8 +7,7 @@ cannot tell: most layouts of the same receivers have the same size.
 
 import numpy as np
 
-from mmsar.io.importers.description import LAYOUTS
-from mmsar.io.importers.iq_layout import decode, frame_bytes
+from mmsar.io.importers.iq_layout import LAYOUTS, PAIRED, REAL, decode, frame_bytes
 from mmsar.io.importers.raw_frames import Frames
 from mmsar.io.importers.sign import one_sided_db
 
@@ -19,8 +18,8 @@ CLEAR_DB = 12.0
 def better_layout(raw: np.ndarray, frames: Frames) -> str:
     """Why another layout fits the samples, as one clause; empty when the described one may stand.
 
-    It may stand unless another layout makes the spectrum clearly more one-sided, by 12 dB: noise, real sampling and few
-    samples decide nothing, and a layout that swaps I and Q is as one-sided as the right one (see `sign`).
+    It may stand unless another layout makes the spectrum clearly more one-sided, by 12 dB: noise, real samples and few
+    of them decide nothing, and a layout that swaps I and Q is as one-sided as the right one (see `sign`).
 
     Parameters
     ----------
@@ -29,14 +28,13 @@ def better_layout(raw: np.ndarray, frames: Frames) -> str:
     frames : Frames
         What the description says.
     """
-    if frames.samples < 16:
+    if frames.samples < 16 or frames.layout in REAL:
         return ""
     shape = {"chirps": frames.chirps, "samples": frames.samples, "rx": frames.rx}
     sign = -1 if frames.conjugate else 1
     found = {}
     for layout in LAYOUTS:
-        paired = layout in ("2lane-iiqq", "2lane-qqii")
-        if frame_bytes(layout, **shape) == frames.nbytes and not (paired and frames.samples % 2):
+        if frame_bytes(layout, **shape) == frames.nbytes and not (layout in PAIRED and frames.samples % 2):
             found[layout] = sign * float(np.nan_to_num(one_sided_db(decode(raw, layout, **shape))))
     described = found.pop(frames.layout)
     best = max(found, key=found.__getitem__, default=frames.layout)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmsar.io.importers.iq_layout import frame_bytes, lanes
+from mmsar.io.importers.iq_layout import REAL, frame_bytes, lanes, word_bytes
 
 COMMON_SAMPLES = (16, 32, 64, 100, 128, 200, 256, 320, 400, 480, 500, 512, 640, 768, 800, 1000, 1024, 2048)
 
@@ -46,7 +46,7 @@ def explain_size(
     """One line on a size that disagrees: both numbers, what they are made of, and what would fit."""
     unit = frames.nbytes
     held = lanes(frames.layout, frames.rx)
-    made = f"{frames.chirps} chirps x {frames.samples} samples x {held} channels x 4 bytes"
+    made = f"{frames.chirps} chirps x {frames.samples} samples x {held} channels x {word_bytes(frames.layout)} bytes"
     whole, rest = divmod(size, unit)
     if expected is None:
         head = f"{name}: got {size} bytes, wanted a whole number of frames of {unit} bytes ({made})"
@@ -73,7 +73,7 @@ def _alternatives(size: int, frames: Frames, expected: float | None) -> list[str
     if expected is None or size == 0:
         return []
     found = []
-    per_sample = size / (expected * frames.chirps * 4)
+    per_sample = size / (expected * frames.chirps * word_bytes(frames.layout))
     per_channel = per_sample / lanes(frames.layout, frames.rx)
     samples = int(per_channel) if per_channel.is_integer() else 0
     if samples in COMMON_SAMPLES:
@@ -83,6 +83,8 @@ def _alternatives(size: int, frames: Frames, expected: float | None) -> list[str
     chirps = size * frames.chirps / (expected * frames.nbytes)
     if chirps.is_integer() and chirps <= 4096:
         found.append(f"chirps_per_frame = {int(chirps)} would fit")
+    if frames.layout in REAL and per_sample == 2 * frames.samples * lanes(frames.layout, frames.rx):
+        found.append("a layout of complex samples would fit")
     if frames.layout.startswith("4lane") and frames.rx < 4 and per_sample == frames.rx * frames.samples:
         found.append("a two-lane layout would fit")
     return found
