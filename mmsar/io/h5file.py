@@ -19,7 +19,7 @@ from mmsar.io.schema import AXIS_LENGTH, KIND_ATTR, SCHEMA, SCHEMA_ATTR, Field
 
 
 def file_kind(path: str | os.PathLike[str]) -> str:
-    """What an mmsar file holds: "scan" or "image".
+    """What an mmsar file holds: "scan", "image" or "calibration".
 
     Raises
     ------
@@ -167,7 +167,7 @@ def group(file: h5py.File, name: str) -> h5py.Group:
     return item
 
 
-def write_json(file: h5py.File, name: str, value: Any) -> None:
+def write_json(file: h5py.Group, name: str, value: Any) -> None:
     """Write an attribute as JSON; numpy numbers and arrays become plain ones.
 
     Raises
@@ -181,7 +181,7 @@ def write_json(file: h5py.File, name: str, value: Any) -> None:
         raise FormatError(f"{name}: got a value a file cannot keep ({error}), wanted plain JSON values") from error
 
 
-def read_json(file: h5py.File, name: str, kind: type) -> Any:
+def read_json(file: h5py.Group, name: str, kind: type) -> Any:
     """Read a JSON attribute of the given type (dict or list); an empty one when the attribute is not there."""
     text = file.attrs.get(name)
     if text is None:
@@ -189,9 +189,9 @@ def read_json(file: h5py.File, name: str, kind: type) -> Any:
     try:
         value = json.loads(text)
     except (TypeError, ValueError) as error:
-        raise FormatError(f"{file.filename}: @{name}: not valid JSON ({error})") from error
+        raise FormatError(f"{file.file.filename}: @{name}: not valid JSON ({error})") from error
     if not isinstance(value, kind):
-        raise FormatError(f"{file.filename}: @{name}: got {type(value).__name__}, wanted {kind.__name__} in JSON")
+        raise FormatError(f"{file.file.filename}: @{name}: got {type(value).__name__}, wanted {kind.__name__} in JSON")
     return value
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mmsar.core.progress import progress
 from mmsar.errors import FormatError, GeometryError
+from mmsar.io.calibration_h5 import read_calibration, write_calibration
 from mmsar.io.h5file import (
     attribute,
     create_h5,
@@ -22,8 +23,8 @@ from mmsar.io.h5file import (
     write_json,
 )
 from mmsar.io.lazy import FileSignal
-from mmsar.io.schema import CALIBRATION_GAIN, CHIRP_UNITS, IQ_AXIS, RASTER_UNITS, SCAN_FIELDS, SIGNAL, Field
-from mmsar.model import AntennaArray, Calibration, Chirp, Raster, Scan, Trajectory
+from mmsar.io.schema import CHIRP_UNITS, IQ_AXIS, RASTER_UNITS, SCAN_FIELDS, SIGNAL, Field
+from mmsar.model import AntennaArray, Chirp, Raster, Scan, Trajectory
 from mmsar.model.scan import check_signal
 
 LAZY_ABOVE = 256 * 2**20
@@ -118,7 +119,7 @@ def load_scan(path: str | os.PathLike[str], *, lazy: bool | None = None) -> Scan
                 tx_delay=parts["tx_delay"],
                 raster=_read_raster(file),
                 valid=parts["valid"].astype(bool),
-                calibration=_read_calibration(file, sizes),
+                calibration=read_calibration(file, sizes) if "calibration" in file else None,
                 attrs=_read_attrs(file),
             )
         except GeometryError as error:
@@ -149,12 +150,7 @@ def _write_description(scan: Scan, file: h5py.File) -> None:
             raster.attrs[name] = getattr(scan.raster, name)
         raster.attrs["units"] = ",".join(RASTER_UNITS.values())
     if scan.calibration is not None:
-        write_field(file, "calibration/gain", CALIBRATION_GAIN, scan.calibration.gain)
-        attrs = file["calibration"].attrs
-        attrs["range_bias"], attrs["units"] = scan.calibration.range_bias, "m"
-        attrs["source"] = scan.calibration.source
-        if scan.calibration.residual is not None:
-            attrs["residual"] = scan.calibration.residual
+        write_calibration(file, scan.calibration)
     write_json(file, "attrs", {key: value for key, value in scan.attrs.items() if key != "history"})
     write_json(file, "history", list(scan.attrs.get("history", ())))
 
@@ -245,18 +241,6 @@ def _read_raster(file: h5py.File) -> Raster | None:
         return None
     raster = group(file, "raster")
     return Raster(**{name: attribute(raster, name) for name in RASTER_UNITS})
-
-
-def _read_calibration(file: h5py.File, sizes: dict[str, int]) -> Calibration | None:
-    if "calibration" not in file:
-        return None
-    parts = group(file, "calibration")
-    return Calibration(
-        gain=read_field(file, "calibration/gain", CALIBRATION_GAIN, sizes),
-        range_bias=attribute(parts, "range_bias"),
-        source=attribute(parts, "source"),
-        residual=attribute(parts, "residual") if "residual" in parts.attrs else None,
-    )
 
 
 def _read_attrs(file: h5py.File) -> dict[str, Any]:

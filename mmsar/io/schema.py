@@ -1,13 +1,15 @@
 """The layout of mmsar's HDF5 files, written once: names, axes, units, version.
 
-A file has the root attributes `mmsar_schema` (an integer), `kind` ("scan" or "image"), `mmsar_version`, `created`
-(ISO 8601) and `history` (JSON). Every dataset has `units` and `axes` (comma-separated, first axis first).
+A file has the root attributes `mmsar_schema` (an integer), `kind` ("scan", "image" or "calibration"), `mmsar_version`,
+`created` (ISO 8601) and `history` (JSON). Every dataset has `units` and `axes` (comma-separated, first axis first).
 
     scan.h5   /signal (pose,tx,rx,sample) complex64, or int16 with a last axis iq of 2 and @scale
               /chirp@f0,slope,fs,n_samples   /array/tx,rx,polarity and /array@name   /trajectory/time,position,rotation
-              /tx_delay   /valid   /calibration/gain and @range_bias,source,residual (optional)
+              /tx_delay   /valid   /calibration as in calibration.h5 (optional)
               /raster@n_y,n_x,step_x,step_y,serpentine (optional)   @attrs, @history
     image.h5  /data (z,y,x) complex64 or float32   /grid@shape,origin,spacing   @history
+    calibration.h5  /calibration/gain and @range_bias,source,residual,attrs
+              /calibration/delay and its @frequency (optional)
 """
 
 from dataclasses import dataclass
@@ -44,6 +46,7 @@ SCAN_FIELDS = {
 """Datasets every scan has, beside /signal."""
 
 CALIBRATION_GAIN = Field(("tx", "rx"), "1", "c")
+CALIBRATION_DELAY = Field(("tx", "rx"), "s")
 IMAGE_DATA = Field(("z", "y", "x"), "1", "cf")
 
 AXIS_LENGTH = {"xyz": 3, "xyzw": 4, IQ_AXIS: 2}

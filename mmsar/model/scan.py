@@ -274,7 +274,7 @@ class Scan:
         rotation = self.trajectory.rotation[pose_index]
         calibration = self.calibration
         if calibration is not None:
-            calibration = replace(calibration, gain=calibration.gain[np.ix_(tx_index, rx_index)])
+            calibration = calibration.subset(tx_index, rx_index)
         order = np.sort(pose_index)
         array = AntennaArray(
             tx=self.array.tx[tx_index],

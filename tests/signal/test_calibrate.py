@@ -1,14 +1,17 @@
 """Calibration takes out exactly what an instrument put in, lazily or not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mmsar.errors import GeometryError
 from mmsar.model import AntennaArray, Calibration, Chirp, Scan, Trajectory
-from mmsar.signal.calibrate import apply_calibration, calibrate_block
+from mmsar.signal.calibrate import apply_calibration, attach_calibration, calibrate_block
 from mmsar.signal.lazy import LazySignal
 
 CHIRP = Chirp(f0=77e9, slope=60e12, fs=4e6, n_samples=32)
+WAVEFORM = {name: getattr(CHIRP, name) for name in ("f0", "slope", "fs", "n_samples")}
 GAIN = np.array([[1.0, 0.8 * np.exp(0.4j)], [1.1j, -0.9]])
 
 
@@ -68,3 +71,63 @@ def test_blocks_of_another_shape_are_refused() -> None:
     _, scan = ideal_and_measured()
     with pytest.raises(GeometryError, match="calibrate_block"):
         calibrate_block(scan.signal[:, :1], scan.calibration, CHIRP)
+
+
+def test_delays_turn_no_phase_at_their_frequency_and_are_taken_out() -> None:
+    ideal, scan = ideal_and_measured()
+    delay, f_ref = np.array([[0.0, 3e-12], [-8e-12, 1e-11]]), CHIRP.f_centre
+    measured = scan.signal * np.exp(2j * np.pi * delay[..., None] * (CHIRP.f - f_ref))
+    calibration = replace(scan.calibration, delay=delay, delay_frequency=f_ref)
+    np.testing.assert_allclose(
+        calibration.response(np.array([f_ref]))[..., 0], scan.calibration.response(np.array([f_ref]))[..., 0]
+    )
+    done = apply_calibration(scan.with_signal(measured, calibration=calibration))
+    np.testing.assert_allclose(done.signal, ideal, atol=3e-5)
+    part = scan.with_signal(measured, calibration=calibration).subset(tx=[1], rx=[0, 1], samples=slice(4, 30, 3))
+    np.testing.assert_allclose(apply_calibration(part).signal, ideal[:, [1]][..., 4:30:3], atol=3e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"delay": np.zeros((2, 2))}, {"delay_frequency": 77e9}, {"delay": np.zeros((1, 2)), "delay_frequency": 77e9}],
+)
+def test_half_a_delay_is_refused(change: dict) -> None:
+    with pytest.raises(GeometryError, match=r"Calibration\.delay"):
+        Calibration(gain=GAIN, **change)
+
+
+def test_a_calibration_of_another_configuration_is_refused_unless_forced() -> None:
+    _, scan = ideal_and_measured()
+    calibration = scan.calibration
+    raw = replace(scan, calibration=None, attrs={"config_digest": "a" * 64})
+    ours = replace(calibration, attrs={"config_digest": "a" * 64, "date": "2026-01-02"})
+    theirs = replace(calibration, attrs={"config_digest": "b" * 64})
+    done = attach_calibration(raw, ours)
+    assert done.calibration is ours
+    assert done.attrs["history"][-1] == {
+        "step": "attach calibration",
+        "compared": "config_digest",
+        "date": "2026-01-02",
+    }
+    with pytest.raises(GeometryError, match="bbbbbbbbbbbb, wanted aaaaaaaaaaaa"):
+        attach_calibration(raw, theirs)
+    assert "bbbb" in attach_calibration(raw, theirs, force=True).attrs["history"][-1]["forced"]
+    assert attach_calibration(raw, calibration).attrs["history"][-1]["compared"] == "nothing"
+    with pytest.raises(GeometryError, match="calibrated already"):
+        attach_calibration(apply_calibration(done), ours)
+    with pytest.raises(GeometryError, match=r"wanted \(1, 2\)"):
+        attach_calibration(raw.subset(tx=[0]), ours)
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"), [({}, True), ({"n_samples": 64}, True), ({"f0": 78e9}, False), ({"slope": 50e12}, False)]
+)
+def test_without_digests_the_waveform_is_compared(change: dict, fits: bool) -> None:
+    _, scan = ideal_and_measured()
+    raw = replace(scan, calibration=None)
+    calibration = replace(scan.calibration, attrs={"chirp": {**WAVEFORM, **change}})
+    if fits:
+        assert attach_calibration(raw, calibration).attrs["history"][-1]["compared"] == "chirp"
+    else:
+        with pytest.raises(GeometryError, match="GHz"):
+            attach_calibration(raw, calibration)
