@@ -56,7 +56,7 @@ class StageLog:
         return {axis: np.interp(u, t, values) for axis, values in self.place.items()}, known
 
     def line_residual(self, axis: str, first: float, last: float) -> float:
-        """RMS distance of the reports between two coordinates from uniform motion [m] or [rad]; nan with fewer than 4."""
+        """RMS of the reports between two coordinates about uniform motion [m] or [rad]; nan with fewer than 4."""
         low, high = min(first, last), max(first, last)
         inside = (self.place[axis] >= low) & (self.place[axis] <= high)
         if np.count_nonzero(inside) < 4:
