@@ -71,29 +71,16 @@ def findings(session: Session) -> list[Finding]:
     speed = figures.speed if np.isfinite(figures.speed) and figures.speed > 0 else None
     found = list(check(config, speed=speed, packet_delay=session.card.packet_delay))
     if config.trigger == "hardware":
-        found.append(
-            Finding(
-                severity="error",
-                limit="trigger",
-                got="hardware",
-                allowed="software",
-                explanation="a session starts the radar's frames itself and takes positions from the clock; set the "
-                "sixth value of frameCfg to 1 (hw record serves an external trigger)",
-            )
-        )
+        why = "a session starts the frames itself and takes positions from the clock; set the sixth value of frameCfg "
+        why += "to 1 (`mmsar hw record` serves an external trigger)"
+        found.append(_error("trigger", "hardware", "software", why))
+    needed = figures.frames
     if session.kind != "freehand":
         found += _stage_findings(session)
-        longest = max(frames_of(session, sweep) for sweep in session.sweeps)
-        if config.n_frames and config.n_frames < longest:
-            found.append(
-                Finding(
-                    severity="error",
-                    limit="frames",
-                    got=str(config.n_frames),
-                    allowed=f"0 (endless) or at least {longest}",
-                    explanation="the radar would stop before a sweep ends; set the fourth value of frameCfg to 0",
-                )
-            )
+        needed = max(frames_of(session, sweep) for sweep in session.sweeps)
+    if config.n_frames and config.n_frames < needed:
+        why = "the radar would stop too early; set the fourth value of frameCfg to 0"
+        found.append(_error("frames", str(config.n_frames), f"0 (endless) or at least {needed}", why))
     return found
 
 
@@ -105,23 +92,38 @@ def _between(session: Session) -> float:
 
 def _stage_findings(session: Session) -> list[Finding]:
     found = []
-    for axis, (low, high) in extent(session.sweeps).items():
-        unit, scale = ("deg", 180 / np.pi) if axis == "angle" else ("mm", 1e3)
-        limits = session.stage.limits.get(axis)
-        if limits is None:
-            continue
-        if low < limits[0] - 1e-9 or high > limits[1] + 1e-9:
+    known = {axis.name: axis for axis in session.stage.axes}
+    for name, (low, high) in extent(session.sweeps).items():
+        unit, scale = ("deg", 180 / np.pi) if name == "angle" else ("mm", 1e3)
+        axis = known.get(name)
+        if axis is None:
+            if low == high == 0.0:
+                continue
+            found.append(_error(f"axis {name}", "none in [stage]", f"a table [stage.{name}]", "the plan moves it"))
+        elif low < axis.low - 1e-9 or high > axis.high + 1e-9:
             found.append(
-                Finding(
-                    severity="error",
-                    limit=f"travel of axis {axis}",
-                    got=f"{low * scale:.1f} to {high * scale:.1f} {unit}",
-                    allowed=f"{limits[0] * scale:.1f} to {limits[1] * scale:.1f} {unit}",
-                    explanation=f"run-ups of {session.drive.run_up * scale:.1f} {unit} included; move the centre, take "
-                    "fewer positions, or raise the acceleration",
+                _error(
+                    f"travel of axis {name}",
+                    f"{low * scale:.1f} to {high * scale:.1f} {unit}",
+                    f"{axis.low * scale:.1f} to {axis.high * scale:.1f} {unit}",
+                    f"run-ups of {session.drive.run_up * scale:.1f} {unit} included; move the centre, take fewer "
+                    "positions, or raise the acceleration",
+                )
+            )
+        elif name == session.sweeps[0].axis and axis.max_speed is not None and session.drive.speed > axis.max_speed:
+            found.append(
+                _error(
+                    f"speed of axis {name}",
+                    f"{session.drive.speed * scale:.1f} {unit}/s",
+                    f"{axis.max_speed * scale:.1f} {unit}/s",
+                    "one step per frame; take smaller steps or a longer frame period",
                 )
             )
     return found
+
+
+def _error(limit: str, got: str, allowed: str, explanation: str) -> Finding:
+    return Finding(severity="error", limit=limit, got=got, allowed=allowed, explanation=explanation)
 
 
 def errors(found: Sequence[Finding]) -> list[Finding]:

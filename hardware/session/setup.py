@@ -18,11 +18,13 @@ from mmsar.errors import FormatError
 from mmsar.hardware.board import board
 from mmsar.hardware.config.radar import RadarConfig, read_cfg
 from mmsar.hardware.dca1000.protocol import CARD_IP, HOST_IP
+from mmsar.hardware.motion.stage import KINDS, Axis
 from mmsar.hardware.session.sweeps import MODES, Drive, Sweep, cylinder_sweeps, raster_sweeps
 from mmsar.hardware.session.world import CylinderWorld, PlanarWorld
 from mmsar.model import AntennaArray
 
 MM = 1e-3
+DEGREE = float(np.deg2rad(1.0))
 LOOPS = ("average", "poses")
 
 
@@ -60,16 +62,20 @@ class StageSetup:
     """"grbl", "amc4030" or "zaber"."""
     port: str
     """Serial port."""
+    axes: tuple[Axis, ...]
+    """Its axes: limits, channels, backlash."""
     acceleration: float
     """Acceleration of the sweeping axis [m/s^2] or [rad/s^2]."""
     travel_speed: float
-    """Speed of moves between sweeps [m/s]."""
-    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Soft limits of every axis [m] or [rad]."""
-    backlash: float = 0.0
-    """What sweeps towards smaller coordinates lag behind the reports: added to their places [m] or [rad]."""
+    """Speed of linear moves between sweeps [m/s]."""
+    home: bool = True
+    """Whether to drive to the reference first; otherwise the controller's position is trusted."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further settings of the controller."""
+
+    def axis(self, name: str) -> Axis:
+        """An axis by its name."""
+        return next(axis for axis in self.axes if axis.name == name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,29 +204,49 @@ def _output(t: Table, folder: Path) -> dict[str, Any]:
 
 
 def _stage(t: Table, kind: str) -> StageSetup:
-    unit, scale = ("mm", MM) if kind == "raster" else ("deg", np.deg2rad(1.0))
-    limits = {}
-    for axis, pair in t.table("limits_mm", required=False).content.items():
-        limits[axis] = _pair(t, f"limits_mm.{axis}", pair, MM)
-    for axis, pair in t.table("limits_deg", required=False).content.items():
-        limits[axis] = _pair(t, f"limits_deg.{axis}", pair, np.deg2rad(1.0))
-    options = t.table("options", required=False).content
+    unit, scale = ("mm", MM) if kind == "raster" else ("deg", DEGREE)
+    wanted = ("x", "y") if kind == "raster" else ("angle", "y")
+    axes = [read_table(t.table(name), lambda axis, name=name: _axis(axis, name)) for name in wanted if t.has(name)]
+    if wanted[0] not in t.content:
+        raise FormatError(f"{t.where}: no axis {wanted[0]}; wanted a table [stage.{wanted[0]}] with its limits")
+    options = {}
+    for name, key, factor in (
+        ("position_scale", "position_scale", 1.0),
+        ("distance_scale", "distance_scale", 1.0),
+        ("home_timeout", "home_timeout_s", 1.0),
+    ):
+        if t.has(key):
+            options[name] = t.positive(key) * factor
     return StageSetup(
-        kind=t.choice("kind", {name: name for name in ("grbl", "amc4030", "zaber")}),
+        kind=t.choice("kind", {name: name for name in KINDS}),
         port=t.text("port"),
+        axes=tuple(axes),
         acceleration=t.positive(f"acceleration_{unit}_s2") * scale,
         travel_speed=t.positive("travel_speed_mm_s", 20.0) * MM,
-        limits=limits,
-        backlash=t.number(f"backlash_{unit}", 0.0) * scale,
+        home=t.flag("home", True),
         options=options,
     )
 
 
-def _pair(t: Table, key: str, value: Any, scale: float) -> tuple[float, float]:
-    ok = isinstance(value, list) and len(value) == 2 and all(type(v) in (int, float) for v in value)
-    if not ok or not value[0] < value[1]:
-        raise FormatError(f"{t.where} {key}: got {value!r}, wanted [low, high]")
-    return value[0] * scale, value[1] * scale
+def _axis(t: Table, name: str) -> Axis:
+    rotary = name == "angle"
+    unit, scale = ("deg", DEGREE) if rotary else ("mm", MM)
+    limits = t.numbers(f"limits_{unit}", unit=scale)
+    if limits.shape != (2,):
+        raise FormatError(f"{t.where} limits_{unit}: got {limits.size} numbers, wanted [low, high]")
+    return Axis(
+        name=name,
+        low=limits[0],
+        high=limits[1],
+        channel=t.text("channel") if rotary or t.has("channel") else None,
+        rotary=rotary,
+        reverse=t.flag("reverse", False),
+        zero=t.number(f"zero_{unit}", 0.0) * scale,
+        max_speed=t.positive(f"max_speed_{unit}_s") * scale if t.has(f"max_speed_{unit}_s") else None,
+        tolerance=t.positive(f"tolerance_{unit}", 0.02) * scale,
+        backlash=t.number(f"backlash_{unit}", 0.0) * scale,
+        latency=t.number("latency_ms", 0.0) * 1e-3,
+    )
 
 
 def _drive(t: Table, stage: StageSetup, period: float, step: float, unit: str, scale: float) -> Drive:
@@ -259,21 +285,21 @@ def _raster(t: Table, stage: StageSetup, period: float) -> dict[str, Any]:
 
 
 def _cylinder(t: Table, stage: StageSetup, period: float) -> dict[str, Any]:
-    n, span = t.whole("angles"), np.deg2rad(t.positive("span_deg", 360.0))
+    n, span = t.whole("angles"), t.positive("span_deg", 360.0) * DEGREE
     heights = t.numbers("heights_mm", unit=MM) if t.has("heights_mm") else np.empty(0)
     step = span / max(n, 1)
-    drive = _drive(t, stage, period, step, "deg", np.deg2rad(1.0))
+    drive = _drive(t, stage, period, step, "deg", DEGREE)
     sweeps = cylinder_sweeps(
         n,
         drive,
         heights=heights,
-        start=np.deg2rad(t.number("stage_start_deg", 0.0)),
+        start=t.number("stage_start_deg", 0.0) * DEGREE,
         span=span,
         serpentine=t.flag("serpentine", True),
     )
     world = CylinderWorld(
         radius=t.positive("radius_mm") * MM,
-        start=np.deg2rad(t.number("start_deg", -90.0)),
+        start=t.number("start_deg", -90.0) * DEGREE,
         direction=t.choice("direction", {"ccw": 1, "cw": -1}) if t.has("direction") else 1,
         height=float(heights.mean()) if len(heights) else 0.0,
     )

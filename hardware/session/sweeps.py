@@ -12,6 +12,7 @@ import numpy as np
 
 from mmsar.core.checks import finite_number, one_of, positive_int, real_array
 from mmsar.errors import GeometryError
+from mmsar.hardware.motion.profile import Trapezoid, run_up
 
 MODES = ("continuous", "step")
 
@@ -78,7 +79,7 @@ class Drive:
     @property
     def run_up(self) -> float:
         """Way from rest to a whole frame at speed, v^2 / 2a + v T [m] or [rad]; 0 in mode "step"."""
-        return 0.0 if self.mode == "step" else self.speed**2 / (2 * self.acceleration) + self.speed * self.frame_period
+        return 0.0 if self.mode == "step" else run_up(self.speed, self.acceleration) + self.speed * self.frame_period
 
     def sweep_time(self, sweep: Sweep) -> float:
         """Time of a sweep from rest to rest, halts included [s]."""
@@ -88,11 +89,8 @@ class Drive:
         return self.move_time(abs(sweep.stop - sweep.start))
 
     def move_time(self, distance: float) -> float:
-        """Time of a trapezoidal move from rest to rest [s]."""
-        ramp = self.speed**2 / self.acceleration
-        if distance <= ramp:
-            return 2 * float(np.sqrt(distance / self.acceleration))
-        return (distance - ramp) / self.speed + 2 * self.speed / self.acceleration
+        """Time of a move from rest to rest [s]."""
+        return Trapezoid(distance=distance, speed=self.speed, acceleration=self.acceleration).duration
 
 
 def raster_sweeps(
