@@ -136,22 +136,26 @@ class Track:
         return max(time, self.end)
 
     def crossings(self, axis: int, spacing: float, since: float, until: float) -> list[tuple[float, int]]:
-        """(time, index) of every passage of the drive of `axis` through index * spacing in (since, until]."""
+        """(time, index) of every arrival of the drive of `axis` at index * spacing in (since, until].
+
+        Leaving a mark on which the drive stood is no arrival.
+        """
         found = []
-        first = max(0, bisect.bisect_right(self._starts, since) - 1)
-        for piece in self._pieces[first:]:
+        for piece in self._pieces[max(0, bisect.bisect_right(self._starts, since) - 1) :]:
             if piece.start > until:
                 break
             share = piece.way[axis]
             if abs(share) < 1e-12:
                 continue
-            a, b = piece.origin[axis], piece.at(math.inf)[axis]
-            low, high = sorted((a / spacing, b / spacing))
-            indices = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
-            for index in indices if share > 0 else reversed(indices):
-                time = piece.when(min(max((index * spacing - a) / share, 0.0), piece.travelled(math.inf)))
-                if since < time <= until and (not found or found[-1][1] != index):
-                    found.append((time, index))
+            a, b = piece.origin[axis] / spacing, piece.at(math.inf)[axis] / spacing
+            if share > 0:
+                marks = range(math.floor(a + 1e-9) + 1, math.floor(b + 1e-9) + 1)
+            else:
+                marks = range(math.ceil(a - 1e-9) - 1, math.ceil(b - 1e-9) - 1, -1)
+            for mark in marks:
+                time = piece.when(min((mark - a) * spacing / share, piece.travelled(math.inf)))
+                if since < time <= until:
+                    found.append((time, mark))
         return found
 
     def _append(self, piece: Piece) -> None:
