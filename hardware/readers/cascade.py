@@ -288,8 +288,8 @@ def _notes(capture: CascadeCapture, entries: list[list[_Entry]], config: RadarCo
     counts = ", ".join(f"{chip} {len(one)}" for chip, one in zip(CHIPS, entries, strict=True))
     notes = [
         f"{capture.n_frames} frame periods from first to last (time stamps in {capture.unit}); frames per chip: "
-        f"{counts}; {int(capture.frame_valid.sum())} in all four, {int(((have > 0) & (have < 4)).sum())} in some only (marked "
-        f"invalid), {int((have == 0).sum())} in none"
+        f"{counts}; {int(capture.frame_valid.sum())} in all four, {int(((have > 0) & (have < 4)).sum())} in some only "
+        f"(marked invalid), {int((have == 0).sum())} in none"
     ]
     if config.n_frames and capture.n_frames != config.n_frames:
         notes.append(

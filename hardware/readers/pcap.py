@@ -41,6 +41,8 @@ class Datagram(NamedTuple):
     port: int
     """Port it was sent to."""
     payload: bytes
+    at: int
+    """Where the payload begins in the file."""
 
 
 class Frame(NamedTuple):
@@ -51,6 +53,8 @@ class Frame(NamedTuple):
     data: bytes
     original: int
     """Its length on the wire [bytes]; more than len(data) when it was cut."""
+    at: int
+    """Where the data begins in the file."""
 
 
 def is_pcap(path: Path) -> bool:
@@ -136,7 +140,7 @@ class PcapFile:
             data = stream.read(held)
             if len(data) < held:
                 return self._cut(16 + len(data))
-            yield Frame(seconds * 10**9 + fraction * unit, link, data, original)
+            yield Frame(seconds * 10**9 + fraction * unit, link, data, original, stream.tell() - held)
 
     def _pcapng(self, stream: BinaryIO) -> Iterator[Frame]:
         order, links, units = "<", [], []
@@ -164,7 +168,7 @@ class PcapFile:
                 if which >= len(links) or held > len(body) - 24:
                     raise FormatError(f"{self.path.name}: got a packet of interface {which}, {held} bytes: damaged")
                 stamp = (high << 32 | low) * 10**9 // units[which]
-                yield Frame(stamp, links[which], body[20 : 20 + held], original)
+                yield Frame(stamp, links[which], body[20 : 20 + held], original, stream.tell() - len(body) + 20)
             elif kind == 3:
                 raise FormatError(
                     f"{self.path.name}: got packets without times (simple packet blocks), wanted stamps; record with "
@@ -193,12 +197,13 @@ class PcapFile:
                 "an MTU of 1500: correct the network card's and record again"
             )
         payload = data[head + 8 : head + length]
-        if length < 8 or len(payload) < length - 8:
+        if length < 8 or len(payload) < length - 8 or frame.original > len(data):
             raise FormatError(
                 f"{where}: got {len(payload)} of {length - 8} bytes (cut by the snap length), wanted whole packets; "
                 "record with tcpdump -s 0"
             )
-        return Datagram(frame.time_ns, ".".join(map(str, data[start + 12 : start + 16])), port, payload)
+        source = ".".join(map(str, data[start + 12 : start + 16]))
+        return Datagram(frame.time_ns, source, port, payload, frame.at + head + 8)
 
 
 def _resolution(options: bytes, order: str) -> int:
