@@ -299,21 +299,22 @@ class DcaEmulator:
                 self._halt.set()
             radar.join()
 
-    def _take(self, source: FrameSource, data: bytes, begin: float, time_ns: int) -> None:
+    def _take(self, source: FrameSource, data: bytes, begin: float, time_ns: int) -> PacketStream | None:
+        """Give a frame to the recording there is; returns that."""
         packets = self._packets
         if packets is None:
-            return
+            return None
         lanes = 4 if self.fpga is None else self.fpga.lanes
         if source.lanes not in (None, lanes) and self.fpga is not None:
             note = f"the card is set to {lanes} lanes, the radar sends on {source.lanes}: no data"
             if note not in packets.log.notes:
                 packets.log.notes.append(note)
-            return
+            return packets
         was_full = packets.full
-        if packets.take(data, begin, source.active):
-            packets.log.frame_times.append(time_ns)
+        packets.take(data, begin, source.active, time_ns=time_ns)
         if packets.full and not was_full:
             self.send_status(AsyncStatus.DDR_FULL)
+        return packets
 
     def _idle(self) -> bool:
         """Do what silence brings; whether there is nothing more to wait for."""
@@ -344,17 +345,20 @@ class _Radar(threading.Thread):
         self.start_time = time.monotonic() + source.ahead
         self.unix = time.time() - time.monotonic()
         self._busy_until = 0.0
+        self._frame: tuple[bytes, float, int] | None = None
+        self._taken_by: PacketStream | None = None
 
     def run(self) -> None:
         try:
             source, k = self.source, 0
             while (not source.n_frames or k < source.n_frames) and (begin := self._next(k)) is not None:
                 time_ns = round((begin + self.unix) * 1e9)
-                data = source.frame(k, time_ns)
+                self._frame = source.frame(k, time_ns), begin, time_ns
                 self._busy_until = begin + source.active
-                self.card._take(source, data, begin, time_ns)
+                self._taken_by = self.card._take(source, *self._frame)
                 k += 1
-            while not self.end.is_set() and not self.card._idle():
+            while not self.end.is_set() and (time.monotonic() < self._busy_until or not self.card._idle()):
+                self._offer_again()
                 self.end.wait(0.002)
         except BaseException as error:
             self.card._errors.append(error)
@@ -370,9 +374,15 @@ class _Radar(threading.Thread):
             wait = 0.002 if begin is None else begin - self.source.ahead - time.monotonic()
             if wait <= 0 or not (self.source.period or self.hardware_trigger):
                 return begin
+            self._offer_again()
             self.card._idle()
             self.end.wait(min(wait, 0.002))
         return None
+
+    def _offer_again(self) -> None:
+        """A recording that began inside the frame gets the rest of it."""
+        if self._frame is not None and time.monotonic() < self._busy_until and self.card._packets is not self._taken_by:
+            self._taken_by = self.card._take(self.source, *self._frame)
 
     def _triggered(self) -> float | None:
         try:

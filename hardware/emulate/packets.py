@@ -70,8 +70,8 @@ class PacketStream:
         self._free = -np.inf
         self._last_sent = -np.inf
 
-    def take(self, data: bytes, begin: float, active: float, *, grain: int = 16) -> bool:
-        """Take the bytes of a frame and send the packets they fill; whether any of them belong to the recording.
+    def take(self, data: bytes, begin: float, active: float, *, time_ns: int, grain: int = 16) -> None:
+        """Take the bytes of a frame and send the packets they fill.
 
         Parameters
         ----------
@@ -79,14 +79,17 @@ class PacketStream:
             The frame.
         begin, active : float
             Start of the frame, and the time its bytes are spread over [s].
+        time_ns : int
+            Start of the frame for the log, CLOCK_REALTIME [ns].
         grain : int
             What came before the recording began is left out in steps of this many bytes.
         """
         if self.full:
             self.log.lost_bytes += len(data)
-            return False
+            return
         if begin + active < self.began:
-            return False
+            return
+        self.log.frame_times.append(time_ns)
         size = len(data)
         if begin < self.began:  # the radar was running already: the record begins inside a frame
             data = data[int((self.began - begin) / active * size / grain) * grain :]
@@ -106,13 +109,12 @@ class PacketStream:
                 self.full = True
                 self.log.lost_bytes += len(stream) - first * PAYLOAD
                 self._rest = b""
-                return True
+                return
             parts = [stream[i * PAYLOAD : (i + 1) * PAYLOAD] for i in range(first, end)]
             self._emit(parts, due[first:end])
             if self._stop.is_set():
-                return True
+                return
         self._rest = stream[count * PAYLOAD :]
-        return True
 
     def idle(self) -> None:
         """To be called while nothing comes: sends what only waited for others to overtake."""

@@ -5,6 +5,7 @@ import time
 
 import pytest
 import serial
+
 from mmsar.hardware.emulate.pty_port import PtyFaults, PtyPort
 
 
