@@ -177,7 +177,8 @@ def _file(t: Table, folder: Path, key: str) -> Path:
 def _radar(t: Table, folder: Path) -> RadarSetup:
     config = read_cfg(_file(t, folder, "config"), device=t.text("device") if t.has("device") else None)
     name = t.text("board")
-    known = board(str(folder / name) if name.endswith(".json") else name)
+    gap = t.numbers("tx_rx_gap_mm", unit=MM) if t.has("tx_rx_gap_mm") else None
+    known = board(str(folder / name) if name.endswith(".json") else name, tx_rx_gap=gap)
     array = known.array(tx=config.tx_order, rx=config.rx, upright=t.flag("upright", True))
     angle = np.deg2rad(t.number("rotation_deg", 0.0))
     if angle:
