@@ -202,6 +202,8 @@ def sample_layout(
         if complex_samples and swap:
             unknown("Q before I", "I before Q (sample swap 0)", "Q first over four lanes is not documented")
         layout = "4lane" if complex_samples else "4lane-real"
+        if chip.name == "MMWCAS":
+            layout = "4lane-iqiq" if complex_samples else layout
     else:
         if n_rx == 3:
             unknown("3 receivers", "1, 2 or 4", f"two lanes ({chip.name}) cannot carry three; change channelCfg")

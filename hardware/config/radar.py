@@ -7,12 +7,17 @@ orders that nobody has documented) is an obstacle: refused too, unless `for_capt
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from mmsar.errors import FormatError, GeometryError
 from mmsar.hardware.config.cfg_lines import config_from_lines
 from mmsar.hardware.config.cfg_text import CfgText, read_text
+from mmsar.hardware.config.json_values import parse_json
+from mmsar.hardware.config.mmwave_json import config_from_mmwave
+from mmsar.hardware.config.pymmw_json import is_pymmw, lines_of_pymmw
 from mmsar.hardware.config.radar_config import LAYOUTS, UNKNOWN_LAYOUT, RadarConfig
+from mmsar.hardware.device import Device
 from mmsar.hardware.device import device as find_device
 
 __all__ = ["LAYOUTS", "UNKNOWN_LAYOUT", "RadarConfig", "device_of", "parse_cfg", "read_cfg"]
@@ -43,7 +48,7 @@ def parse_cfg(text: str, *, device: str, name: str = "configuration", for_captur
     """
     chip = find_device(device)
     try:
-        config = config_from_lines(CfgText.parse(text), chip, name)
+        config = _config(text, chip, name)
     except GeometryError as error:
         raise FormatError(f"{name}: {error}") from None
     if for_capture and config.obstacles:
@@ -65,15 +70,33 @@ def read_cfg(path: str | Path, *, device: str | None = None, for_capture: bool =
         As `parse_cfg`, or a file that does not say which chip it is for.
     """
     text = read_text(path)
-    if device is None:
-        device = device_of(text)
+    device = device_of(text) if device is None else device
     if device is None:
         raise FormatError(f"{path}: got no chip named in its comments, wanted one; say --device xWR1843 (or yours)")
     return parse_cfg(text, device=device, name=str(path), for_capture=for_capture)
 
 
+def _config(text: str, chip: Device, name: str) -> RadarConfig:
+    if not text.lstrip().startswith("{"):
+        return config_from_lines(CfgText.parse(text), chip, name)
+    value = parse_json(text, name)
+    if "mmWaveDevices" in value:
+        return config_from_mmwave(text, chip, name)
+    if is_pymmw(value):
+        lines = CfgText.parse(lines_of_pymmw(text, name))
+        return replace(config_from_lines(lines, chip, f"{name} as command lines"), text=text)
+    what = "a DCA1000 configuration" if "DCA1000Config" in value else f"JSON with {', '.join(list(value)[:3])}"
+    raise FormatError(f"{name}: got {what}, wanted a radar configuration (.cfg or .mmwave.json)")
+
+
 def device_of(text: str) -> str | None:
-    """The chip that the comments of a text name, when they name exactly one that is known; else None."""
+    """The chip that a text is certainly for, else None.
+
+    Certain are: comments that name exactly one chip or board, known to mmsar; four radars in a `.mmwave.json`.
+    """
+    if text.lstrip().startswith("{"):
+        radars = parse_json(text, "configuration").get("mmWaveDevices")
+        return "MMWCAS" if isinstance(radars, list) and len(radars) == 4 else None
     found = set()
     for _, comment in CfgText.parse(text).comments:
         for word in _CHIP.findall(comment):

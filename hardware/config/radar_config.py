@@ -23,14 +23,13 @@ from mmsar.hardware.config.cfg_text import CfgText
 from mmsar.hardware.config.finding import Finding
 from mmsar.hardware.config.quantise import Quantised, quantise_all
 from mmsar.hardware.device import device as find_device
+from mmsar.io.importers.iq_layout import LAYOUTS, REAL
 from mmsar.model.chirp import Chirp
 
 if TYPE_CHECKING:
     from mmsar.hardware.board import Board
     from mmsar.model.array import AntennaArray
 
-LAYOUTS = ("4lane", "4lane-iqiq", "2lane-iiqq", "2lane-qqii", "iqiq", "2lane-interleaved", "real", "4lane-real")
-"""Orders of samples in a capture; see mmsar.io.importers.iq_layout."""
 UNKNOWN_LAYOUT = "unknown"
 """Layout of a configuration whose `obstacles` say why its samples could not be told apart."""
 
@@ -86,7 +85,7 @@ class RadarConfig:
     sample_swap: bool
     """True: Q before I."""
     layout: str
-    """Order of the samples in a capture: one of LAYOUTS, or "unknown"."""
+    """Order of the samples in a capture: a name of mmsar.io.importers.iq_layout, or "unknown"."""
     complex2x: bool = False
     """Complex samples at twice the intermediate frequency's bandwidth."""
     tx_start: float = 0.0
@@ -132,7 +131,7 @@ class RadarConfig:
         if self.adc_bits not in (12, 14, 16):
             raise GeometryError(f"RadarConfig.adc_bits: got {self.adc_bits!r}, wanted 12, 14 or 16")
         one_of("RadarConfig.layout", self.layout, (*LAYOUTS, UNKNOWN_LAYOUT))
-        if self.complex_samples == ("real" in self.layout) and self.layout != UNKNOWN_LAYOUT:
+        if self.layout != UNKNOWN_LAYOUT and self.complex_samples == (self.layout in REAL):
             kind = "complex" if self.complex_samples else "real"
             raise GeometryError(f"RadarConfig.layout: got {self.layout!r}, wanted one for {kind} samples")
 
