@@ -5,13 +5,14 @@ bias are kept in `Scan.calibration` and not applied. Data with s = exp(-j k R) i
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsar.errors import FormatError, GeometryError
 
 if TYPE_CHECKING:
+    from mmsar.io.importers.description import Description
     from mmsar.model import Scan
 
 LAZY_ABOVE = 256 * 2**20
@@ -51,18 +52,30 @@ def import_scan(
     FormatError
         A description with unknown, missing or wrong keys, or data that disagrees with it.
     """
-    import numpy as np
-
-    from mmsar._version import __version__
     from mmsar.io.importers.description import read_description
-    from mmsar.io.importers.sign import check_sign as run_check
 
     source = Path(path)
     if not source.exists():
         raise FormatError(f"{source}: no such file or folder; check the path")
-    described = read_description(description, source)
+    return import_described(source, read_description(description, source), check_sign=check_sign, lazy=lazy)
+
+
+def import_described(
+    source: Path,
+    described: "Description",
+    *,
+    reader: "Callable[[Path, Description], Scan] | None" = None,
+    check_sign: bool = False,
+    lazy: bool | None = None,
+) -> "Scan":
+    """`import_scan` for a description that is read already; `reader` makes the scan of other sources than files."""
+    import numpy as np
+
+    from mmsar._version import __version__
+    from mmsar.io.importers.sign import check_sign as run_check
+
     try:
-        scan = _read(source, described)
+        scan = (reader or _read)(source, described)
         if described.format == "ti-raw" and not (scan.nbytes > LAZY_ABOVE if lazy is None else lazy):
             scan = scan.with_signal(np.asarray(scan.signal))
     except GeometryError as error:
@@ -74,7 +87,7 @@ def import_scan(
     return scan.with_step(**step)
 
 
-def _read(source: Path, described: Any) -> "Scan":
+def _read(source: Path, described: "Description") -> "Scan":
     if described.format == "ti-raw":
         from mmsar.io.importers.ti_raw import read_ti_raw
 

@@ -4,7 +4,11 @@ Tables: [waveform] what was sent, [array] the antennas, [scan] where the board w
 instrument adds, and [capture] (format "ti-raw") or [data] (formats "mat" and "npz") how the samples lie in the file.
 Units are part of the key: `start_ghz`, `x_step_mm`. Unknown keys are refused, with the nearest known one.
 Files named in a description (`positions`, `divide_by.file`) are looked for beside the data. A radar that stood
-still has `motion = "none"` in [scan] and no steps.
+still has `motion = "none"` in [scan] and no steps. Bytes of a capture that are no samples (padding of a recorder) have
+to be named: `skip_bytes` before the first frame, `ignore_bytes` after the last.
+
+The keys `config`, `device`, `cf_json`, `port`, `source_ip` of [capture], `tx_rx_gap_mm` and most names of boards are
+those of `mmsar.hardware.readers`, which takes waveform and layout from the radar's own configuration.
 
     format = "ti-raw"
     [waveform]
@@ -40,8 +44,9 @@ from typing import Any
 from mmsar.errors import FormatError
 from mmsar.io.importers.iq_layout import LAYOUTS
 
+BEYOND = "mmsar.hardware.readers.import_recording (the command mmsar import uses it)"
+"""What reads the keys that go beyond this importer."""
 FORMATS = ("ti-raw", "mat", "npz")
-BOARDS = ("iwr1443", "iwr1642", "iwr6843isk", "single")
 AXES = ("pose", "y", "x", "tx", "rx", "channel", "sample", "iq")
 
 NUMBER, POSITIVE, COUNT, WHOLE, TEXT, FLAG, NUMBERS, POINTS, TABLE = (
@@ -81,6 +86,14 @@ KEYS: dict[str, dict[str, str | tuple[str, ...]]] = {
         "chirps_per_frame": COUNT,
         "loops": ("average", "poses"),
         "offset_binary": FLAG,
+        "bits": COUNT,
+        "skip_bytes": WHOLE,
+        "ignore_bytes": WHOLE,
+        "config": TEXT,
+        "device": TEXT,
+        "cf_json": TEXT,
+        "port": COUNT,
+        "source_ip": TEXT,
     },
     "data": {
         "variable": TEXT,
@@ -107,7 +120,8 @@ KEYS: dict[str, dict[str, str | tuple[str, ...]]] = {
         "flip_y": FLAG,
     },
     "array": {
-        "board": BOARDS,
+        "board": TEXT,
+        "tx_rx_gap_mm": NUMBERS,
         "use_tx": NUMBERS,
         "use_rx": NUMBERS,
         "tx_mm": POINTS,
@@ -135,7 +149,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Description:
-    """A checked description: `get` and `need` look up one key of one table."""
+    """A description: `get` and `need` look up one key of one table."""
 
     tables: dict[str, Any]
     """The description as it was given."""
@@ -197,6 +211,11 @@ def read_description(source: str | os.PathLike[str] | Mapping[str, Any] | None, 
     FormatError
         Not there, not TOML, an unknown table or key (with the nearest known one), or a value of the wrong kind.
     """
+    return checked(load_description(source, data))
+
+
+def load_description(source: str | os.PathLike[str] | Mapping[str, Any] | None, data: Path) -> Description:
+    """`read_description` without the check of tables and keys."""
     folder = data if data.is_dir() else data.parent
     if isinstance(source, Mapping):
         tables, where = dict(source), "description"
@@ -212,7 +231,11 @@ def read_description(source: str | os.PathLike[str] | Mapping[str, Any] | None, 
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise FormatError(f"{where}: not valid TOML: {error}") from error
-    description = Description(tables=tables, where=where, folder=folder)
+    return Description(tables=tables, where=where, folder=folder)
+
+
+def checked(description: Description) -> Description:
+    """The description itself when all its tables and keys are known and of the right kind; raises FormatError."""
     _check_tables(description)
     return description
 

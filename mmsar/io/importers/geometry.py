@@ -15,7 +15,7 @@ import numpy as np
 
 from mmsar.constants import C0
 from mmsar.errors import FormatError, GeometryError
-from mmsar.io.importers.description import Description
+from mmsar.io.importers.description import BEYOND, Description
 from mmsar.model import AntennaArray, Calibration, Chirp, Raster, Trajectory
 
 UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
@@ -85,7 +85,12 @@ def array_of(description: Description) -> AntennaArray:
             raise description.error("[array] use_tx, use_rx: only with board; list the wanted positions instead")
         name = get("array", "name", "array")
     else:
-        known = _board(board)
+        if board not in BOARDS or get("array", "tx_rx_gap_mm") is not None:
+            raise description.error(
+                f"[array] board: got {board!r}, wanted one of {', '.join(BOARDS)}; the boards of mmsar.hardware need "
+                f"{BEYOND}"
+            )
+        known = BOARDS[board]()
         tx = known.tx[_pick(description, "use_tx", known.n_tx, get("capture", "tx"), board)]
         rx = known.rx[_pick(description, "use_rx", known.n_rx, get("capture", "rx"), board)]
         centre = (tx.mean(axis=0) + rx.mean(axis=0)) / 2
@@ -269,13 +274,13 @@ def _npz_columns(path: Path) -> dict[str, np.ndarray]:
     return columns
 
 
-def _board(name: str) -> AntennaArray:
-    """A board with all its transmitters, in the order of its markings."""
-    if name == "iwr1443":
-        return AntennaArray.iwr1443(3)
-    return {"iwr1642": AntennaArray.iwr1642, "iwr6843isk": AntennaArray.iwr6843isk, "single": AntennaArray.single}[
-        name
-    ]()
+BOARDS = {
+    "iwr1443": lambda: AntennaArray.iwr1443(3),
+    "iwr1642": AntennaArray.iwr1642,
+    "iwr6843isk": AntennaArray.iwr6843isk,
+    "single": AntennaArray.single,
+}
+"""Boards with all their transmitters, in the order of their markings."""
 
 
 def _pick(description: Description, key: str, n: int, wanted: int | None, board: str) -> list[int]:

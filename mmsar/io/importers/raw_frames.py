@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mmsar.io.importers.iq_layout import REAL, frame_bytes, lanes, word_bytes
 
+LARGEST_RECORD = 2048
+"""Records longer than this are not looked for [bytes]: a datagram of the card has 1466."""
 COMMON_SAMPLES = (16, 32, 64, 100, 128, 200, 256, 320, 400, 480, 500, 512, 640, 768, 800, 1000, 1024, 2048)
 
 
@@ -20,6 +23,8 @@ class Frames:
     rx: int
     tx: int
     offset_binary: bool
+    bits: int
+    """Bits of a sample: 12, 14 or 16."""
     average: bool
     """Whether the loops of a frame are averaged to one pose, instead of one pose each."""
     conjugate: bool
@@ -40,8 +45,34 @@ class Frames:
         return frame_bytes(self.layout, chirps=self.chirps, samples=self.samples, rx=self.rx)
 
 
+class Span(NamedTuple):
+    """The part of a file that is samples."""
+
+    file: Path
+    offset: int
+    size: int
+    """[bytes]"""
+
+
+def record_stride(file: Path) -> int | None:
+    """Distance of records that begin with a rising number (u32, little-endian) [bytes]; None: plain samples.
+
+    That is how a recorder stores datagrams with their sequence numbers; four numbers in a row are no coincidence.
+    """
+    with open(file, "rb") as stream:
+        head = stream.read(4 * LARGEST_RECORD)
+    if len(head) < 64:
+        return None
+    first = int.from_bytes(head[:4], "little")
+    for stride in range(10, min(LARGEST_RECORD, (len(head) - 4) // 3) + 1):
+        numbers = [int.from_bytes(head[k * stride : k * stride + 4], "little") for k in (1, 2, 3)]
+        if 0 < first < 2**31 and numbers == [first + 1, first + 2, first + 3]:
+            return stride
+    return None
+
+
 def explain_size(
-    name: str, size: int, frames: Frames, expected: float | None, *, key: str = "frames", tail: Sequence[Path] = ()
+    name: str, size: int, frames: Frames, expected: float | None, *, key: str = "frames", files: Sequence[Path] = ()
 ) -> str:
     """One line on a size that disagrees: both numbers, what they are made of, and what would fit."""
     unit = frames.nbytes
@@ -60,8 +91,10 @@ def explain_size(
         reasons.append(f"{whole} frames would fit (a capture stopped early or late, or {key} is wrong)")
     else:
         reasons.append(f"that is {whole} frames and {rest} bytes over")
-    if surplus > 0 and _ends_in_zeros(tail, surplus):
-        reasons.append(f"the last {surplus} bytes are zeros, padding of the recorder: cut them off")
+    if surplus > 0 and _ends_in_zeros(files, surplus):
+        reasons.append(f"the last {surplus} bytes are zeros, padding of the recorder: ignore_bytes = {surplus} if so")
+    elif surplus > 0 and _begins_with_zeros(files, surplus):
+        reasons.append(f"the first {surplus} bytes are zeros, padding of the recorder: skip_bytes = {surplus} if so")
     reasons += _alternatives(size, frames, expected)[:3]
     if rest and len(reasons) == 1:
         reasons.append("a capture cut short, or other samples, rx or chirps_per_frame")
@@ -88,6 +121,18 @@ def _alternatives(size: int, frames: Frames, expected: float | None) -> list[str
     if frames.layout.startswith("4lane") and frames.rx < 4 and per_sample == frames.rx * frames.samples:
         found.append("a two-lane layout would fit")
     return found
+
+
+def _begins_with_zeros(files: Sequence[Path], surplus: int) -> bool:
+    if not files or files[0].stat().st_size < surplus:
+        return False
+    with open(files[0], "rb") as stream:
+        while surplus > 0:
+            block = stream.read(min(surplus, 2**20))
+            if block.count(0) != len(block):
+                return False
+            surplus -= len(block)
+    return True
 
 
 def _ends_in_zeros(files: Sequence[Path], surplus: int) -> bool:

@@ -3,7 +3,7 @@
 [capture] files = "rows": every file is one row of the raster, sorted by the number in its name; each holds
 frames_per_file frames. files = "split": the files follow one another like one (a recorder starts a new file at 1 GB);
 frames_per_file is then the number of frames of all of them together. Sizes have to agree with the description to the
-byte: what does not fit is explained, never cut off or filled up.
+byte: what does not fit is explained, never cut off or filled up (`skip_bytes` and `ignore_bytes` say it is no samples).
 """
 
 import re
@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from mmsar.errors import FormatError
-from mmsar.io.importers.description import Description
-from mmsar.io.importers.geometry import array_of, attrs_of, calibration_of, chirp_of, poses_of, timing_of
-from mmsar.io.importers.iq_layout import check_layout, decode, looks_toggled, split_iq
+from mmsar.io.importers.description import BEYOND, Description
+from mmsar.io.importers.frames_scan import frames_of, frames_scan
+from mmsar.io.importers.geometry import array_of, chirp_of
+from mmsar.io.importers.iq_layout import decode, looks_toggled, split_iq
 from mmsar.io.importers.layout_check import better_layout
-from mmsar.io.importers.raw_frames import Frames, explain_size
+from mmsar.io.importers.raw_frames import Frames, Span, explain_size, record_stride
 from mmsar.io.lazy import FileSignal
 from mmsar.model import Scan
 
@@ -27,12 +28,12 @@ PEEK_BYTES = 2**20
 class RawSignal(FileSignal):
     """The samples of raw files, decoded pose by pose when asked for."""
 
-    def __init__(self, files: list[Path], frames: Frames, n_frames: int) -> None:
+    def __init__(self, spans: list[Span], frames: Frames, n_frames: int) -> None:
         shape = (n_frames * frames.poses_per_frame, frames.tx, frames.rx, frames.samples)
         whole = not frames.conjugate and frames.poses_per_frame == frames.loops
         super().__init__(shape, 1.0 if whole else None)
-        self.files, self.frames = files, frames
-        self.ends = np.cumsum([file.stat().st_size for file in files])
+        self.spans, self.frames = spans, frames
+        self.ends = np.cumsum([span.size for span in spans])
 
     def _read(self, first: int, last: int) -> np.ndarray:
         frames, per = self.frames, self.frames.poses_per_frame
@@ -44,6 +45,7 @@ class RawSignal(FileSignal):
             samples=frames.samples,
             rx=frames.rx,
             offset_binary=frames.offset_binary,
+            bits=frames.bits,
         )
         if frames.conjugate:
             np.conjugate(cube, out=cube)
@@ -54,16 +56,17 @@ class RawSignal(FileSignal):
         return cube.reshape(-1, *self.shape[1:])[start : start + last - first]
 
     def _bytes(self, first: int, last: int) -> np.ndarray:
-        """Bytes first .. last-1 of the files laid end to end."""
+        """Bytes first .. last-1 of the spans laid end to end."""
         parts, begin = [], 0
-        for file, end in zip(self.files, self.ends.tolist(), strict=True):
+        for span, end in zip(self.spans, self.ends.tolist(), strict=True):
             low, high = max(first, begin), min(last, end)
             if low < high:
-                parts.append(np.fromfile(file, dtype=np.uint8, count=high - low, offset=low - begin))
+                offset = span.offset + low - begin
+                parts.append(np.fromfile(span.file, dtype=np.uint8, count=high - low, offset=offset))
             begin = end
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if whole.size != last - first:
-            raise FormatError(f"{self.files[0].parent}: the files got shorter while they were read; import again")
+            raise FormatError(f"{self.spans[0].file.parent}: the files got shorter while they were read; import again")
         return whole
 
 
@@ -75,41 +78,25 @@ def read_ti_raw(data: Path, description: Description) -> Scan:
     FormatError
         Files missing from the numbering, sizes that disagree with the description, samples of the wrong kind.
     """
+    for key in ("config", "cf_json"):
+        if description.get("capture", key) is not None:
+            raise description.error(f"[capture] {key}: this needs {BEYOND}")
     chirp, array = chirp_of(description), array_of(description)
-    frames = _frames(description, chirp.n_samples, array.n_tx, array.n_rx)
+    frames = frames_of(description, chirp.n_samples, array.n_tx, array.n_rx)
     files = raw_files(data, description)
-    n_frames = _count_frames(files, frames, description)
-    _peek(files[0], frames, description)
+    if stride := record_stride(files[0]):
+        raise FormatError(
+            f"{files[0].name}: got records with rising numbers every {stride} bytes, wanted plain samples; record with "
+            "sequenceNumberEnable = 0 (datagrams as they came are read from a .pcap, or recorded by mmsar hw record)"
+        )
+    spans = _spans(files, description)
+    n_frames = _count_frames(spans, frames, description)
+    _peek(spans[0], frames, description)
     if len(files) > 1:
-        _peek(files[-1], frames, description)
-    signal = RawSignal(files, frames, n_frames)
-    timing = timing_of(description, frames.chirps)
-    per, n_pose = frames.poses_per_frame, signal.shape[0]
-    index = np.arange(n_pose)
-    time = index // per * timing.period + index % per * frames.tx * timing.chirp
-    if not timing.nominal and per * frames.tx * timing.chirp > timing.period:
-        raise description.error(f"[waveform] frame_period_ms: got {timing.period * 1e3:g}, shorter than its chirps")
-    if description.get("scan", "positions") is None and _by_rows(description, files):
-        _check_rows(description, len(files), n_frames * per)
-        n_y = len(files)
-        tables = {
-            **description.tables,
-            "scan": {**description.tables.get("scan", {}), "n_y": n_y, "n_x": n_pose // n_y},
-        }
-        trajectory, raster = poses_of(Description(tables, description.where, description.folder), n_pose, time)
-    else:
-        trajectory, raster = poses_of(description, n_pose, time)
-    late = frames.tx * (frames.loops - 1) / 2 if frames.average else 0.0
-    return Scan(
-        signal=signal,
-        chirp=chirp,
-        array=array,
-        trajectory=trajectory,
-        tx_delay=(np.arange(frames.tx) + late) * timing.chirp,
-        raster=raster,
-        calibration=calibration_of(description, array),
-        attrs=attrs_of(description, timing),
-    )
+        _peek(spans[-1], frames, description)
+    signal = RawSignal(spans, frames, n_frames)
+    rows = len(files) if _by_rows(description, files) else None
+    return frames_scan(description, frames, signal, chirp=chirp, array=array, rows=rows)
 
 
 def raw_files(data: Path, description: Description) -> list[Path]:
@@ -146,61 +133,38 @@ def raw_files(data: Path, description: Description) -> list[Path]:
     return files
 
 
-def _frames(description: Description, samples: int, n_tx: int, n_rx: int) -> Frames:
-    get = description.get
-    layout, rx, tx = description.need("capture", "layout"), get("capture", "rx", n_rx), get("capture", "tx", n_tx)
-    for name, got, wanted in (("rx", rx, n_rx), ("tx", tx, n_tx)):
-        if got != wanted:
-            raise description.error(f"[capture] {name}: got {got}, but [array] has {wanted}; make them agree")
-    check_layout(layout, samples=samples, rx=rx)
-    chirps = get("capture", "chirps_per_frame", tx)
-    if chirps % tx:
-        raise description.error(f"[capture] chirps_per_frame: got {chirps}, wanted a multiple of the {tx} transmitters")
-    loops = get("capture", "loops")
-    if chirps > tx and loops is None:
-        raise description.error(
-            f"[capture] loops: missing; {chirps} chirps per frame of {tx} transmitters repeat {chirps // tx} times: "
-            'wanted "average" (one pose per frame) or "poses" (one pose per repetition)'
-        )
-    return Frames(
-        layout=layout,
-        chirps=chirps,
-        samples=samples,
-        rx=rx,
-        tx=tx,
-        offset_binary=get("capture", "offset_binary", False),
-        average=loops != "poses",
-        conjugate=get("waveform", "sign", "positive") == "negative",
-    )
-
-
 def _by_rows(description: Description, files: list[Path]) -> bool:
     return description.get("capture", "files", "rows" if len(files) > 1 else "split") == "rows"
 
 
-def _check_rows(description: Description, n_files: int, n_pose: int) -> None:
-    n_y, n_x = description.get("scan", "n_y", n_files), description.get("scan", "n_x", n_pose // n_files)
-    if n_y != n_files:
-        raise description.error(
-            f"[scan] n_y: got {n_y}, but there are {n_files} row files; wanted one file per row "
-            '(or [capture] files = "split" for one capture cut into several files)'
-        )
-    if n_x * n_files != n_pose:
-        raise description.error(f"[scan] n_x: got {n_x}, but every row file has {n_pose // n_files} positions")
+def _spans(files: list[Path], description: Description) -> list[Span]:
+    """What of the files is samples: without skip_bytes and ignore_bytes, in every row file or around all split ones."""
+    skip, ignore = (description.get("capture", f"{key}_bytes", 0) for key in ("skip", "ignore"))
+    rows, spans = _by_rows(description, files), []
+    for k, file in enumerate(files):
+        before = skip if rows or k == 0 else 0
+        after = ignore if rows or k == len(files) - 1 else 0
+        size = file.stat().st_size
+        if before + after > size:
+            raise description.error(
+                f"[capture] skip_bytes, ignore_bytes: got {before} and {after}, more than the {size} of {file.name}"
+            )
+        spans.append(Span(file, before, size - before - after))
+    return spans
 
 
-def _count_frames(files: list[Path], frames: Frames, description: Description) -> int:
+def _count_frames(spans: list[Span], frames: Frames, description: Description) -> int:
     """Frames of all files together; every disagreement of the sizes with the description is explained."""
     expected = description.get("capture", "frames_per_file")
     key = "[capture] frames_per_file"
-    sizes = [file.stat().st_size for file in files]
+    files, sizes = [span.file for span in spans], [span.size for span in spans]
     if _by_rows(description, files):
         if expected is None and description.get("scan", "n_x") is not None:
             expected, key = description.get("scan", "n_x") / frames.poses_per_frame, "[scan] n_x"
         counts = set()
         for file, size in zip(files, sizes, strict=True):
             if size == 0 or size != (expected or size // frames.nbytes) * frames.nbytes:
-                raise FormatError(explain_size(file.name, size, frames, expected, key=key, tail=[file]))
+                raise FormatError(explain_size(file.name, size, frames, expected, key=key, files=[file]))
             counts.add(size // frames.nbytes)
         if len(counts) > 1:
             raise FormatError(
@@ -213,14 +177,14 @@ def _count_frames(files: list[Path], frames: Frames, description: Description) -
             expected, key = n_x * n_y / frames.poses_per_frame, "[scan] n_x times n_y"
         name = files[0].name if len(files) == 1 else f"{len(files)} files"
         if sum(sizes) == 0 or sum(sizes) != (expected or sum(sizes) // frames.nbytes) * frames.nbytes:
-            raise FormatError(explain_size(name, sum(sizes), frames, expected, key=key, tail=files))
+            raise FormatError(explain_size(name, sum(sizes), frames, expected, key=key, files=files))
     return sum(sizes) // frames.nbytes
 
 
-def _peek(file: Path, frames: Frames, description: Description) -> None:
+def _peek(span: Span, frames: Frames, description: Description) -> None:
     """Look at the first frames of a file: right kind of int16, anything there at all, unused lanes empty."""
-    n = max(1, PEEK_BYTES // frames.nbytes)
-    raw = np.fromfile(file, dtype="<i2", count=min(n * frames.nbytes, file.stat().st_size) // 2)
+    n, file = max(1, PEEK_BYTES // frames.nbytes), span.file
+    raw = np.fromfile(file, dtype="<i2", count=min(n * frames.nbytes, span.size) // 2, offset=span.offset)
     raw = raw[: raw.size // (frames.nbytes // 2) * (frames.nbytes // 2)]
     shape = {"chirps": frames.chirps, "samples": frames.samples, "rx": frames.rx}
     if frames.offset_binary:
