@@ -180,7 +180,9 @@ def board(name: str | Path, *, tx_rx_gap: Sequence[float] | None = None) -> Boar
     GeometryError
         An unknown name.
     FormatError
-        A file that is missing or wrong.
+        A file that is wrong.
+    OSError
+        A file that cannot be read.
     """
     if str(name).lower().endswith(".json"):
         found = _build(_load(Path(name)), str(name))
@@ -207,8 +209,6 @@ def _key(name: str) -> str:
 def _load(path: Path) -> dict[str, Any]:
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FormatError(f"{path}: got {error.strerror}, wanted a board file") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise FormatError(f"{path}: got {error}, wanted JSON") from None
     if not isinstance(entry, dict):

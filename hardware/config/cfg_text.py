@@ -79,13 +79,11 @@ def read_text(path: str | Path) -> str:
     Raises
     ------
     FormatError
-        A file that cannot be read, has a byte order mark, is not UTF-8 or holds zero bytes.
+        A byte order mark, text that is not UTF-8, or zero bytes.
+    OSError
+        A file that cannot be read.
     """
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path}: got {error.strerror}, wanted a readable configuration") from None
+    raw = Path(path).read_bytes()
     if raw.startswith(_BOMS):
         raise FormatError(f"{path}: got a byte order mark, wanted plain UTF-8; save it again without one")
     try:

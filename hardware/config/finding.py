@@ -19,6 +19,8 @@ class Finding:
     explanation: str
 
     def __str__(self) -> str:
+        if self.severity == "note":
+            return f"{self.limit}: {self.got}; {self.explanation}"
         return f"{self.limit}: got {self.got}, wanted {self.allowed}; {self.explanation}"
 
     def to_dict(self) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def _link(values: Derived, chip: Device, capacity: float, delay: float) -> list[
             "error",
             "network link",
             f"{values.data_rate * 8e-6:.4g} Mb/s",
-            f"at most {LINK_SHARE * capacity * 8e-6:.4g} Mb/s (80 % of the link at a packet delay of {delay * 1e6:g} us)",
+            f"at most {LINK_SHARE * capacity * 8e-6:.4g} Mb/s (80 % of the link at a delay of {delay * 1e6:g} us)",
             f"the card's memory would fill and samples be lost; {cure}",
         )
     ]
@@ -223,8 +223,8 @@ def _rounding(config: RadarConfig) -> list[Finding]:
     if abs(slope.error) <= 1e-4 * slope.nominal:
         return []
     why = (
-        f"the chip's step is {slope.lsb / 1e9:.3f} kHz/us, so ranges may be off by "
-        f"{100 * abs(slope.error) / slope.nominal:.2g} %; choose a multiple, or say it in the scan"
+        f"the chip's step is {slope.lsb / 1e9:.3f} kHz/us, so it sweeps {slope.actual / 1e12:.6f} MHz/us and ranges "
+        f"are off by {100 * abs(slope.error) / slope.nominal:.2g} %; choose a multiple of the step to avoid it"
     )
     return [_finding("note", "slope", f"{slope.nominal / 1e12:.6g} MHz/us", f"{slope.actual / 1e12:.6f}", why)]
 
