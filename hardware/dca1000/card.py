@@ -64,6 +64,11 @@ class Card:
         Time an answer may take [s].
     reset_wait : float
         Time to wait after a reset [s].
+
+    Raises
+    ------
+    GeometryError
+        Something that is no IPv4 address: the card's answers are told by it.
     """
 
     def __init__(
@@ -75,6 +80,8 @@ class Card:
         timeout: float = TIMEOUT,
         reset_wait: float = RESET_WAIT,
     ) -> None:
+        diagnose.check_address("host address", host_ip)
+        diagnose.check_address("card address", card_ip)
         self.host_ip, self.card_ip, self.config_port = host_ip, card_ip, config_port
         self.timeout, self.reset_wait = timeout, reset_wait
         self.foreign: Counter[str] = Counter()

@@ -6,12 +6,13 @@ Everything here reads; nothing is changed and nothing is sent. The lists of caus
 
 import errno
 import fcntl
+import ipaddress
 import socket
 import struct
 from array import array
 from pathlib import Path
 
-from mmsar.errors import CaptureError
+from mmsar.errors import CaptureError, GeometryError
 from mmsar.hardware.dca1000.protocol import AsyncStatus, Command
 
 SIOCGIFCONF = 0x8912
@@ -46,6 +47,14 @@ ADVICE = {
 HARMLESS = AsyncStatus.SD_DETECTED | AsyncStatus.SD_REMOVED | AsyncStatus.RECORD_COMPLETED
 HARMLESS |= AsyncStatus.PLAYBACK_COMPLETED
 """Bits that do not speak of a failure of a capture over Ethernet."""
+
+
+def check_address(name: str, ip: str) -> None:
+    """Raise GeometryError for what is no IPv4 address: datagrams are told apart by it."""
+    try:
+        ipaddress.IPv4Address(ip)
+    except ValueError:
+        raise GeometryError(f"{name}: got {ip!r}, wanted an IPv4 address such as 192.168.33.30") from None
 
 
 def local_addresses() -> tuple[tuple[str, str], ...]:
@@ -159,10 +168,10 @@ def no_answer(command: Command, *, host_ip: str, card_ip: str, tries: int, seen:
     causes += [fault] if fault else []
     if seen:
         causes.append(seen)
-    known = f"{'; '.join(causes)}. " if causes else ""
+    known = "".join(f"{cause}; " for cause in causes)
     times = "1 try" if tries == 1 else f"{tries} tries"
     return NoAnswer(
-        f"card {card_ip}: no answer to {command.name} after {times}; {known}Look at: 5 V supply and power LED; "
+        f"card {card_ip}: no answer to {command.name} after {times}; {known}look at: 5 V supply and power LED; "
         f"Ethernet cable at the card and both port LEDs; card address (SW2.6 off: 192.168.33.180 and host "
         f"192.168.33.30; on: as in its EEPROM); SW2.5 set to configuration by software; firewall for UDP from {card_ip}"
     )

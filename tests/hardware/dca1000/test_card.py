@@ -11,6 +11,9 @@ from mmsar.errors import CaptureError, GeometryError
 from mmsar.hardware.dca1000 import diagnose, protocol
 from mmsar.hardware.dca1000.card import Card
 from mmsar.hardware.dca1000.protocol import AsyncStatus, Command
+from mmsar.hardware.emulate.dca import DcaEmulator, Habits
+from mmsar.hardware.emulate.faults import FaultPlan
+from mmsar.hardware.emulate.source import CountingSource
 
 TIMEOUT = 0.15
 """Of the commands here [s]: short, since most tests wait for it."""
@@ -357,3 +360,33 @@ def test_status_bits_in_words(status, failure, words):
 
 def test_every_status_bit_has_words():
     assert set(diagnose.ADVICE) == set(AsyncStatus)
+
+
+def test_a_recording_with_the_emulated_card(addresses):
+    """Deaf moments, a status before every answer, the tail's status at the end; the card is left idle."""
+    host_ip, card_ip = addresses
+    source = CountingSource(frame_bytes=4096, n_frames=3, period=0.01)
+    faults = FaultPlan(async_before_reply=1.0)
+    habits = Habits(source_port=0, deaf=0.3)
+    with (
+        DcaEmulator(card_ip, host_ip, source=source, flush=0.2, faults=faults, habits=habits) as emulator,
+        Card(host_ip, card_ip) as card,
+    ):
+        assert str(card.prepare(lanes=2, packet_delay=10e-6)) == "2.8"
+        assert emulator.fpga.lanes == 2
+        assert emulator.record.delay == pytest.approx(10e-6)
+        card.start_record()
+        emulator.start_stream()
+        assert card.wait_status(AsyncStatus.RECORD_COMPLETED, timeout=10)
+        assert card.stop_record()
+        assert not emulator.recording
+        assert {s.status for s in card.statuses} == {AsyncStatus.SD_DETECTED, AsyncStatus.RECORD_COMPLETED}
+
+
+def test_reset_of_the_emulated_card(addresses):
+    host_ip, card_ip = addresses
+    with DcaEmulator(card_ip, host_ip, habits=Habits(source_port=0, reset_time=1.1)) as emulator:
+        with Card(host_ip, card_ip) as card:
+            card.configure(lanes=4)
+            card.reset()
+            assert emulator.fpga is None
