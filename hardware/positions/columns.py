@@ -7,7 +7,7 @@ neither the header nor the format says must be declared.
 
 | kind | clock | lengths | times | rotation |
 |---|---|---|---|---|
-| gantry-csv | declared, or Unix when the stamps are | header or declared | header or declared | none: it does not turn |
+| gantry-csv | declared, or Unix if the stamps are | header or declared | header or declared | none: it does not turn |
 | arkit-csv | boot (seconds since the phone started) | m | s | x, y, z, w |
 | arcore-csv | monotonic | m | ns | x, y, z, w |
 | t265-csv | device | m | ms | x, y, z, w |
@@ -71,8 +71,8 @@ def find(cells: Sequence[str]) -> Header | None:
         names.append(name)
         units.append(unit)
     time = next((i for i, n in enumerate(names) if n in TIME), None)
-    position = _first(names, (f"{a}{c}" for c in "xyz") for a in ("", "t", "p", "t_", "p_", "pos_", "position_"))
-    rotation = _first(names, (f"{a}{c}" for c in "xyzw") for a in ("q", "q_", "r", "r_", "rot_", "rotation_"))
+    position = _first(names, "xyz", ("", "t", "p", "t_", "p_", "pos_", "position_"))
+    rotation = _first(names, "xyzw", ("q", "q_", "r", "r_", "rot_", "rotation_"))
     if time is None or position is None:
         return None
     lengths = {units[i] for i in position}
@@ -142,12 +142,11 @@ def _name(cell: str) -> tuple[str, str | None]:
     return name, unit
 
 
-def _first(names: list[str], sets: object) -> tuple[int, ...] | None:
-    """Indices of the first set of names that is there completely."""
-    for wanted in sets:
-        wanted = list(wanted)
-        if all(w in names for w in wanted):
-            return tuple(names.index(w) for w in wanted)
+def _first(names: list[str], axes: str, prefixes: Sequence[str]) -> tuple[int, ...] | None:
+    """Indices of the names prefix + axis, for the first prefix that all axes have."""
+    for prefix in prefixes:
+        if all(prefix + axis in names for axis in axes):
+            return tuple(names.index(prefix + axis) for axis in axes)
     return None
 
 

@@ -10,7 +10,7 @@ about the moving axes (NaturalPoint, "Changes in Motive's Reported Euler Angles"
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -151,7 +151,7 @@ def _start(path: str, meta: Mapping[str, str], zone: str) -> int:
             start = datetime.strptime(text, form).replace(tzinfo=zone_of(zone))
         except ValueError:
             continue
-        since = start - datetime(1970, 1, 1, tzinfo=timezone.utc)
+        since = start - datetime(1970, 1, 1, tzinfo=UTC)
         return (since // timedelta(microseconds=1)) * 1000
     raise FormatError(f"{path}: Capture Start Time: got {text!r}, wanted as 2025-08-01 01.04.35.176 PM; leave zone out")
 

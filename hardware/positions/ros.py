@@ -56,7 +56,9 @@ def read(path: str, told: Declared) -> PoseTrack:
         topic = told.topic
         if topic is None and told.body is None and told.frame is None and poses:
             if len(poses) > 1:
-                raise FormatError(f"{path}: got {len(poses)} topics of poses, wanted one chosen; give --topic: {listed}")
+                raise FormatError(
+                    f"{path}: got {len(poses)} topics of poses, wanted one chosen; give --topic: {listed}"
+                )
             topic = poses[0]
         if topic is not None and topics.get(topic) not in POSES and topics.get(topic) not in TREES:
             raise FormatError(f"{path}: got no topic of poses {topic!r}; there are {listed}")
@@ -143,7 +145,9 @@ def _chain(path: str, links: dict[str, Samples], told: Declared) -> PoseTrack:
         raise FormatError(f"{path}: got no chain from {body!r} to {told.frame or 'a parent'!r}; links are {listed}")
     driver = max((link for link in chain if not link.static), key=lambda link: len(link.time), default=None)
     if driver is None:
-        raise FormatError(f"{path}: got only static links from {body!r} to {at!r}, wanted a moving one; links: {listed}")
+        raise FormatError(
+            f"{path}: got only static links from {body!r} to {at!r}, wanted a moving one; links: {listed}"
+        )
     base = _track(driver, path)
     turn, place, valid = Rotation.identity(), np.zeros(3), base.valid.copy()
     position, rotation = np.full((len(base), 3), np.nan), np.full((len(base), 4), np.nan)
@@ -182,7 +186,9 @@ def _add(path: str, samples: Samples, stamp: object, pose: object, *, stamped: b
     """Append one pose or transform."""
     time = stamp.sec * 10**9 + stamp.nanosec
     if stamped and time == 0:
-        raise FormatError(f"{path}: {samples.child or samples.parent}: got a header stamp of 0, wanted stamped messages")
+        raise FormatError(
+            f"{path}: {samples.child or samples.parent}: got a header stamp of 0, wanted stamped messages"
+        )
     p, q = (pose.translation, pose.rotation) if hasattr(pose, "translation") else (pose.position, pose.orientation)
     samples.time.append(time)
     samples.pose.append([p.x, p.y, p.z, q.x, q.y, q.z, q.w])

@@ -4,9 +4,9 @@
     Pose,1,1234.567,...
 
 The block of the Pose stream is taken (others hold the gyroscope and the accelerometer). Clock "device" is the hardware
-stamp, "host" the arrival on the host in Unix time; hardware stamps whose steps do not fit the stated milliseconds at the
-camera's 200 Hz are refused, because libraries differ in their unit. World: y up, z backward, x right; metres. The pose
-jumps when the camera relocalises, and turns to NaN after long runs: both are found by the check of the track.
+stamp, "host" the arrival on the host in Unix time; hardware stamps whose steps do not fit the stated milliseconds at
+the camera's 200 Hz are refused, because libraries differ in their unit. World: y up, z backward, x right; metres. The
+pose jumps when the camera relocalises, and turns to NaN after long runs: both are found by the check of the track.
 """
 
 from dataclasses import replace

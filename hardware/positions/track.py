@@ -95,13 +95,17 @@ class PoseTrack:
 
     @property
     def period(self) -> float:
-        """Median time between rows [s]; NaN for a single row."""
-        return float(np.median(np.diff(self.time_ns))) / 1e9 if len(self) > 1 else float("nan")
+        """Time between rows [s]: mean of the steps within half of their median; NaN for rows that do not move on."""
+        step = np.diff(self.time_ns)
+        median = np.median(step) if len(step) else 0
+        if median <= 0:
+            return float("nan")
+        return float(step[np.abs(step - median) <= 0.5 * median].mean()) / 1e9
 
     @property
     def rate(self) -> float:
-        """Rows per second, from the median time between rows [Hz]; NaN when the rows do not move on in time."""
-        return 1 / self.period if len(self) > 1 and self.period > 0 else float("nan")
+        """Rows per second [Hz]."""
+        return 1 / self.period
 
     def segments(self, max_gap: float = MAX_GAP) -> list[np.ndarray]:
         """Runs of valid rows, each an array of row numbers, between gaps longer than `max_gap` [s]."""

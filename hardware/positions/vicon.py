@@ -56,7 +56,9 @@ def read(path: str, told: Declared) -> PoseTrack:
     if body is None:
         choice = segments or list(found)
         if len(choice) != 1:
-            raise FormatError(f"{path}: got {len(choice)} bodies, wanted one chosen; give --body, one of {_list(choice)}")
+            raise FormatError(
+                f"{path}: got {len(choice)} bodies, wanted one chosen; give --body, one of {_list(choice)}"
+            )
         body = choice[0]
     if body not in found:
         raise FormatError(f"{path}: got no body {body!r}; there are {_list(found)}")

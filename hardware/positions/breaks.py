@@ -1,0 +1,142 @@
+"""Steps that no hand or stage can make: marker swaps, glitches and jumps.
+
+The step between neighbouring valid rows is compared with its neighbours: a break is a step further from the median of
+the eleven steps around it than ten times the median distance of those (a Hampel test of velocity and of angular
+velocity, both as vectors) plus a floor, or one faster than 5 m/s or 25 rad/s. A pose that leaves by a break and is met
+again within half a second (back within half the break, and what the body moved meanwhile) was an excursion: a *marker
+swap* when the rotation broke and the position with it, else a *glitch*. Without a return the track has *jumped*, as
+trackers do when they relocalise: both sides may be right, but nothing may be interpolated across.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import median_filter
+from scipy.spatial.transform import Rotation
+
+from mmsar.hardware.positions.findings import Finding
+from mmsar.hardware.positions.track import PoseTrack
+
+AROUND = 11
+"""Steps in the median."""
+FACTOR = 10.0
+FLOOR = (2e-3, np.radians(2.0))
+"""Smallest break: [m], [rad]."""
+FASTEST = (5.0, 25.0)
+"""Speed [m/s] and angular speed [rad/s] that no scan by hand, stage or vehicle has."""
+EXCURSION = 0.5
+"""Longest excursion [s]."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps along one run of valid rows: everything that the search for breaks needs."""
+
+    rows: np.ndarray
+    time: np.ndarray
+    position: np.ndarray
+    turn: Rotation
+    size: np.ndarray
+    """Length [m] and angle [rad] of every step, (n - 1, 2)."""
+    usual: np.ndarray
+    """Medians of the sizes of the steps around, (n - 1, 2)."""
+    broken: np.ndarray
+    """Breaks of position and of rotation, (n - 1, 2) bool."""
+
+    def distance(self, a: int, b: np.ndarray) -> np.ndarray:
+        """Distance [m] and angle [rad] from row a to rows b, (n_b, 2)."""
+        length = np.linalg.norm(self.position[b] - self.position[a], axis=1)
+        return np.stack([length, (self.turn[a].inv() * self.turn[b]).magnitude()], axis=1)
+
+
+def find_breaks(track: PoseTrack, max_gap: float) -> list[Finding]:
+    """Marker swaps, glitches and jumps of a track, in order of time."""
+    found = []
+    for rows in track.segments(max(max_gap, 3 * track.period)):
+        if len(rows) > AROUND:
+            found += _walk(_steps(track, rows), max_gap, track.time_ns[0])
+    return found
+
+
+def _steps(track: PoseTrack, rows: np.ndarray) -> Steps:
+    """The steps of a run of rows, and which of them are breaks."""
+    time = track.time_ns[rows]
+    span = np.diff(time)[:, None] / 1e9
+    turn = Rotation.from_quat(track.rotation[rows])
+    moved = np.diff(track.position[rows], axis=0), (turn[:-1].inv() * turn[1:]).as_rotvec()
+    even = float(np.median(span))
+    size = np.stack([np.linalg.norm(m, axis=1) for m in moved], axis=1)
+    broken, usual = np.zeros(size.shape, dtype=bool), np.empty(size.shape)
+    for k, vector in enumerate(moved):
+        pace = vector / span * even
+        away = np.linalg.norm(pace - median_filter(pace, size=(AROUND, 1), mode="nearest"), axis=1)
+        scatter = median_filter(away, size=AROUND, mode="nearest")
+        usual[:, k] = median_filter(size[:, k], size=AROUND, mode="nearest")
+        limit = FACTOR * scatter + 0.5 * usual[:, k] + FLOOR[k]
+        broken[:, k] = (away > limit) | (size[:, k] > FASTEST[k] * span[:, 0])
+    return Steps(rows, time, track.position[rows], turn, size, usual, broken)
+
+
+def _walk(steps: Steps, max_gap: float, start_ns: int) -> list[Finding]:
+    """Follow the track from break to break."""
+    found, done = [], 0
+    for i in np.flatnonzero(steps.broken.any(axis=1)):
+        if i < done:
+            continue
+        back = _return(steps, int(i))
+        at = float(steps.time[i + 1] - start_ns) / 1e9
+        if back is not None:
+            found.append(_excursion(steps, int(i), back, at))
+            done = back
+        else:
+            found.append(_jump(steps, int(i), max_gap, at))
+            done = i + 1
+    return found
+
+
+def _return(steps: Steps, i: int) -> int | None:
+    """The first row after the break i -> i + 1 that is again where row i was; None if there is none in time."""
+    last = int(np.searchsorted(steps.time, steps.time[i] + round(EXCURSION * 1e9), side="right"))
+    later = np.arange(i + 2, last)
+    if not len(later):
+        return None
+    measures = np.flatnonzero(steps.broken[i])
+    broke, pace = steps.size[i, measures], steps.usual[i, measures]
+    moved = (later - i)[:, None] * pace
+    home = steps.distance(i, later)[:, measures] <= 0.5 * broke + moved
+    home &= moved <= 0.5 * broke
+    hits = np.flatnonzero(home.all(axis=1))
+    return int(later[hits[0]]) if len(hits) else None
+
+
+def _excursion(steps: Steps, i: int, back: int, at: float) -> Finding:
+    """The rows between a break and the return from it."""
+    rows = np.arange(i + 1, back)
+    length, angle = steps.distance(i, rows).max(axis=0)
+    swap = steps.broken[i:back, 1].any() and length > FLOOR[0]
+    return Finding(
+        severity="warning",
+        what="marker swap" if swap else "glitch",
+        time=at,
+        size=float(length) * 1e3,
+        unit="mm",
+        rows=steps.rows[rows],
+        explanation=f"{len(rows)} rows turned by up to {np.degrees(angle):.1f} deg, then back; masked",
+    )
+
+
+def _jump(steps: Steps, i: int, max_gap: float, at: float) -> Finding:
+    """A break without return: rows nearer than half of `max_gap` are masked, so that nothing bridges it."""
+    middle = (steps.time[i] + steps.time[i + 1]) / 2
+    near = np.abs(steps.time - middle) <= max_gap * 0.5e9 + 1e6
+    near[[i, i + 1]] = True
+    return Finding(
+        severity="error",
+        what="jump",
+        time=at,
+        size=float(steps.size[i, 0]) * 1e3,
+        unit="mm",
+        rows=steps.rows[near],
+        explanation=f"turned by {np.degrees(steps.size[i, 1]):.1f} deg and stays there (relocalisation?); "
+        "before and after may be in different worlds; masked around it so that nothing bridges it",
+    )
