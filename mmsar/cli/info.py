@@ -1,7 +1,8 @@
-"""Tell what a scan or an image file holds.
+"""Tell what a scan, an image or a calibration file holds.
 
 For a scan: waveform, array, aperture, sampling against a quarter wavelength with warnings where ghosts are to be
-expected, expected resolution, ranges, motion, memory, history. For an image: grid, extent, peak, history.
+expected, expected resolution, ranges, motion, memory, history. For an image: grid, extent, peak, history. For a
+calibration: what it was fitted on and is valid for.
 
 Example:
   mmsar info scan.h5 --z 300
@@ -13,12 +14,12 @@ import json
 import math
 from typing import Any
 
-HELP = "tell what a scan or image file holds"
+HELP = "tell what a scan, image or calibration file holds"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("file", metavar="FILE.h5", help="scan or image")
+    parser.add_argument("file", metavar="FILE.h5", help="scan, image or calibration")
     parser.add_argument("--z", type=_millimetres, default=300.0, metavar="MM", help="range to give the resolution for")
     parser.add_argument("--json", action="store_true", help="print JSON (SI units and radians) instead")
 
@@ -27,10 +28,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the report."""
     from mmsar.io.h5file import file_kind
 
-    if file_kind(args.file) == "scan":
+    kind = file_kind(args.file)
+    if kind == "scan":
         report, lines = _scan(args.file, args.z * 1e-3)
     else:
-        report, lines = _image(args.file)
+        report, lines = (_image if kind == "image" else _calibration_file)(args.file)
     print(json.dumps(report, indent=2) if args.json else "\n".join(lines))
     return 0
 
@@ -122,6 +124,36 @@ def _image(path: str) -> tuple[dict[str, Any], list[str]]:
         f"peak        {peak:.4g} at x, y, z = {', '.join(f'{p * 1e3:.1f}' for p in place)} mm",
         f"memory      {image.data.nbytes / 2**20:.1f} MiB",
         *_history(report["history"]),
+    ]
+    return report, lines
+
+
+def _calibration_file(path: str) -> tuple[dict[str, Any], list[str]]:
+    from mmsar.io.calibration_h5 import load_calibration
+
+    calibration = load_calibration(path)
+    n_tx, n_rx = calibration.gain.shape
+    report = {
+        "file": str(path),
+        "kind": "calibration",
+        "shape": {"tx": n_tx, "rx": n_rx},
+        "gain": [[[g.real, g.imag] for g in row] for row in calibration.gain.tolist()],
+        "range_bias": calibration.range_bias,
+        "delay": None if calibration.delay is None else calibration.delay.tolist(),
+        "delay_frequency": calibration.delay_frequency,
+        "residual": calibration.residual,
+        "source": calibration.source,
+        "attrs": dict(calibration.attrs),
+    }
+    notes = calibration.attrs
+    residual = (
+        "" if calibration.residual is None else f", phase residual {math.degrees(calibration.residual):.2f} degrees"
+    )
+    lines = [
+        f"{path}: calibration of {n_tx} TX x {n_rx} RX from {calibration.source or 'an unknown source'}",
+        f"range bias  {calibration.range_bias * 1e3:.3f} mm{residual}",
+        f"date        {notes.get('date', 'not known')}",
+        f"valid for   radar configuration {str(notes.get('config_digest', 'not known'))[:12]}",
     ]
     return report, lines
 
