@@ -2,11 +2,12 @@
 
 Every packet says which bytes of the stream it carries, so its place is absolute: a lost packet moves nothing. The
 reference is the accepted packet with the highest number; a packet fits when the numbers between it and the reference
-leave room for its bytes (each missing packet carries 1 to `payload_max` bytes). What does not fit is counted as
-inconsistent and not used. Numbers may wrap at 32 bits; sizes of packets may vary.
+leave room for its bytes (each missing packet carries 1 to `payload_max` bytes, and the earlier of the two may have been
+cut short). What does not fit is counted as inconsistent and not used. Numbers may wrap at 32 bits; sizes of packets may
+vary.
 
-When the card is reset or told again to record, it begins to count anew. A packet from the beginning of a stream is taken
-for that when it is far behind the reference or when it differs from the packet of that number seen before. From
+When the card is reset or told again to record, it begins to count anew. A packet from the beginning of a stream is
+taken for that when it is far behind the reference or when it differs from the packet of that number seen before. From
 then on nothing can be placed any more, because nobody knows how many frames went by: it is only counted.
 """
 
@@ -197,15 +198,17 @@ class Ledger:
     def _fits(self, number: int, offset: int, size: int) -> bool:
         """Whether the packets between this one and the reference leave room for its bytes."""
         begin, end = self.reference
+        short = self.payload_max - (end - begin if number > self.number else size)  # what a cut packet may lack
         if number > self.number:
             room, between = offset - end, number - self.number - 1
+            short *= self.number > 0
         elif number == self.number:
-            return offset == begin and size == end - begin and size > 0
+            return offset == begin and number > 0
         else:
             room, between = begin - offset - size, self.number - number - 1
             if between >= WINDOW or number < 1:
                 return False
-        return between <= room <= between * self.payload_max
+        return between <= room <= between * self.payload_max + short
 
     def _add_run(self, records: Records) -> bool:
         """Account for a batch of rising numbers all at once; False, and nothing done, when it is not that simple."""
@@ -217,9 +220,11 @@ class Ledger:
         largest = max(self.payload_max, int(length.max()))
         between = np.concatenate(([first - self.number - 1], steps - 1))
         room = offset - np.concatenate(([self.reference[1]], end[:-1]))
+        last = self.reference[1] - self.reference[0] if self.number else largest
+        short = largest - np.concatenate(([last], length[:-1]))
         if first <= self.number or (steps > SPAN // 2).any() or (steps == 0).any():
             return False
-        if (room < between).any() or (room > between * largest).any():
+        if (room < between).any() or (room > between * largest + short).any():
             return False
         self.payload_max = largest
         for k in np.flatnonzero(between):

@@ -6,8 +6,8 @@ socket's buffer bridges the rest. Every datagram gets the kernel's arrival stamp
 how many it dropped for want of room (SO_RXQ_OVFL, and SO_MEMINFO at the end). When the ring is full the receiver waits:
 what is lost then is dropped by the kernel and counted by it, like any other drop.
 
-The process ends when it is told to (`Slot.STOP`), or when the process that started it is gone; either way it first takes
-what the socket still holds.
+The process ends when it is told to (`Slot.STOP`), or when the process that started it is gone; either way it first
+takes what the socket still holds.
 """
 
 import contextlib
@@ -159,7 +159,7 @@ def receive(sock: socket.socket, ring: Ring, card_ip: str, *, parent: int | None
             if not free_until:
                 break
         try:
-            n, extra, got, sender = recvmsg_into((data[at + head_size : at + MAX_RECORD],), 64, flags)
+            n, extra, _, sender = recvmsg_into((data[at + head_size : at + MAX_RECORD],), 64, flags)
         except BlockingIOError:
             if flags:
                 break

@@ -1,8 +1,8 @@
 """The ring of shared memory between the process that receives and the process that writes.
 
 A page of counters, then the ring. One side writes records, the other reads them; each advances its own counter, so no
-lock is needed. Counters are absolute (they never wrap); a record never crosses the end of the ring: the rest of a lap is
-skipped, and `WRAP` says where the skipped part begins. A record is what the journal holds (`records`):
+lock is needed. Counters are absolute (they never wrap); a record never crosses the end of the ring: the rest of a lap
+is skipped, and `WRAP` says where the skipped part begins. A record is what the journal holds (`records`):
 
     u16 length, i64 kernel time [ns], datagram
 
