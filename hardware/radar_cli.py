@@ -23,6 +23,8 @@ TIMEOUT = 5.0
 """Time an answer may take [s]."""
 START_TIMEOUT = 15.0
 """The same for sensorStart, which calibrates the radio first."""
+DRAIN_TIME = 0.5
+"""Longest time to throw bytes away before a line is sent, on a port that never falls quiet [s]."""
 WAKE_TIMEOUT = 2.0
 WAKE_EVERY = 1.0
 DATA_MAGIC = bytes.fromhex("0201040306050807")
@@ -258,8 +260,8 @@ class RadarCli:
                 return heard
 
     def _drain(self) -> bytes:
-        """Everything that comes until the line is quiet, for at most the time of an answer."""
-        heard, deadline = b"", time.monotonic() + self.timeout
+        """Everything that comes until the line is quiet, for at most `DRAIN_TIME`."""
+        heard, deadline = b"", time.monotonic() + DRAIN_TIME
         while (chunk := self._read(wait=False)) and time.monotonic() < deadline:
             heard += chunk
         return heard

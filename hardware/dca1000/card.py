@@ -23,6 +23,7 @@ from mmsar.hardware.dca1000 import diagnose, protocol
 from mmsar.hardware.dca1000.protocol import AsyncStatus, Command, Response, Version
 
 SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("@ll")
 TIMEOUT = 1.0
 """Time an answer may take [s]; the card needs about 0.1 ms."""
 TRIES = 4
@@ -329,7 +330,7 @@ class Card:
 def _stamp(extra: list[tuple[int, int, bytes]]) -> int:
     """Kernel arrival time of a datagram [ns]; the present where the kernel gave none."""
     for level, kind, data in extra:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= 16:
-            seconds, nanoseconds = struct.unpack_from("qq", data)
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
             return seconds * 1_000_000_000 + nanoseconds
     return time.time_ns()

@@ -16,7 +16,8 @@ from mmsar.errors import CaptureError, GeometryError
 from mmsar.hardware.dca1000.protocol import AsyncStatus, Command
 
 SIOCGIFCONF = 0x8912
-_IFREQ = 40
+NET = Path("/sys/class/net")
+_IFREQ = 40 if struct.calcsize("P") == 8 else 32
 _MAX_ADDRESSES = 256
 
 
@@ -96,15 +97,21 @@ def interface_of(ip: str) -> str | None:
 
 
 def link_fault(interface: str) -> str | None:
-    """What is wrong with an Ethernet interface's link, or None: no carrier, or slower than 1 Gb/s."""
-    folder = Path("/sys/class/net") / interface
-    try:
-        if (folder / "carrier").read_text().strip() == "0":
-            return f"{interface} has no link: cable out, or the card without power"
-        speed = int((folder / "speed").read_text())
-    except (OSError, ValueError):  # interface down, loopback or virtual: the kernel does not say
+    """What is wrong with an Ethernet interface's link, or None: switched off, no carrier, or slower than 1 Gb/s."""
+    folder = NET / interface.split(":")[0]  # an address may have a label behind the interface's name
+    if not folder.is_dir():
         return None
-    return f"{interface} runs at {speed} Mb/s, wanted 1000; use another port or cable" if 0 < speed < 1000 else None
+    try:
+        carrier = (folder / "carrier").read_text().strip()
+    except OSError:  # the kernel's answer for an interface that is down
+        return f"{folder.name} is switched off; sudo ip link set {folder.name} up"
+    if carrier == "0":
+        return f"{folder.name} has no link: cable out, or the card without power"
+    try:
+        speed = int((folder / "speed").read_text())
+    except (OSError, ValueError):  # loopback or virtual: it has none
+        return None
+    return f"{folder.name} runs at {speed} Mb/s, wanted 1000; use another port or cable" if 0 < speed < 1000 else None
 
 
 def port_holder(ip: str, port: int) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from mmsar.cli import main
 from mmsar.errors import GeometryError
 from mmsar.hardware import doctor
-from mmsar.hardware.dca1000 import protocol
+from mmsar.hardware.dca1000 import diagnose, protocol
 from mmsar.hardware.dca1000.receiver import Buffer
 from mmsar.hardware.doctor import Bench, examine
 from mmsar.hardware.emulate.dca import DcaEmulator, Habits
@@ -80,6 +80,29 @@ def test_a_busy_port_names_its_holder(card, addresses):
         found = of(Bench(host_ip=addresses[0], card_ip=addresses[1], radar=False), "data port")
     assert found.verdict == "fail"
     assert "held by process" in found.text
+
+
+@pytest.mark.parametrize(
+    ("carrier", "speed", "verdict", "words"),
+    [
+        ("1", "1000", None, ""),
+        ("1", "-1", None, ""),
+        ("1", "100", "warn", "runs at 100 Mb/s, wanted 1000"),
+        ("0", "-1", "fail", "no link: cable out"),
+        (None, "-1", "fail", "sudo ip link set lo up"),
+    ],
+)
+def test_the_link_is_judged(tmp_path, monkeypatch, carrier, speed, verdict, words):
+    monkeypatch.setattr(diagnose, "NET", tmp_path)
+    (tmp_path / "lo").mkdir()
+    (tmp_path / "lo" / "speed").write_text(f"{speed}\n")
+    if carrier is None:
+        (tmp_path / "lo" / "carrier").mkdir()  # reading fails, as of an interface that is down
+    else:
+        (tmp_path / "lo" / "carrier").write_text(f"{carrier}\n")
+    found = [check for check in doctor.CHECKS["host address"](Bench(host_ip="127.0.0.1", card_ip="127.0.0.2"))]
+    assert [check.verdict for check in found] == ["ok"] + ([verdict] if verdict else [])
+    assert words in found[-1].text
 
 
 def test_a_playback_image_is_a_warning(addresses):

@@ -1,6 +1,5 @@
 """The radar's command line over a pseudo-terminal: echo, refusals, stray and chopped bytes, wrong ports."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -29,13 +28,11 @@ sensorStart
 class Board(PtyPort):
     """A board that obeys: echo, what `says` has for the command, Done, prompt; sent as `send` likes."""
 
-    def __init__(self, says=(), *, prompt=PROMPT, send=None, boot=b"", spoil=0):
+    def __init__(self, says=(), *, prompt=PROMPT):
         self.says = {b"version": VERSION + b"Done\n\r", **dict(says)}
-        self.prompt, self.send, self.boot, self.spoil = prompt, send or self.write, boot, spoil
+        self.prompt, self.send, self.spoil = prompt, self.write, 0
         self.heard, self.rest = [], b""
         super().__init__()
-        if boot:
-            self.write(boot)
 
     def receive(self, data):
         self.rest += data
@@ -156,7 +153,8 @@ def test_stop_reports_and_never_raises():
 
 def test_boot_messages_are_thrown_away():
     boot = b"\xff\x80\n\r" + b"*" * 40 + b"\n\rxWR18xx MMW Demo 03.05.00.04\n\r" + b"*" * 40 + b"\n\r" + PROMPT
-    with Board(boot=boot) as board, RadarCli(board.port) as radar:
+    with Board() as board, RadarCli(board.port) as radar:
+        board.write(boot)
         assert radar.send("flushCfg") == ""
 
 
@@ -208,7 +206,8 @@ def test_any_chopping_and_line_end_reads_the_same(cuts, newline, prompt, slow):
 @settings(max_examples=15)
 @given(st.binary(max_size=60))
 def test_any_stray_bytes_before_the_first_line(strays):
-    with Board(boot=strays) as board, RadarCli(board.port) as radar:
+    with Board() as board, RadarCli(board.port) as radar:
+        board.write(strays)
         assert "xWR18xx" in radar.probe()
         assert board.heard == ["version"]
 
@@ -237,9 +236,8 @@ def test_a_prompt_left_from_before_is_no_answer():
     ],
 )
 def test_no_prompt_is_explained(spoken, complaint):
-    with Board(boot=spoken) as board, RadarCli(board.port) as radar:
-        board.send = lambda data: None
-        time.sleep(0.05)
+    with Board() as board, RadarCli(board.port) as radar:
+        board.send = lambda data: board.write(spoken)
         with pytest.raises(CaptureError, match=complaint) as caught:
             radar.wake(timeout=0.2)
         assert "\n" not in str(caught.value)
