@@ -118,7 +118,7 @@ def _gaps(track: PoseTrack, max_gap: float) -> list[Finding]:
                     time=float(track.time_ns[a] - track.time_ns[0]) / 1e9,
                     size=span * 1e3,
                     unit="ms",
-                    explanation=f"{missing} poses missing; {fate}",
+                    explanation=f"{missing} {'pose' if missing == 1 else 'poses'} missing; {fate}",
                 )
             )
     for count, at, end in ((rows[0], 0.0, "start"), (len(track) - 1 - rows[-1], track.seconds[rows[-1]], "end")):
