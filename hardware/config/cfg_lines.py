@@ -59,9 +59,13 @@ class Lines:
         """The one command of a name (repeats must agree)."""
         found = self.all(name)
         if not found:
-            if needed:
-                raise FormatError(f"{self.name}: got no {name}, wanted one; this is no complete configuration")
-            return None
+            if not needed:
+                return None
+            for other in self.all("chirpComnCfg"):
+                raise self.error(
+                    other, "the commands of an xWRL radar", "profileCfg", "mmsar does not know these radars"
+                )
+            raise FormatError(f"{self.name}: got no {name}, wanted one; this is no complete configuration")
         for other in found[1:]:
             if other.args != found[0].args:
                 raise self.error(other, "other values than on line " + str(found[0].line_no), "one", "keep one of them")
@@ -91,7 +95,6 @@ class Lines:
 def config_from_lines(text: CfgText, chip: Device, name: str) -> RadarConfig:
     """The configuration in command lines; raises FormatError."""
     lines = Lines(text, name)
-    remarks: list[Finding] = []
     _frame_mode(lines)
     rx, tx_mask = _channels(lines, chip)
     samples = _samples(lines, chip, len(rx))
@@ -111,7 +114,6 @@ def config_from_lines(text: CfgText, chip: Device, name: str) -> RadarConfig:
         rx=rx,
         tx_order=tx_order,
         obstacles=tuple(obstacles),
-        remarks=tuple(remarks),
         **frame,
         **profile,
         **samples,
@@ -215,7 +217,7 @@ def _frame(lines: Lines, chip: Device, tx_mask: int) -> tuple[tuple[int, ...], i
     command = lines.one("frameCfg")
     arity = 8 if chip.name == "xWR2944" else 7
     if len(command.args) != arity:
-        why = f"{chip.name} takes {arity} (8 is AWR2944 with the number of samples)"
+        why = "AWR2944 has the number of samples as the fifth, the others do not have it"
         raise lines.error(command, f"{len(command.args)} values", str(arity), why)
     shift = arity - 7
     first = lines.whole(command, 0, "first chirp")

@@ -55,7 +55,7 @@ def check(
     """
     chip = find_device(config.device)
     values = derived(config)
-    found = [*config.obstacles, *config.remarks]
+    found = list(config.obstacles)
     found += _ranges(config, chip)
     found += _sweep(config, chip, values)
     found += _buffer(config, chip)

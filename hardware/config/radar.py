@@ -17,12 +17,12 @@ from mmsar.hardware.config.json_values import parse_json
 from mmsar.hardware.config.mmwave_json import config_from_mmwave
 from mmsar.hardware.config.pymmw_json import is_pymmw, lines_of_pymmw
 from mmsar.hardware.config.radar_config import LAYOUTS, UNKNOWN_LAYOUT, RadarConfig
-from mmsar.hardware.device import Device
+from mmsar.hardware.device import DEVICES, Device
 from mmsar.hardware.device import device as find_device
 
-__all__ = ["LAYOUTS", "UNKNOWN_LAYOUT", "RadarConfig", "device_of", "parse_cfg", "read_cfg"]
+__all__ = ["LAYOUTS", "UNKNOWN_LAYOUT", "RadarConfig", "chips_named", "device_of", "parse_cfg", "read_cfg"]
 
-_CHIP = re.compile(r"(?<![A-Za-z0-9])(?:[xXaAiI]WR(?:\d\d[xX]{2}|\d{3}X|\d{4})[A-Za-z_-]*|MMWCAS(?:-RF)?)(?![0-9])")
+_CHIP = re.compile(r"(?<![A-Za-z0-9])(?:[xXaAiI]WRL?(?:\d\d[xX]{2}|\d{3}X|\d{4})[A-Za-z_-]*|MMWCAS(?:-RF)?)(?![0-9])")
 
 
 def parse_cfg(text: str, *, device: str, name: str = "configuration", for_capture: bool = True) -> RadarConfig:
@@ -70,9 +70,12 @@ def read_cfg(path: str | Path, *, device: str | None = None, for_capture: bool =
         As `parse_cfg`, or a file that does not say which chip it is for.
     """
     text = read_text(path)
-    device = device_of(text) if device is None else device
     if device is None:
-        raise FormatError(f"{path}: got no chip named in its comments, wanted one; say --device xWR1843 (or yours)")
+        named = chips_named(text)
+        if len(named) != 1:
+            got = "no chip" if not named else f"the chips {', '.join(sorted(named))}"
+            raise FormatError(f"{path}: got {got} named in its comments, wanted one; say --device xWR1843 (or yours)")
+        (device,) = named
     return parse_cfg(text, device=device, name=str(path), for_capture=for_capture)
 
 
@@ -94,14 +97,20 @@ def device_of(text: str) -> str | None:
 
     Certain are: comments that name exactly one chip or board, known to mmsar; four radars in a `.mmwave.json`.
     """
+    named = chips_named(text)
+    return named.pop() if len(named) == 1 and named <= set(DEVICES) else None
+
+
+def chips_named(text: str) -> set[str]:
+    """The chips that the comments of a text name, known ones by their name here."""
     if text.lstrip().startswith("{"):
         radars = parse_json(text, "configuration").get("mmWaveDevices")
-        return "MMWCAS" if isinstance(radars, list) and len(radars) == 4 else None
+        return {"MMWCAS"} if isinstance(radars, list) and len(radars) == 4 else set()
     found = set()
     for _, comment in CfgText.parse(text).comments:
-        for word in _CHIP.findall(comment):
+        for word in (match.strip("-_") for match in _CHIP.findall(comment)):
             try:
-                found.add(find_device(word.strip("-_")).name)
+                found.add(find_device(word).name)
             except GeometryError:
                 found.add(word)
-    return found.pop() if len(found) == 1 else None
+    return found

@@ -104,8 +104,6 @@ class RadarConfig:
     """Delay of a frame after its trigger [s]."""
     obstacles: tuple[Finding, ...] = ()
     """Why its samples could not be captured or decoded; empty: they can."""
-    remarks: tuple[Finding, ...] = ()
-    """What the reader of the text noticed."""
 
     def __post_init__(self) -> None:
         chip = find_device(self.device)
