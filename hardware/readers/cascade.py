@@ -101,7 +101,7 @@ class CascadeCapture:
     config : RadarConfig
     n_frames : int
         Frame slots from the first to the last frame that any chip has.
-    frame_valid : ndarray
+    frames_complete : ndarray
         Frames that all four chips have, (n_frames,) bool.
     frame_stamps : ndarray
         Time of every frame [ns] on the recorder's clock, -1 where no chip has it, (n_frames,) int64.
@@ -117,7 +117,7 @@ class CascadeCapture:
         self.config = config
         self._entries, self._places = entries, places
         self.n_frames = places.shape[1]
-        self.frame_valid = (places >= 0).all(axis=0)
+        self.frames_complete = (places >= 0).all(axis=0)
         self.frame_stamps = stamps
         self.unit = ""
         self.notes: tuple[str, ...] = ()
@@ -133,14 +133,14 @@ class CascadeCapture:
         words = frame_bytes(LAYOUT, **shape) // 2
         cube = np.zeros((len(index), config.chirps_per_frame, config.n_rx, config.n_samples), np.complex64)
         for row, k in enumerate(index):
-            if not self.frame_valid[k]:
+            if not self.frames_complete[k]:
                 continue
             for chip, entries in enumerate(self._entries):
                 entry = entries[self._places[chip, k]]
                 raw = np.fromfile(entry.file, "<i2", count=words, offset=entry.offset)
                 cube[row, :, chip * RX_PER_CHIP : (chip + 1) * RX_PER_CHIP] = decode(raw, LAYOUT, **shape)[0]
         cube = cube.reshape(len(index), config.n_loops, config.n_tx, config.n_rx, config.n_samples)
-        valid = np.broadcast_to(self.frame_valid[index][:, None, None, None, None], cube.shape)
+        valid = np.broadcast_to(self.frames_complete[index][:, None, None, None, None], cube.shape)
         return cube, valid
 
 
@@ -288,8 +288,8 @@ def _notes(capture: CascadeCapture, entries: list[list[_Entry]], config: RadarCo
     counts = ", ".join(f"{chip} {len(one)}" for chip, one in zip(CHIPS, entries, strict=True))
     notes = [
         f"{capture.n_frames} frame periods from first to last (time stamps in {capture.unit}); frames per chip: "
-        f"{counts}; {int(capture.frame_valid.sum())} in all four, {int(((have > 0) & (have < 4)).sum())} in some only "
-        f"(marked invalid), {int((have == 0).sum())} in none"
+        f"{counts}; {int(capture.frames_complete.sum())} in all four, {int(((have > 0) & (have < 4)).sum())} in some "
+        f"only (marked invalid), {int((have == 0).sum())} in none"
     ]
     if config.n_frames and capture.n_frames != config.n_frames:
         notes.append(

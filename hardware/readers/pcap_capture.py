@@ -15,7 +15,6 @@ from mmsar.hardware.dca1000.assemble import FrameBuffer
 from mmsar.hardware.dca1000.ledger import Ledger, Verdict
 from mmsar.hardware.dca1000.protocol import decode_packet
 from mmsar.hardware.readers.pcap import PcapFile
-from mmsar.io.importers.iq_layout import decode
 
 SPARSE = 100
 """A stream is not believed to be longer than this many times the file: that would be a damaged packet."""
@@ -125,16 +124,19 @@ class PcapCapture:
         for offset, length, at in self._index[low:high].tolist():
             buffer.place(offset, content[at : at + length])
         cube = decode_frames(buffer.data, self.config)
-        return cube, valid_samples(buffer.seen, self.config)
+        valid = np.ones(cube.shape, dtype=bool)
+        for k in np.flatnonzero(~self.frames_complete[index.start : index.stop]):
+            valid[k] = _valid(buffer.seen[k], self.config)
+            cube[k][~valid[k]] = 0
+        return cube, valid
+
+    @property
+    def frames_complete(self) -> np.ndarray:
+        """Which frames are whole, (n_frames,) bool."""
+        return self.ledger.covered == self.config.frame_bytes
 
 
-def valid_samples(seen: np.ndarray, config: RadarConfig) -> np.ndarray:
-    """Which samples have all their bytes, (frame, loop, tx, rx, sample) bool, from seen bytes (frame, byte).
-
-    The decoder itself says which words make a sample: seen words are 1, and a sample is valid where both parts are.
-    """
-    words = seen.reshape(-1, 2).all(axis=1)
-    shape = {"chirps": config.chirps_per_frame, "samples": config.n_samples, "rx": config.n_rx}
-    parts = decode(words.astype("<i2"), config.layout, **shape)
-    whole = (parts.real > 0) & (parts.imag > 0) if config.complex_samples else parts.real > 0
-    return whole.reshape(len(seen), config.n_loops, config.n_tx, config.n_rx, config.n_samples)
+def _valid(seen: np.ndarray, config: RadarConfig) -> np.ndarray:
+    """Which samples of a frame have all their bytes: the decoder itself says which words make a sample."""
+    words = seen.reshape(-1, 2).all(axis=1).astype("<i2")
+    return decode_frames(words, config)[0] == (1 + 1j if config.complex_samples else 1)

@@ -4,7 +4,6 @@ import numpy as np
 
 from mmsar.io.importers.description import Description
 from mmsar.io.importers.geometry import attrs_of, calibration_of, poses_of, timing_of
-from mmsar.io.importers.iq_layout import check_layout
 from mmsar.io.importers.raw_frames import Frames
 from mmsar.io.lazy import FileSignal
 from mmsar.model import AntennaArray, Chirp, Scan
@@ -17,7 +16,6 @@ def frames_of(description: Description, samples: int, n_tx: int, n_rx: int) -> F
     for name, got, wanted in (("rx", rx, n_rx), ("tx", tx, n_tx)):
         if got != wanted:
             raise description.error(f"[capture] {name}: got {got}, but [array] has {wanted}; make them agree")
-    check_layout(layout, samples=samples, rx=rx)
     chirps = get("capture", "chirps_per_frame", tx)
     if chirps % tx:
         raise description.error(f"[capture] chirps_per_frame: got {chirps}, wanted a multiple of the {tx} transmitters")

@@ -16,7 +16,7 @@ from mmsar.errors import FormatError
 from mmsar.io.importers.description import BEYOND, Description
 from mmsar.io.importers.frames_scan import frames_of, frames_scan
 from mmsar.io.importers.geometry import array_of, chirp_of
-from mmsar.io.importers.iq_layout import decode, looks_toggled, split_iq
+from mmsar.io.importers.iq_layout import check_layout, decode, looks_toggled, split_iq
 from mmsar.io.importers.layout_check import better_layout
 from mmsar.io.importers.raw_frames import Frames, Span, explain_size, record_stride
 from mmsar.io.lazy import FileSignal
@@ -83,6 +83,7 @@ def read_ti_raw(data: Path, description: Description) -> Scan:
             raise description.error(f"[capture] {key}: this needs {BEYOND}")
     chirp, array = chirp_of(description), array_of(description)
     frames = frames_of(description, chirp.n_samples, array.n_tx, array.n_rx)
+    check_layout(frames.layout, samples=frames.samples, rx=frames.rx)
     files = raw_files(data, description)
     if stride := record_stride(files[0]):
         raise FormatError(
