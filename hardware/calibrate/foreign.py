@@ -130,7 +130,7 @@ def read_cascade(
     """A TI cascade corner-reflector calibration; see `import_calibration`.
 
     Phases (as TI's own processing does; gains too with `phase_only` False) and delays relative to the first pair. The
-    range bias is not in it: 0.
+    range bias is not in it: 0. The delays are whole bins of its own band; attrs["delay_step_s"] is their step.
     """
     peak = read_mat(path, "calibResult.PeakValMat")
     bins = read_mat(path, "calibResult.RangeMat").astype(float)
@@ -154,6 +154,7 @@ def read_cascade(
         "calibrated_slope": slope,
         "calibrated_fs": fs,
         "calibrated_n_samples": spectrum // CASCADE_INTERPOLATION,
+        "delay_step_s": fs / spectrum / slope,
     }
     return Calibration(gain=gain, source=source, delay=delay, delay_frequency=first_frequency, attrs=attrs)
 

@@ -3,8 +3,8 @@ r"""Calibration from a corner reflector or a small sphere at a known place: gain
 `mmsar.hardware.calibrate.correlate` sums each channel's samples against the reflector's ideal echo to C(f). What is
 left is the instrument's response g exp(j 2 k b) exp(j 2 pi (f - f_ref) tau), and noise. For each channel the one-way
 range b + c tau / 2 is where |sum_f w C exp(-j 2 k r)| (Hann taper w) is largest, found to a small fraction of a bin;
-the range bias b is the mean weighted by power, tau the channel's own rest, f_ref the middle of the band, and g what
-the sum is there. Neither the reflector's strength nor its phase is known, so the gains' common factor is arbitrary:
+the range bias b is the mean over channels, tau the channel's own rest, f_ref the middle of the band, and g what the
+sum is there. Neither the reflector's strength nor its phase is known, so the gains' common factor is arbitrary:
 they are scaled to RMS 1, the first one real.
 
 Phases are only as good as the place is known: lambda/16 of path is 22 degrees. The scan itself tells how well it fits:
@@ -81,7 +81,7 @@ class ReflectorFit:
     range_bias: float
     """Range bias [m]."""
     delay: np.ndarray
-    """Delay of every channel beside the bias [s], (n_tx, n_rx)."""
+    """Delay of every channel beside the bias [s], mean 0, (n_tx, n_rx)."""
     phase_rms: np.ndarray
     """RMS phase over the poses about the fit [rad], (n_tx, n_rx)."""
     snr: np.ndarray
@@ -336,7 +336,7 @@ def _response(sums: Correlation, total: np.ndarray, delays: bool) -> tuple[float
         )
     if delays:
         own = np.array([peak(samples) for samples in channels])
-        common = float(np.average(own, weights=level**2))
+        common = float(own.mean())
         gain = np.array([at(samples, r) for samples, r in zip(channels, own, strict=True)])
     else:
         common = peak(channels)

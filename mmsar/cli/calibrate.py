@@ -72,6 +72,13 @@ def run(args: argparse.Namespace) -> int:
         calibration = _imported(args, scan)
         save_calibration(calibration, args.output)
         _report(args, _gains(calibration))
+        cells = calibration.attrs.get("delay_step_s", 0.0) * scan.chirp.bandwidth
+        if cells > 0.25:
+            print(
+                f"mmsar calibrate: warning: its delays come in steps of {cells:.2g} range cells of this scan; a "
+                "calibration of your own is finer",
+                file=sys.stderr,
+            )
     elif args.target_mm is not None:
         _fit_or_check(args, scan)
     else:
@@ -216,10 +223,10 @@ def _report(args: argparse.Namespace, report: tuple[dict[str, Any], list[str]]) 
 def _check_usage(args: argparse.Namespace) -> None:
     """Say which options are missing or do not go together, before anything is read."""
     fitting = args.target_mm is not None
-    if not (fitting or args.apply or args.foreign or args.subtract_empty):
-        args.fail("wanted something to do: --target-mm, --apply, --import or --subtract-empty")
     if args.check is not None and not fitting:
         args.fail("argument --check: wanted --target-mm too, where the reflector is")
+    if not (fitting or args.apply or args.foreign or args.subtract_empty):
+        args.fail("wanted something to do: --target-mm, --apply, --import or --subtract-empty")
     if args.check is not None and args.output is not None:
         args.fail("argument --check: writes nothing, wanted no -o/--output")
     if args.output is None and args.check is None:
