@@ -26,6 +26,9 @@ ARITY = {
 }
 """Numbers of values of the commands that are read; adcbufCfg and frameCfg differ between SDK versions."""
 
+XWRL = ("chirpComnCfg", "chirpTimingCfg")
+"""Commands of another line of radars, whose frameCfg means something else."""
+
 FLUSHED = ("profileCfg", "chirpCfg", "frameCfg", "advFrameCfg", "subFrameCfg", "bpmCfg", "lvdsStreamCfg", "adcbufCfg")
 """What flushCfg takes back."""
 
@@ -39,6 +42,10 @@ class Lines:
         flush = max((c.line_no for c in commands if c.name == "flushCfg"), default=0)
         self.commands = [c for c in commands if c.line_no > flush or c.name not in FLUSHED]
         for command in self.commands:
+            if command.name in XWRL:
+                raise self.error(
+                    command, "a command of an xWRL radar", "profileCfg", "mmsar does not know these radars"
+                )
             line = text.lines[command.line_no - 1]
             if "\t" in line:
                 raise self.error(command, "a tab", "spaces", "the radar splits a line on spaces only")

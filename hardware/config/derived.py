@@ -102,7 +102,7 @@ def link_capacity(packet_delay: float) -> float:
         A delay outside 5 to 500 us.
     """
     delay = finite_number("packet_delay", packet_delay, "s")
-    if not PACKET_DELAY[0] <= delay <= PACKET_DELAY[1]:
+    if not PACKET_DELAY[0] - 1e-12 <= delay <= PACKET_DELAY[1] + 1e-12:
         raise GeometryError(f"packet_delay: got {delay * 1e6:g} us, wanted 5 to 500 us, as the card takes")
     return PACKET_PAYLOAD / (PACKET_BYTES * 8e-9 + delay)
 

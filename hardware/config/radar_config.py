@@ -119,7 +119,7 @@ class RadarConfig:
         self._set("tx_start", finite_number("RadarConfig.tx_start", self.tx_start, "s"))
         for name in ("n_samples", "n_loops", "chirp_threshold"):
             self._set(name, positive_int(f"RadarConfig.{name}", getattr(self, name)))
-        if isinstance(self.n_frames, bool) or int(self.n_frames) != self.n_frames or self.n_frames < 0:
+        if isinstance(self.n_frames, bool) or not isinstance(self.n_frames, (int, np.integer)) or self.n_frames < 0:
             raise GeometryError(f"RadarConfig.n_frames: got {self.n_frames!r}, wanted a whole number >= 0 (0: endless)")
         self._set("rx", _indices("RadarConfig.rx", self.rx, chip.n_rx))
         self._set("tx_order", _indices("RadarConfig.tx_order", self.tx_order, chip.n_tx))
