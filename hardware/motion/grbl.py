@@ -134,12 +134,10 @@ class GrblStage(Controller):
 
     def _alarm_text(self, status: grbl_text.Status) -> str | None:
         """What is wrong, and whether that costs the position."""
+        self.homed &= not self._link.position_lost
         if self._link.restarts != self._seen_restarts:
-            self.homed = False
             return "the controller restarted by itself"
         number = self._link.alarm
-        if number in grbl_text.POSITION_LOST:
-            self.homed = False
         if number is not None and status.state == "Alarm":
             return grbl_text.alarm_text(number)
         if status.state == "Alarm":
@@ -169,7 +167,7 @@ class GrblStage(Controller):
             if self._link.alarm in grbl_text.CRITICAL:
                 self._link.reset()
             self._link.unlock()
-            self._seen_restarts = self._link.restarts
+            self._seen_restarts, self._link.position_lost = self._link.restarts, False
             self._homing = True
             try:
                 self._link.command("$H", timeout=self._home_timeout or self._homing_time())
@@ -188,9 +186,8 @@ class GrblStage(Controller):
             self._link.realtime(HOLD)  # slows down; a jog is cancelled
             self._await_rest()
         self._link.reset()  # empties every buffer; cuts a move that still runs
-        self._alarm_text(self._link.query()[1])
-        if self._link.alarm is not None or self._link.restarts != self._seen_restarts:
-            self.homed = False
+        self._link.query()  # it answers
+        self.homed &= not self._link.position_lost
 
     def _await_rest(self) -> None:
         """Wait until a held move has come to rest, but not for long."""

@@ -67,6 +67,8 @@ class GrblLink:
         """Number of the last ALARM since the last restart or unlock."""
         self.restarts = 0
         """Banners that nobody asked for."""
+        self.position_lost = False
+        """Whether an alarm or a restart cost the position; to be cleared by who homes."""
         self.version: tuple[int, int] | None = None
         self._event = on_event or threading.Event()
         self._changed = threading.Condition()
@@ -258,12 +260,14 @@ class GrblLink:
             elif text.startswith("ALARM:"):
                 number = text[6:]
                 self.alarm = int(number) if number.isdecimal() else -1
+                self.position_lost |= self.alarm in grbl_text.POSITION_LOST
                 event = True
             elif (version := grbl_text.parse_banner(text)) is not None:
                 self.version = version
                 self._banners += 1
                 if not self._expecting_banner:
                     self.restarts += 1
+                    self.position_lost = True
                     self._pending.clear()
                     event = True
             elif self._pending:

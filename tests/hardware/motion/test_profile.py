@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mmsar.hardware.motion.profile import Trapezoid, row_motion, run_up
 
 from mmsar.errors import GeometryError
+from mmsar.hardware.motion.profile import Trapezoid, row_motion, run_up
 
 positive = st.floats(1e-3, 10.0)
 

@@ -5,9 +5,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mmsar.hardware.motion.stage import Axis, check_speed, check_target, open_stage
 
 from mmsar.errors import CaptureError, GeometryError
+from mmsar.hardware.motion.stage import Axis, check_speed, check_target, open_stage
 
 X = Axis(name="x", low=-0.2, high=0.2, max_speed=0.1)
 Y = Axis(name="y", low=0.0, high=0.3)
@@ -74,7 +74,7 @@ def test_impossible_moves_are_refused(target, speed, complaint):
 def test_speed_is_shared_among_the_axes_of_a_move():
     start = {"x": 0.0, "y": 0.0}
     check_speed((X, Y), start, {"x": 0.1, "y": 0.1}, 0.14)
-    with pytest.raises(GeometryError, match="which is 0.106066 along x"):
+    with pytest.raises(GeometryError, match=r"which is 0\.106066 along x"):
         check_speed((X, Y), start, {"x": 0.1, "y": 0.1}, 0.15)
     check_speed((X, Y), start, start, 5.0)
 
@@ -83,7 +83,7 @@ def test_unknown_kinds_and_ports_are_explained():
     with pytest.raises(GeometryError, match="wanted one of grbl, amc4030, zaber"):
         open_stage("gantry", "/dev/null", axes=[X])
     for kind in ("grbl", "amc4030"):
-        with pytest.raises(CaptureError, match="serial port /dev/nowhere: got .*No such file"):
+        with pytest.raises(CaptureError, match=r"serial port /dev/nowhere: got .*No such file"):
             open_stage(kind, "/dev/nowhere", axes=[X])
     with pytest.raises(GeometryError, match="a name and a channel of its own"):
         open_stage("grbl", "/dev/nowhere", axes=[X, Axis(name="y", channel="X", low=0, high=1)])
