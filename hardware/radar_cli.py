@@ -25,6 +25,8 @@ START_TIMEOUT = 15.0
 """The same for sensorStart, which calibrates the radio first."""
 DRAIN_TIME = 0.5
 """Longest time to throw bytes away before a line is sent, on a port that never falls quiet [s]."""
+BOOT_TIME = 3.0
+"""Time a board may take to start its firmware [s]."""
 WAKE_TIMEOUT = 2.0
 WAKE_EVERY = 1.0
 DATA_MAGIC = bytes.fromhex("0201040306050807")
@@ -122,6 +124,16 @@ class RadarCli:
                     return
                 if time.monotonic() >= deadline:
                     raise CaptureError(self._no_prompt(heard))
+
+    def await_boot(self, *, timeout: float = BOOT_TIME) -> None:
+        """Call after a reset (through the card, or its button): wait for the prompt of the boot, then `wake`.
+
+        A board whose firmware says nothing when it starts is given `timeout` [s].
+        """
+        with self._one:
+            self._awake = False
+            self._read_to(PROMPT, time.monotonic() + timeout)
+            self.wake()
 
     def probe(self) -> str:
         """What the radar answers to `version`, one line per fact.
@@ -286,6 +298,11 @@ class RadarCli:
         return CaptureError(f"{self.name}: {' '.join(str(error).split())}; is the USB cable out, the board off?")
 
     def _disturbed(self, line: str, heard: str) -> str:
+        if "*****" in heard:
+            return (
+                f"{self.name}: the radar restarted while {line!r} was sent: its settings are lost; check its supply, "
+                "configure it again"
+            )
         return (
             f"{self.name}: sent {line!r} but the radar heard {heard!r:.120}; the line is disturbed, or another program "
             "uses the port (see `mmsar hw doctor`)"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mmsar.errors import CaptureError
 from mmsar.hardware.emulate.pty_port import PtyPort
+from mmsar.hardware.emulate.radar import RadarPty
 from mmsar.hardware.radar_cli import DATA_MAGIC, RadarCli, command_of, line_fault
 
 CONFIGS = Path(__file__).resolve().parents[3] / "shared" / "data" / "fixtures" / "configs"
@@ -310,3 +311,52 @@ def test_real_configurations_arrive_line_by_line():
             radar.configure(text)
             lines = [s for s in text.splitlines() if s.strip() and s.strip()[0] not in "%#"]
             assert board.heard == [s for s in lines if not s.startswith("sensorStart")]
+
+
+def started(radar):
+    radar.configure((CONFIGS / "xwr_raw_ros_6843aop_range_v0.cfg").read_text(encoding="utf-8"))
+    radar.start()
+
+
+@pytest.mark.skipif(not CONFIGS.is_dir(), reason="the shared recordings are not here")
+def test_a_slow_board_with_a_small_buffer_loses_nothing():
+    options = {"banner": True, "stray": b"\xff?x", "fifo": 16, "line_time": 0.002, "start_time": 0.1}
+    with RadarPty("xWR6843", **options) as board, RadarCli(board.port) as radar:
+        started(radar)
+        assert (board.running, board.lost, board.problem) == (True, 0, None)
+        assert radar.stop() is None
+        assert not board.running
+        radar.start(reconfigure=False)
+        assert board.running
+        with pytest.raises(
+            CaptureError, match="Ignored: Sensor is already started; the radar is already in that state"
+        ):
+            radar.start(reconfigure=False)
+
+
+@pytest.mark.skipif(not CONFIGS.is_dir(), reason="the shared recordings are not here")
+@pytest.mark.parametrize("banner", [True, False])
+def test_a_reset_is_waited_for(banner):
+    with RadarPty("xWR6843", banner=banner, reboot_time=0.5) as board, RadarCli(board.port) as radar:
+        started(radar)
+        board.reboot()
+        radar.await_boot()
+        with pytest.raises(CaptureError, match="'sensorStart' was refused: Error -1; usual causes"):
+            radar.start()
+        started(radar)
+
+
+def test_a_restart_in_the_middle_is_told():
+    with Board() as board, RadarCli(board.port, timeout=0.3) as radar:
+        radar.wake()
+        board.send = lambda data: board.write(b"\xff\x00" + b"*" * 42 + b"\n\rMMW Demo\n\r" + PROMPT)
+        with pytest.raises(
+            CaptureError, match=r"line 1: .* restarted while 'flushCfg' was sent: its settings are lost"
+        ):
+            radar.configure("flushCfg")
+
+
+def test_a_firmware_without_lvds_is_told():
+    with RadarPty("xWR1443", lvds=False) as board, RadarCli(board.port) as radar:
+        with pytest.raises(CaptureError, match=r"line 1: .*'lvdsStreamCfg' is not recognized.*another device or SDK"):
+            radar.configure("lvdsStreamCfg -1 0 1 0")
