@@ -2,9 +2,11 @@
 
 Between valid rows no more than `max_gap` apart: position by a cubic spline through all of them (continuous second
 derivative), rotation by a rotation spline (continuous angular acceleration). In an interval of more than three missing
-rows, position by a monotone cubic (PCHIP) and rotation by SLERP instead: a spline's error there from the noise sigma of
-the rows is about 0.23 (m + 1) sigma for m missing rows, which three rows keep below sigma, while a monotone cubic
-cannot overshoot. Outside the track and in longer gaps nothing is made up: those poses are not valid, and NaN.
+rows, position by a monotone cubic (PCHIP) and rotation by SLERP instead. The reason is noise: within 1, 2, 3 missing
+rows a spline makes the noise of the rows 1.2, 1.5, 1.8 times larger, within 17 rows 6.9 times, a monotone cubic 3.4
+times, and it cannot overshoot; but it cuts the turning points of a motion, by 0.3 mm in 5 missing rows at 120 Hz of a
+tremor of 2 Hz and 20 mm, where the spline is off by micrometres. Outside the track and in longer gaps nothing is made
+up: those poses are not valid, and NaN.
 """
 
 from dataclasses import replace
