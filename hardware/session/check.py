@@ -1,7 +1,7 @@
 """What a session will do, in numbers, and what is wrong with it, before any hardware is touched."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def findings(session: Session) -> list[Finding]:
     """Everything that is wrong or doubtful: limits of the radar and the link, of the stage, and of the sampling."""
     config, figures = session.radar.config, outline(session)
     speed = figures.speed if np.isfinite(figures.speed) and figures.speed > 0 else None
-    found = list(check(config, speed=speed, packet_delay=session.card.packet_delay))
+    found = [_softened(f) for f in check(config, speed=speed, packet_delay=session.card.packet_delay)]
     if config.trigger == "hardware":
         why = "a session starts the frames itself and takes positions from the clock; set the sixth value of frameCfg "
         why += "to 1 (`mmsar hw record` serves an external trigger)"
@@ -120,6 +120,12 @@ def _stage_findings(session: Session) -> list[Finding]:
                 )
             )
     return found
+
+
+def _softened(finding: Finding) -> Finding:
+    """Coarse sampling shows ghosts only of what lies far to the side: the user's to decide."""
+    coarse = finding.limit == "sampling in space" and finding.severity == "error"
+    return replace(finding, severity="warning") if coarse else finding
 
 
 def _error(limit: str, got: str, allowed: str, explanation: str) -> Finding:

@@ -19,6 +19,7 @@ from mmsar.hardware.board import board
 from mmsar.hardware.config.radar import RadarConfig, read_cfg
 from mmsar.hardware.dca1000.protocol import CARD_IP, HOST_IP
 from mmsar.hardware.motion.stage import KINDS, Axis
+from mmsar.hardware.positions.mounting import world_rotation
 from mmsar.hardware.session.sweeps import MODES, Drive, Sweep, cylinder_sweeps, raster_sweeps
 from mmsar.hardware.session.world import CylinderWorld, PlanarWorld
 from mmsar.model import AntennaArray
@@ -26,6 +27,8 @@ from mmsar.model import AntennaArray
 MM = 1e-3
 DEGREE = float(np.deg2rad(1.0))
 LOOPS = ("average", "poses")
+TOLD = ("units", "rotation", "time_unit", "zone", "clock", "topic")
+"""What can be said of a position log that it does not say itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +95,12 @@ class TrackerSetup:
     """Board origin in the body frame [m]."""
     rotation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
     """Board to body, unit quaternion x, y, z, w."""
+    world: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+    """The log's world to the project's (y up, looking along +z), unit quaternion x, y, z, w."""
     offset: float | None = 0.0
     """Radar time minus tracker time [s]; None to estimate it from the data."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Further settings of the reader (units, rotation, world axes)."""
+    """What the log does not say: units, rotation, time_unit, zone, clock, topic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,6 +332,7 @@ def _tracker(t: Table, folder: Path) -> TrackerSetup:
         body=t.text("body") if t.has("body") else None,
         lever_arm=tuple(arm),
         rotation=tuple(rotation),
+        world=tuple(world_rotation(up=t.text("up", "+y"), look=t.text("look", "+z"))),
         offset=None if estimate else t.number("offset_ms", 0.0) * 1e-3,
-        settings=t.table("settings", required=False).content,
+        settings={key: t.text(key) for key in TOLD if t.has(key)},
     )

@@ -26,8 +26,8 @@ def changed(tmp_path: Path, name: str, old: str, new: str) -> Path:
 
 def test_the_raster_example():
     session = read_session(EXAMPLES / "raster.toml")
-    assert (session.kind, session.shape) == ("raster", (13, 100))
-    assert session.drive.speed == pytest.approx(1e-3 / 40e-3)
+    assert (session.kind, session.shape) == ("raster", (13, 110))
+    assert session.drive.speed == pytest.approx(0.9e-3 / 40e-3)
     assert session.radar.config.tx_order == (0, 1)
     low, high = extent(session.sweeps)["y"]
     assert high - low == pytest.approx(12 * 7.589e-3)
@@ -38,8 +38,8 @@ def test_the_raster_example():
 
 def test_the_cylinder_example():
     session = read_session(EXAMPLES / "cylinder.toml")
-    assert session.shape == (4, 720)
-    assert session.drive.speed == pytest.approx(np.deg2rad(0.5) / 40e-3)
+    assert session.shape == (4, 1680)
+    assert session.drive.speed == pytest.approx(np.deg2rad(360 / 1680) / 40e-3)
     assert session.stage.axis("angle").rotary
     assert session.world.height == pytest.approx(0.15)
 
@@ -74,8 +74,8 @@ def test_the_board_is_turned_when_it_lies(tmp_path):
         ("raster", "limits_mm = [0, 400]", "limits_mm = [400, 0]", r"\[x\].*wanted low < high"),
         ("raster", "[stage.x]", "[stage.z]", "no axis x; wanted a table"),
         ("raster", 'kind = "grbl"', 'kind = "girbl"', "did you mean grbl"),
-        ("raster", "step_x_mm = 1.0", "step_x_mm = 1.0\nspeed_mm_s = 20", "one step per frame of 40 ms is 25 mm/s"),
-        ("raster", "step_x_mm = 1.0", 'step_x_mm = 1.0\nmode = "step"', r"speed_mm_s: missing"),
+        ("raster", "step_x_mm = 0.9", "step_x_mm = 0.9\nspeed_mm_s = 20", "one step per frame of 40 ms is 22.5 mm/s"),
+        ("raster", "step_x_mm = 0.9", 'step_x_mm = 0.9\nmode = "step"', r"speed_mm_s: missing"),
         ("raster", "[scan]", "[scan", "not a TOML file"),
         ("raster", 'name = "raster"', 'name = "raster"\nspeed = 3', "unknown key `speed`"),
         ("cylinder", "radius_mm = 250", "radius_mm = 0", "radius_mm: got 0, wanted a number above 0"),
@@ -99,7 +99,7 @@ def test_a_folder_is_begun_once_and_resumed_only_with_the_same_plan(tmp_path):
     with pytest.raises(CaptureError, match=r"already there.*--resume"):
         SessionFolder.create(tmp_path / "scan", session)
     (tmp_path / "changed").mkdir()
-    other = read_session(changed(tmp_path / "changed", "raster", "columns = 100", "columns = 90"))
+    other = read_session(changed(tmp_path / "changed", "raster", "columns = 110", "columns = 90"))
     with pytest.raises(FormatError, match=r"another .*shape, .*sweeps"):
         SessionFolder.open(tmp_path / "scan", other)
     with pytest.raises(FormatError, match=r"no plan\.json"):

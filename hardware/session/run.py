@@ -1,0 +1,352 @@
+"""Driving a session: prepare, and for every sweep arm the card, start the radar, move, stop, finish.
+
+One recording per sweep, so that an interruption costs a sweep and not the scan. The stage is polled while it moves and
+its reports are kept; the radar runs from before the motion until a whole frame after it. Whatever goes wrong, the stage
+is told to stop at once, then the radar, then the card, and what was recorded stays a valid recording.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from threading import Thread
+from typing import Any
+
+from mmsar.errors import CaptureError
+from mmsar.hardware.dca1000.card import Card, CardStatus
+from mmsar.hardware.dca1000.record import Link, prepare_card, record, start_card, warnings_for
+from mmsar.hardware.dca1000.record import _Running as Running
+from mmsar.hardware.dca1000.recorder import Recorder, RecorderState
+from mmsar.hardware.dca1000.report import Report
+from mmsar.hardware.motion.stage import Stage, StageState, open_stage
+from mmsar.hardware.radar_cli import RadarCli
+from mmsar.hardware.serial_ports import cli_port
+from mmsar.hardware.session.folder import SessionFolder
+from mmsar.hardware.session.setup import Session
+from mmsar.hardware.session.stagelog import StageLogWriter
+from mmsar.hardware.session.sweeps import Sweep
+
+FIRST_FRAME = 5.0
+"""Longest wait for the first packet after the radar's start [s]."""
+SILENCE = 1.0
+"""Longest pause between packets while the stage moves, beside three frame periods [s]."""
+LEAD, SLACK = 5.0, 1.3
+"""Frames are counted for the planned time of a sweep times SLACK and LEAD [s] more: stages are slower than planned."""
+POLL = 0.05
+DWELL_POLL = 0.02
+
+Progress = Callable[[int, float, RecorderState], None]
+"""Called a few times a second with the sweep's number, the part of it that is driven (0 to 1), and the recorder."""
+
+
+class SessionRun:
+    """A session on the bench.
+
+    Parameters
+    ----------
+    session : Session
+        What to do.
+    folder : SessionFolder
+        Where the recordings go; sweeps that are done there are left out.
+    on_progress : callable, optional
+        See `Progress`.
+    on_warning : callable, optional
+        Called with one line for what is doubtful but goes on.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        folder: SessionFolder,
+        *,
+        on_progress: Progress = lambda index, part, state: None,
+        on_warning: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.session, self.folder = session, folder
+        self._progress, self._warn = on_progress, on_warning
+        card = session.card
+        self.link = Link(
+            host_ip=card.host_ip,
+            card_ip=card.card_ip,
+            packet_delay=card.packet_delay,
+            buffer=card.buffer_bytes,
+        )
+        self._recorder: Recorder | None = None
+        self._configured = False
+
+    def missing(self) -> list[Sweep]:
+        """The sweeps that are not done."""
+        return [sweep for sweep in self.session.sweeps if not self.folder.is_done(sweep.index)]
+
+    def run(self) -> None:
+        """Everything that is missing, from homing to the last sweep.
+
+        Raises
+        ------
+        CaptureError
+            An instrument that is not there or fails, a sweep that lost its data, a disk that is full. Sweeps that were
+            completed by then are in the folder; a new run goes on with the rest.
+        """
+        if self.session.kind == "freehand":
+            self._freehand()
+            return
+        missing = self.missing()
+        if not missing:
+            return
+        with ExitStack() as stack:
+            card = stack.enter_context(Card(self.link.host_ip, self.link.card_ip, config_port=self.link.config_port))
+            card.on_status(self._card_status)
+            settings = prepare_card(card, self.session.radar.config, self.link)
+            radar = stack.enter_context(self._open_radar())
+            stage = self._open_stage()
+            stack.callback(stage.close)
+            if self.session.stage.home:
+                stage.home()
+            for sweep in missing:
+                self._sweep(sweep, card, radar, stage, settings)
+
+    def _open_radar(self) -> RadarCli:
+        port = self.session.radar.port
+        radar = RadarCli(cli_port().path if port == "auto" else port)
+        try:
+            radar.wake()
+            problem = radar.stop()
+            if problem:
+                raise CaptureError(problem)
+        except BaseException:
+            radar.close()
+            raise
+        return radar
+
+    def _open_stage(self) -> Stage:
+        plan = self.session.stage
+        options = dict(plan.options)
+        return open_stage(plan.kind, plan.port, axes=plan.axes, trust_position=not plan.home, **options)
+
+    def _card_status(self, status: CardStatus) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.card_status(status)
+
+    # One sweep
+
+    def _sweep(self, sweep: Sweep, card: Card, radar: RadarCli, stage: Stage, settings: dict[str, Any]) -> None:
+        self._go(stage, sweep.begin(), sweep)
+        path = self.folder.begin(sweep.index)
+        seconds = self.session.drive.sweep_time(sweep)
+        period = self.session.radar.config.frame_period
+        recorder = self._make_recorder(path / "recording", int((SLACK * seconds + LEAD) / period) + 2)
+        log = StageLogWriter(self.folder.stage_log(sweep.index), stage.axes)
+        with recorder, log, self._watched(recorder):
+            recorder.bind()
+            recorder.drain()
+            recorder.arm(card=settings)
+            running = Running(card, recorder, radar)
+            try:
+                start_card(card, recorder)
+                running.card_records = True
+                for text in warnings_for(recorder, self.link) if not self._configured else ():
+                    self._warn(text)
+                self._start_radar(radar, running)
+                self._await_data(recorder)
+                began = time.time_ns()
+                halts = self._drive(sweep, stage, recorder, log, seconds)
+                self._await_frames(recorder, began, time.time_ns())
+            except BaseException as error:
+                _stop(stage, running, recorder, "interrupted" if isinstance(error, KeyboardInterrupt) else str(error))
+                raise
+            problems = running.stop()
+            report = recorder.finish("sweep complete", interrupted=True, messages=tuple(problems))
+        for problem in problems:
+            raise CaptureError(problem)
+        self._judge(sweep, report)
+        self.folder.finish(
+            sweep.index,
+            {
+                "halts_ns": halts,
+                "frames_reached": report.frames_reached,
+                "frames_complete": report.frames_complete,
+                "upstream_lost": report.upstream_lost,
+                "kernel_dropped": report.kernel_dropped,
+            },
+        )
+
+    def _make_recorder(self, folder: Any, n_frames: int) -> Recorder:
+        radar = self.session.radar
+        limit = radar.config.n_frames
+        return Recorder(
+            folder,
+            radar.config,
+            host_ip=self.link.host_ip,
+            card_ip=self.link.card_ip,
+            n_frames=min(n_frames, limit) if limit else n_frames,
+            data_port=self.link.data_port,
+            board=radar.array.name,
+            buffer=self.link.buffer,
+        )
+
+    @contextlib.contextmanager
+    def _watched(self, recorder: Recorder) -> Iterator[None]:
+        self._recorder = recorder
+        try:
+            yield
+        finally:
+            self._recorder = None
+
+    def _start_radar(self, radar: RadarCli, running: Running) -> None:
+        if not self._configured:
+            radar.configure(self.session.radar.config.text)
+        running.radar_runs = True
+        radar.start(reconfigure=not self._configured)
+        self._configured = True
+        running.recorder.event("radar_started")
+
+    def _await_data(self, recorder: Recorder) -> None:
+        deadline = time.monotonic() + FIRST_FRAME + self.session.radar.config.frame_period
+        while not recorder.state().packets:
+            if time.monotonic() > deadline:
+                raise CaptureError(
+                    f"no data: got no packet from {self.link.card_ip} in {FIRST_FRAME:g} s after sensorStart; look at "
+                    "lvdsStreamCfg -1 0 1 0, the 60-pin cable and the LEDs of the card; `mmsar hw doctor` sees the rest"
+                )
+            time.sleep(POLL)
+
+    def _await_frames(self, recorder: Recorder, began: int, ended: int) -> None:
+        """Wait until a whole frame after the motion has come."""
+        config = self.session.radar.config
+        frames = int((ended - began) * 1e-9 / config.frame_period) + 2
+        wanted = min(frames, recorder.n_frames) * config.frame_bytes
+        # the end of a frame stays in the card until the next one pushes it out
+        guard = _Silence(config.frame_period)
+        while (state := recorder.state()).reached < wanted:
+            guard.check(state)
+            time.sleep(POLL)
+
+    def _drive(
+        self, sweep: Sweep, stage: Stage, recorder: Recorder, log: StageLogWriter, seconds: float
+    ) -> list[tuple[int, int]]:
+        """Drive a sweep and keep the stage's reports; for a sweep with stops, when it stood still [ns, ns]."""
+        guard = _Silence(self.session.radar.config.frame_period)
+        length = abs(sweep.stop - sweep.start) or 1.0
+
+        def look(state: StageState) -> None:
+            log.add(state.time_ns, state.position)
+            now = recorder.state()
+            guard.check(now)
+            if now.restarted:
+                raise CaptureError("the card began to count anew: it was reset, or told to record by another program")
+            self._progress(sweep.index, abs(state.position[sweep.axis] - sweep.start) / length, now)
+
+        look(stage.state())
+        halts = []
+        for target in sweep.stops or (sweep.stop,):
+            move_to = {sweep.axis: target}
+            _follow(stage, move_to, sweep.speed, seconds, look)
+            if sweep.stops:
+                arrived, until = time.time_ns(), time.monotonic() + self.session.drive.dwell
+                while time.monotonic() < until:
+                    time.sleep(min(DWELL_POLL, self.session.drive.dwell))
+                halts.append((arrived, time.time_ns()))
+                look(stage.state())
+        look(stage.state())
+        return halts
+
+    def _go(self, stage: Stage, place: dict[str, float], sweep: Sweep) -> None:
+        """Move to where a sweep begins and wait until the stage stands there."""
+        plan = self.session.stage
+        rotary = {axis.name for axis in plan.axes if axis.rotary}
+        groups = [{k: v for k, v in place.items() if (k in rotary) == turning} for turning in (False, True)]
+        for group in groups:
+            if group:
+                speed = sweep.speed if rotary & set(group) else plan.travel_speed
+                ways = [abs(axis.high - axis.low) for axis in plan.axes if axis.name in group]
+                try:
+                    stage.move_to(group, speed=speed)
+                    stage.wait_idle(timeout=10 + 3 * sum(ways) / speed)
+                except BaseException:
+                    with contextlib.suppress(CaptureError):
+                        stage.stop()
+                    raise
+
+    def _judge(self, sweep: Sweep, report: Report) -> None:
+        lost = report.upstream_lost + report.kernel_dropped
+        if lost:
+            self._warn(
+                f"sweep {sweep.index + 1}: {lost} packets lost ({report.kernel_dropped} in this computer), "
+                f"{report.frames_damaged} frames damaged; their channels are marked as not valid"
+            )
+
+    # Without a stage
+
+    def _freehand(self) -> None:
+        if self.folder.is_done(0):
+            return
+        config = self.session.radar.config
+        n = max(1, round(self.session.duration / config.frame_period))
+        self.folder.begin(0)
+        with self._open_radar() as radar:
+            report = record(
+                self.folder.recording(0),
+                config,
+                n_frames=n,
+                link=self.link,
+                radar=radar,
+                board=self.session.radar.array.name,
+                on_armed=lambda texts: [self._warn(text) for text in texts] and None,
+                on_progress=lambda state: self._progress(0, state.reached / (n * config.frame_bytes), state),
+            )
+        self.folder.finish(0, {"halts_ns": [], "frames_complete": report.frames_complete})
+
+
+class _Silence:
+    """Notices a card that has stopped sending while it should."""
+
+    def __init__(self, frame_period: float) -> None:
+        self.limit = SILENCE + 3 * frame_period
+        self.packets, self.since = -1, time.monotonic()
+
+    def check(self, state: RecorderState) -> None:
+        now = time.monotonic()
+        if state.packets != self.packets:
+            self.packets, self.since = state.packets, now
+        elif now - self.since > self.limit:
+            raise CaptureError(
+                f"the card fell silent for {self.limit:.1f} s while the radar should send: check cables, power and the "
+                "radar; --resume goes on with this sweep"
+            )
+
+
+def _follow(
+    stage: Stage, target: dict[str, float], speed: float, seconds: float, look: Callable[[StageState], None]
+) -> None:
+    """A move, watched until the stage stands at its target."""
+    stage.move_to(target, speed=speed)
+    deadline = time.monotonic() + 10 + 2 * SLACK * seconds
+    while True:
+        state = stage.state()
+        look(state)
+        if state.alarm is not None:
+            raise CaptureError(f"stage: {state.alarm}; clear the cause, then --resume goes on with this sweep")
+        if state.idle:
+            stage.wait_idle(timeout=2.0)
+            return
+        if time.monotonic() > deadline:
+            raise CaptureError(f"stage: still moving after {seconds * SLACK * 2 + 10:.0f} s, twice the planned time")
+
+
+def _stop(stage: Stage, running: Running, recorder: Recorder, why: str) -> None:
+    """Stop everything, the stage without waiting for the others, and keep the recording."""
+    problems: list[str] = []
+
+    def halt() -> None:
+        try:
+            stage.stop()
+        except CaptureError as error:
+            problems.append(str(error))
+
+    halting = Thread(target=halt, name="stage-stop")
+    halting.start()
+    problems += running.stop()
+    halting.join()
+    with contextlib.suppress(CaptureError):
+        recorder.finish(why, interrupted=True, messages=tuple(problems))
