@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsar.errors import FormatError
+from mmsar.errors import FormatError, GeometryError
 from mmsar.hardware.config.radar import RadarConfig
 from mmsar.io.importers.iq_layout import decode, encode, frame_bytes
 from mmsar.io.importers.sign import DECIDED_DB, one_sided_db
@@ -61,7 +61,10 @@ def decode_frames(
             f"raw frames: got {words.size} bytes, wanted a whole number of frames of {size} bytes "
             f"({config.chirps_per_frame} chirps x {config.n_samples} samples, {config.n_rx} RX, {layout})"
         )
-    flat = (len(words) // size, config.chirps_per_frame, config.n_rx, config.n_samples)
+    shape = cube_shape(config, len(words) // size)
+    if out is not None and (out.shape != shape or out.dtype != np.complex64 or not out.flags.c_contiguous):
+        raise GeometryError(f"out: got {out.dtype} of shape {out.shape}, wanted contiguous complex64 {shape}")
+    flat = (shape[0], config.chirps_per_frame, config.n_rx, config.n_samples)
     cube = decode(
         words.view("<i2"),
         layout,
@@ -72,7 +75,7 @@ def decode_frames(
         bits=config.adc_bits,
         out=None if out is None else out.reshape(flat),
     )
-    return cube.reshape(cube_shape(config, flat[0]))
+    return cube.reshape(shape)
 
 
 def encode_frames(cube: np.ndarray, config: RadarConfig, *, layout: str | None = None) -> np.ndarray:

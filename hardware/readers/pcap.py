@@ -160,6 +160,8 @@ class PcapFile:
             body = stream.read(length - 8)
             if len(body) < length - 8:
                 return self._cut(8 + len(body))
+            if len(body) < {1: 12, 6: 24}.get(kind, 4):
+                raise FormatError(f"{self.path.name}: got a block of {length} bytes of type {kind}: damaged")
             if kind == 1:
                 links.append(struct.unpack_from(f"{order}H", body)[0])
                 units.append(_resolution(body[8:-4], order))

@@ -162,7 +162,7 @@ def decode(
     elif layout == "real":
         kernels_decode.decode_plain(raw, flip, shift, flat)
     else:
-        instants = raw.reshape(n_frames * chirps, samples, -1)
+        instants = raw.reshape(n_frames * chirps, samples, words // (chirps * samples))
         parts = flat.reshape(n_frames * chirps, rx, samples, 2)
         kernels_decode.decode_interleaved(instants, *_places(layout, rx), flip, shift, parts)
     return out
