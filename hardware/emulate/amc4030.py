@@ -163,7 +163,7 @@ class Amc4030Pty(PtyPort):
                     target = [p + s for p, s in zip(place, step, strict=True)]
                     bounded = [min(max(t, 0.0), limit) for t, limit in zip(target, self.travel, strict=True)]
                     end = track.move(now, bounded, speed=speed, acceleration=self.acceleration)
-                    if max(abs(b - t) for b, t in zip(bounded, target, strict=True)) > 1e-6:
+                    if max(abs(b - t) for b, t in zip(bounded, target, strict=True)) > 1e-3:
                         self.later(self.machine.wall(end - now), self._trip)
         self._pulse()
 

@@ -11,10 +11,8 @@ import threading
 import time
 from collections.abc import Sequence
 
-import serial
-
 from mmsar.errors import CaptureError
-from mmsar.hardware.motion.serial_line import open_port
+from mmsar.hardware.motion.serial_line import PORT_ERRORS, first_line, open_port
 
 READ_COILS, READ_REGISTERS, WRITE_COIL, WRITE_REGISTERS = 1, 3, 5, 16
 SILENCE = 2e-3
@@ -163,6 +161,7 @@ class ModbusMaster:
             if len(raw) == 5 and not raw[1] & 0x80:
                 raw += self._serial.read(length - 5)
             return raw
-        except (OSError, TypeError, serial.SerialException) as error:
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise CaptureError(f"Modbus on {self.port}: got {text}, wanted an open port; check the cable") from None
+        except PORT_ERRORS as error:
+            raise CaptureError(
+                f"Modbus on {self.port}: got {first_line(error)}, wanted an open port; check the cable"
+            ) from None

@@ -5,6 +5,7 @@ with its arrival time. A port that is pulled out is reported once, with what the
 """
 
 import contextlib
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from mmsar.errors import CaptureError
 
 _READ_TIMEOUT = 0.1
 _LONGEST = 4096
+
+PORT_ERRORS = (OSError, TypeError, termios.error)
+"""What pyserial raises when a port is gone: its own errors are OSError, a port closed meanwhile gives TypeError."""
 
 
 def open_port(port: str, *, baudrate: int = 115200, timeout: float = _READ_TIMEOUT) -> serial.Serial:
@@ -32,14 +36,14 @@ def open_port(port: str, *, baudrate: int = 115200, timeout: float = _READ_TIMEO
     """
     try:
         return serial.Serial(port, baudrate, timeout=timeout, write_timeout=max(timeout, 0.5), exclusive=True)
-    except (OSError, ValueError) as error:
+    except (*PORT_ERRORS, ValueError) as error:
         raise CaptureError(
-            f"serial port {port}: got {_short(error)}, wanted to open it; check the name (ls /dev/serial/by-id), the "
-            "plug, membership in group dialout, and that no other program holds it"
+            f"serial port {port}: got {first_line(error)}, wanted to open it; check the name "
+            "(ls /dev/serial/by-id), the plug, membership in group dialout, and that no other program holds it"
         ) from None
 
 
-def _short(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of what the system said."""
     return (str(error) or type(error).__name__).splitlines()[0]
 
@@ -71,9 +75,9 @@ class LineReader:
         try:
             with self._writing:
                 self._port.write(data)
-        except (OSError, TypeError) as error:  # TypeError: closed under our hands
+        except PORT_ERRORS as error:
             raise CaptureError(
-                f"serial port {self._port.port}: got {_short(error)} while writing, wanted it open; check the cable"
+                f"serial port {self._port.port}: got {first_line(error)} while writing, wanted it open; check the cable"
             ) from None
 
     def close(self) -> None:
@@ -97,6 +101,6 @@ class LineReader:
                     text = line.decode("ascii", "replace").strip("\r\0 ")
                     if text:
                         self._on_line(text, now)
-        except (OSError, TypeError) as error:
+        except PORT_ERRORS as error:
             if not self._closing:
-                self._on_lost(_short(error))
+                self._on_lost(first_line(error))
