@@ -98,7 +98,7 @@ def read_named(path: str, told: Declared, kind: str) -> PoseTrack:
     FormatError
         No header, units that nobody says or that contradict what was declared, rotation columns missing.
     """
-    known, rows = KINDS[kind], rows_of(read_text(path))
+    known, rows = KINDS[kind], rows_of(read_text(path), path)
     header = find(rows[0])
     if header is None:
         raise FormatError(f"{path}, line 1: got {','.join(rows[0])[:60]!r}, wanted a header with time and x, y, z")

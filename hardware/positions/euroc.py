@@ -16,7 +16,7 @@ USES = frozenset(("clock", "frame"))
 def read(path: str, told: Declared) -> PoseTrack:
     """The track of an ASL ground-truth file; FormatError for rows of another width or stamps that are not whole."""
     rows, times = [], []
-    for line, row in enumerate(rows_of(read_text(path)), start=1):
+    for line, row in enumerate(rows_of(read_text(path), path), start=1):
         if not any(row) or row[0].startswith("#"):
             continue
         if len(row) not in (8, 17):

@@ -46,7 +46,7 @@ def read(path: str, told: Declared) -> PoseTrack:
     FormatError
         No `Frame` row, unknown units or rotation type, several bodies and none chosen, a body that is not there.
     """
-    rows = rows_of(read_text(path))
+    rows = rows_of(read_text(path), path)
     meta = dict(zip(rows[0][::2], rows[0][1::2], strict=False))
     top = next((i for i, row in enumerate(rows[: HEADER_ROWS + 1]) if row and row[0].startswith("Frame")), None)
     if "Format Version" not in meta or top is None or len(rows[top]) < 3:

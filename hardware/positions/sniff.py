@@ -56,7 +56,7 @@ def sniff(path: str | os.PathLike[str]) -> Sniffed:
         for magic, name in MAGIC.items():
             if start.startswith(magic):
                 return Sniffed("rosbag", name)
-    found = _text(read_text(path, limit=HEAD))
+    found = _text(read_text(path, limit=HEAD), path)
     if not found:
         raise FormatError(f"{path}: looks like no known position log; give --kind, one of {', '.join(KINDS)}")
     if len(found) > 1:
@@ -65,18 +65,20 @@ def sniff(path: str | os.PathLike[str]) -> Sniffed:
     return found[0]
 
 
-def _text(head: str) -> list[Sniffed]:
+def _text(head: str, path: Path) -> list[Sniffed]:
     """Every format that the start of a text fits."""
     first = head.lstrip()[:1]
     if first in "{[":
         return _json(head)
-    rows = rows_of(head[: head.rfind("\n") + 1] or head)
+    rows = rows_of(head[: head.rfind("\n") + 1] or head, path)
     if rows[0][:1] == ["Format Version"]:
         return [Sniffed("motive-csv", "first row begins with Format Version")]
     if any(row[:2] == ["Stream Type", "F#"] for row in rows):
         return [Sniffed("t265-csv", "a row Stream Type, F#")]
     if any(row[:2] == ["Frame", "Sub Frame"] for row in rows):
         return [Sniffed("vicon-csv", "a row Frame, Sub Frame")]
+    if head.lstrip().startswith("#") and len(plain := _numbers(head)) == 1:
+        return plain
     header = find(rows[0])
     if header is not None:
         if header.confidence is not None:

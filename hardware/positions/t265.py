@@ -34,7 +34,7 @@ def read(path: str, told: Declared) -> PoseTrack:
     FormatError
         No pose block, a clock that is not there, stamps whose unit does not fit the camera's rate.
     """
-    rows = rows_of(read_text(path))
+    rows = rows_of(read_text(path), path)
     heads = [i for i, row in enumerate(rows) if row and row[0] == STREAM]
     if not heads:
         return read_named(path, told, "t265-csv")

@@ -40,18 +40,21 @@ def read_text(path: str | os.PathLike[str], *, limit: int | None = None) -> str:
             data = stream.read() if limit is None else stream.read(limit)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise FormatError(f"{path}: damaged gzip file ({error}); copy it again") from None
-    if not data.strip():
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    text = data.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    if "\0" in text:
+        raise FormatError(f"{path}: got binary data, wanted a position log in text")
+    if not text.strip():
         raise FormatError(f"{path}: got an empty file, wanted a position log")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", errors="replace")
-    if b"\0" in data:
-        raise FormatError(f"{path}: got binary data, wanted a position log in text; give --kind if it is a bag")
-    return data.decode("utf-8-sig", errors="replace")
+    return text
 
 
-def rows_of(text: str, delimiter: str = ",") -> list[list[str]]:
-    """Cells of a CSV text, stripped of blanks."""
-    return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
+def rows_of(text: str, path: object) -> list[list[str]]:
+    """Cells of a CSV text, stripped of blanks; FormatError where it is none."""
+    try:
+        return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text))]
+    except csv.Error as error:
+        raise FormatError(f"{path}: not a CSV file: {error}") from None
 
 
 def nanoseconds(text: str, power: int, where: str) -> int:

@@ -97,12 +97,13 @@ def read(path: str, told: Declared) -> PoseTrack:
 
 def _blocks(path: str) -> list[Block]:
     """All blocks whose column row begins with Frame."""
-    rows = rows_of(read_text(path))
+    rows = rows_of(read_text(path), path)
     heads = [i for i, row in enumerate(rows) if len(row) > 2 and row[0] == "Frame" and i >= 3]
     blocks = []
     for k, head in enumerate(heads):
         stop = heads[k + 1] - 3 if k + 1 < len(heads) else len(rows)
-        title, rate, names = rows[head - 3][0], rows[head - 2][0], rows[head - 1]
+        title, rate = ("".join(rows[head - k][:1]) for k in (3, 2))
+        names = rows[head - 1]
         if not PLAIN.fullmatch(title):
             raise FormatError(f"{path}, line {head - 2}: got {title!r}, wanted the name of a block, as Segments")
         columns = [c.upper() for c in rows[head]]
