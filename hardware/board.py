@@ -146,8 +146,9 @@ class Board:
                 f"board {self.name}: got no distance between transmitters and receivers, wanted it for near-field "
                 "imaging; measure the vector from RX1 to TX1 and give it as tx_rx_gap or in a board file of your own"
             )
-        t = _indices("tx", range(self.n_tx) if tx is None else tx, self.n_tx, empty=False)
-        r = _indices("rx", range(self.n_rx) if rx is None else rx, self.n_rx, empty=False)
+        where = f"board {self.name}"
+        t = _indices(f"{where}: tx", range(self.n_tx) if tx is None else tx, self.n_tx, empty=False)
+        r = _indices(f"{where}: rx", range(self.n_rx) if rx is None else rx, self.n_rx, empty=False)
         unsure = sorted(set(t) & set(self.unsure_tx))
         if unsure:
             raise GeometryError(
@@ -209,7 +210,7 @@ def _key(name: str) -> str:
 def _load(path: Path) -> dict[str, Any]:
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: got {error}, wanted JSON") from None
     if not isinstance(entry, dict):
         raise FormatError(f"{path}: got {type(entry).__name__}, wanted a JSON object with the keys of a board")

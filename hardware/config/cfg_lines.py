@@ -4,6 +4,7 @@ Units of the text are GHz, us, MHz/us, ksps, ms; those of the result are SI.
 """
 
 import math
+import re
 from decimal import Decimal
 
 from mmsar.errors import FormatError
@@ -25,6 +26,8 @@ ARITY = {
     "lowPower": (2,),
 }
 """Numbers of values of the commands that are read; adcbufCfg and frameCfg differ between SDK versions."""
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 XWRL = ("chirpComnCfg", "chirpTimingCfg")
 """Commands of another line of radars, whose frameCfg means something else."""
@@ -79,23 +82,20 @@ class Lines:
         return found[0]
 
     def number(self, command: Command, index: int, what: str) -> float:
-        """Argument `index` as a finite number."""
-        try:
-            value = float(command.args[index])
-        except ValueError:
-            value = math.nan
+        """Argument `index` as a finite number, written as the radar's C code reads it."""
+        word = command.args[index]
+        value = float(word) if _NUMBER.fullmatch(word) else math.nan
         if not math.isfinite(value):
-            raise self.error(command, f"{command.args[index]!r} for the {what}", "a number", "correct it")
+            raise self.error(command, f"{word!r} for the {what}", "a number", "correct it")
         return value
 
     def whole(self, command: Command, index: int, what: str, *, low: int = 0, high: int | None = None) -> int:
-        """Argument `index` as a whole number in a range."""
+        """Argument `index` as a whole number in a range; no exponent, which the radar would not read."""
         value = self.number(command, index, what)
-        if value != int(value) or value < low or (high is not None and value > high):
+        word = command.args[index]
+        if value != int(value) or value < low or (high is not None and value > high) or "e" in word.lower():
             bounds = f"{low} or more" if high is None else f"{low} to {high}"
-            raise self.error(
-                command, f"{command.args[index]} for the {what}", f"a whole number, {bounds}", "correct it"
-            )
+            raise self.error(command, f"{word} for the {what}", f"a whole number, {bounds}", "correct it")
         return int(value)
 
 

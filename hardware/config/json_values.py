@@ -12,7 +12,7 @@ def parse_json(text: str, name: str) -> Mapping[str, Any]:
     """The JSON object in a text; raises FormatError."""
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{name}: got {error}, wanted JSON; correct it") from None
     if not isinstance(value, dict):
         raise FormatError(f"{name}: got {type(value).__name__}, wanted a JSON object")

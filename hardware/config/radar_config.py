@@ -34,8 +34,8 @@ UNKNOWN_LAYOUT = "unknown"
 """Layout of a configuration whose `obstacles` say why its samples could not be told apart."""
 
 _DIGESTED = (
-    "device start_frequency slope adc_start fs n_samples rx tx_order complex_samples complex2x adc_bits sample_swap "
-    "layout tx_start tx_backoff tx_phase hpf rx_gain"
+    "device start_frequency slope adc_start fs n_samples rx tx_order complex_samples complex2x adc_bits "
+    "tx_start tx_backoff tx_phase hpf rx_gain"
 ).split()
 
 
@@ -229,9 +229,10 @@ class RadarConfig:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over the values that change the samples: a calibration expires with it.
+        """sha256 over the values that change the samples once decoded: a calibration expires with it.
 
-        Timing of frames, loops, their number and the idle time are left out; so are comments and spelling.
+        Left out are: timing and number of frames and loops, the idle time, the order of bytes in the stream (layout,
+        sample swap), comments and spelling.
         """
         values = [[name, getattr(self, name)] for name in _DIGESTED]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
@@ -261,7 +262,8 @@ class RadarConfig:
 
 
 def _indices(name: str, value: Sequence[int], count: int) -> tuple[int, ...]:
-    got = tuple(int(v) for v in value)
-    if not got or min(got) < 0 or max(got) >= count:
+    got = tuple(value)
+    whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) and 0 <= v < count for v in got)
+    if not got or not whole:
         raise GeometryError(f"{name}: got {got}, wanted indices from 0 to {count - 1}")
-    return got
+    return tuple(int(v) for v in got)

@@ -116,7 +116,7 @@ def _table(config: "RadarConfig", values: Any, board: "Board | None", name: str)
         f"{config.n_loops} loops, {n_frames}",
         f"ramp        {config.start_frequency / 1e9:.6g} to {values.ramp_stop_frequency / 1e9:.6g} GHz, "
         f"{config.slope / 1e12:.6g} MHz/us for {config.ramp_end * 1e6:g} us after {config.idle * 1e6:g} us idle",
-        f"as the chip rounds it: start {rounded['start_frequency'].actual / 1e9:.9f} GHz, "
+        f"            as the chip rounds it: start {rounded['start_frequency'].actual / 1e9:.9f} GHz, "
         f"slope {rounded['slope'].actual / 1e12:.6f} MHz/us",
         f"samples     {values.first_frequency / 1e9:.6g} to {values.last_frequency / 1e9:.6g} GHz, from "
         f"{config.adc_start * 1e6:g} us on for {values.adc_time * 1e6:.5g} us at {config.fs / 1e3:g} ksps",
@@ -129,11 +129,11 @@ def _table(config: "RadarConfig", values: Any, board: "Board | None", name: str)
         f"motion      radial speed to {values.velocity_max:.4g} m/s, scan at most "
         f"{values.scan_speed_max * 1e3:.4g} mm/s for a frame every lambda/4",
     ]
-    lines[2] = f"{'':<12}{lines[2]}"
     if values.frame_bytes is not None:
         lines.append(
             f"data        {values.frame_bytes:,} bytes a frame ({values.packets_per_frame:.5g} packets), "
-            f"{values.data_rate * 8e-6:.4g} Mb/s; {config.adc_bits} bits, order {config.layout}"
+            f"{values.data_rate * 8e-6:.4g} Mb/s, {values.lane_rate * 1e-6:.4g} Mb/s on each lane within a chirp; "
+            f"{config.adc_bits} bits, order {config.layout}"
         )
     else:
         lines.append("data        order of the samples not known")

@@ -1,10 +1,14 @@
 """Command lines to values: what is right, what is refused and how, whose samples are known."""
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmsar.errors import FormatError, GeometryError
+from mmsar.hardware.config.limits import check
 from mmsar.hardware.config.radar import UNKNOWN_LAYOUT, device_of, parse_cfg, read_cfg
 
 TEXTS = Path(__file__).parent / "texts"
@@ -193,6 +197,52 @@ def test_values_of_rare_fields():
     assert (twice.complex2x, twice.adc_bits, twice.complex_samples) == (True, 14, True)
     assert read_cfg(TEXTS / "ok_1843_12bit_low_frames.cfg").adc_bits == 12
     assert read_cfg(TEXTS / "ok_1843_hw_trigger_crlf.cfg").trigger == "hardware"
+
+
+WORDS = st.sampled_from(
+    [
+        "0",
+        "1",
+        "-1",
+        "2",
+        "511",
+        "512",
+        "1e3",
+        "1e-3",
+        "1e999",
+        "nan",
+        "0x1",
+        "1_0",
+        "\u0663",
+        "",
+        "x",
+        "%",
+        "3.7",
+        "1 1",
+    ]
+)
+
+
+@given(st.integers(0, 10**6), WORDS)
+def test_any_changed_word_is_read_or_refused(place, word):
+    """A damaged text never ends in another error, and never in values that are not those of its words."""
+    text = (TEXTS / "ok_1843_3tx_visualizer_order.cfg").read_text()
+    words = re.split(r"( |\n)", text)
+    words[2 * (place % (len(words) // 2))] = word
+    try:
+        config = parse_cfg("".join(words), device="xWR1843", for_capture=False)
+    except FormatError as error:
+        assert "\n" not in str(error)
+    else:
+        assert config.n_tx == 3
+        check(config)
+
+
+@pytest.mark.parametrize("word", ["1_0", "\u0663", "0x10", "1e2", "inf", "16.5", "+-1"])
+def test_numbers_that_the_radar_would_read_otherwise(word):
+    text = (TEXTS / "ok_1843_3tx_visualizer_order.cfg").read_text().replace("frameCfg 0 2 16", f"frameCfg 0 2 {word}")
+    with pytest.raises(FormatError, match=r"line 13: frameCfg: got .* for the number of loops, wanted a"):
+        parse_cfg(text, device="xWR1843")
 
 
 @foreign

@@ -123,6 +123,8 @@ def test_digest_changes_with_what_changes_samples_only():
         replace(THREE, trigger="hardware"),
         replace(THREE, text="% other words"),
         replace(THREE, idle=20e-6),
+        replace(THREE, layout="qiqi"),
+        replace(THREE, sample_swap=False, layout="2lane-iiqq"),
         THREE.with_frames(3),
         read_cfg(TEXTS / "ok_1843_utf8_comment.cfg"),
         read_cfg(TEXTS / "ok_1843_no_final_newline.cfg"),
@@ -139,7 +141,7 @@ def test_digest_changes_with_what_changes_samples_only():
         replace(THREE, hpf=(1, 0)),
         replace(THREE, rx_gain=40),
         replace(THREE, tx_backoff=1),
-        replace(THREE, sample_swap=False, layout="2lane-iiqq"),
+        replace(THREE, complex2x=True),
         replace(THREE, device="xWR1642", tx_order=(0, 1)),
     ]
     assert len({config.digest for config in other} | {THREE.digest}) == 13
@@ -180,6 +182,7 @@ def test_wrong_number_of_frames(n):
         ({"n_frames": "many"}, "n_frames: got 'many'"),
         ({"rx": ()}, r"rx: got \(\), wanted indices from 0 to 3"),
         ({"rx": (1, 0)}, "wanted rising indices"),
+        ({"rx": (0.5,)}, r"rx: got \(0.5,\), wanted indices"),
         ({"tx_order": (3,)}, r"tx_order: got \(3,\), wanted indices from 0 to 2"),
         ({"trigger": "hand"}, "trigger: got 'hand'"),
         ({"adc_bits": 13}, "adc_bits: got 13"),
