@@ -28,7 +28,7 @@ from mmsar.hardware.readers.studio import parts, studio_set
 from mmsar.hardware.readers.ti_cli import Stored, stored
 from mmsar.io.importers import import_described
 from mmsar.io.importers.description import Description, checked, load_description
-from mmsar.io.importers.iq_layout import REAL
+from mmsar.io.importers.iq_layout import REAL, frame_bytes
 from mmsar.model import Scan
 
 MANIFEST = "manifest.json"
@@ -164,13 +164,37 @@ def _files(
     pattern = given.get("pattern", "*.bin")
     files = studio.files or (tuple(sorted(source.glob(pattern))) if source.is_dir() else (source,))
     described = fill(described, told.config, settings or _as_sent(told.config), name=told.name, files=files)
-    if "files" not in given and "pattern" not in given and len(files) > 1 and parts(files):
-        prefix = files[0].name.rsplit("_Raw_", 1)[0]
-        tables = described.tables
-        split = {**tables["capture"], "files": "split", "pattern": f"{escape(prefix)}_Raw_*.bin"}
-        described = replace(described, tables={**tables, "capture": split})
-        source = files[0].parent
+    if source.is_dir() and "files" not in given and "pattern" not in given and len(studio.files) == 1:
+        described = _one_capture(described, escape(files[0].name))
+    elif "files" not in given and "pattern" not in given and len(studio.files) > 1:
+        if not parts(files):
+            raise described.error(
+                f"[capture] files: missing for {', '.join(f.name for f in files[:4])}; name a pattern"
+            )
+        if _is_one(files, described, told.config):
+            described = _one_capture(described, f"{escape(files[0].name.rsplit('_', 1)[0])}_*.bin")
+            source = files[0].parent
     return told, source, described
+
+
+def _one_capture(described: Description, pattern: str) -> Description:
+    capture = {**described.tables["capture"], "files": "split", "pattern": pattern}
+    return replace(described, tables={**described.tables, "capture": capture})
+
+
+def _is_one(files: tuple[Path, ...], described: Description, config: RadarConfig) -> bool:
+    """Whether files <prefix>_Raw_<n>.bin are the parts of one capture, and not the rows of a scan."""
+    capture = described.tables["capture"]
+    shape = {"chirps": capture["chirps_per_frame"], "samples": config.n_samples, "rx": config.n_rx}
+    unit, sizes = frame_bytes(capture["layout"], **shape), [file.stat().st_size for file in files]
+    if config.n_frames:
+        return any(size != config.n_frames * unit for size in sizes)
+    if all(size % unit == 0 for size in sizes):
+        raise described.error(
+            f"[capture] files: missing; {files[0].name} to {files[-1].name} of whole frames each can be the rows of a "
+            'scan ("rows") or the parts of one capture ("split")'
+        )
+    return True
 
 
 def _as_sent(config: RadarConfig) -> Stored:
