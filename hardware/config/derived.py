@@ -72,7 +72,7 @@ def derived(config: RadarConfig) -> Derived:
     chirp_bits = 8 * frame_bytes / config.chirps_per_frame if known else None
     return Derived(
         first_frequency=chirp.f0,
-        last_frequency=float(chirp.f[-1]),
+        last_frequency=chirp.f0 + chirp.step * (config.n_samples - 1),
         ramp_stop_frequency=config.start_frequency + config.slope * config.ramp_end,
         bandwidth=chirp.bandwidth,
         centre_frequency=chirp.f_centre,

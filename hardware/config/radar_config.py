@@ -21,7 +21,7 @@ from mmsar.core.checks import finite_number, one_of, positive_int
 from mmsar.errors import FormatError, GeometryError
 from mmsar.hardware.config.cfg_text import CfgText
 from mmsar.hardware.config.finding import Finding
-from mmsar.hardware.config.quantise import Quantised, quantise_all
+from mmsar.hardware.config.quantise import RATE_LSB, Quantised, quantise_all
 from mmsar.hardware.device import device as find_device
 from mmsar.io.importers.iq_layout import LAYOUTS, REAL
 from mmsar.model.chirp import Chirp
@@ -110,6 +110,8 @@ class RadarConfig:
         object.__setattr__(self, "device", chip.name)
         for name, unit in (("start_frequency", "Hz"), ("slope", "Hz/s"), ("fs", "Hz"), ("frame_period", "s")):
             self._set(name, finite_number(f"RadarConfig.{name}", getattr(self, name), unit, above=0.0))
+        if self.fs < RATE_LSB:
+            raise GeometryError(f"RadarConfig.fs: got {self.fs:g}, wanted at least {RATE_LSB:g} [Hz], the chip's step")
         self._set("ramp_end", finite_number("RadarConfig.ramp_end", self.ramp_end, "s", above=0.0))
         for name in ("idle", "adc_start", "trigger_delay"):
             value = finite_number(f"RadarConfig.{name}", getattr(self, name), "s")

@@ -176,6 +176,7 @@ def test_wrong_number_of_frames(n):
     [
         ({"slope": 0}, "slope: got 0, wanted more than 0"),
         ({"fs": float("inf")}, "fs: got inf, wanted a finite number"),
+        ({"fs": 900.0}, r"fs: got 900, wanted at least 1000 \[Hz\]"),
         ({"idle": -1e-6}, "idle: got -1e-06, wanted 0 or more"),
         ({"n_samples": 0}, "n_samples: got 0"),
         ({"n_frames": -1}, "n_frames: got -1"),
