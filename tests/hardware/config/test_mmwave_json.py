@@ -206,3 +206,31 @@ def test_setup(tmp_path):
     path.write_text("{}")
     with pytest.raises(FormatError, match="neither capturedFiles nor configUsed"):
         read_setup(path)
+
+
+def leaves(node, path=()):
+    """Paths of every value in a JSON tree, containers included."""
+    yield path
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        yield from leaves(value, (*path, key))
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, -1, 0, 0.5, 70000, 1e300, "x", "0x", "0xFF", [], {}, [1], [{}], {"a": 1}]
+)
+def test_any_changed_value_is_read_or_refused(value):
+    """A damaged file never ends in another error."""
+    whole = {"mmWaveDevices": [radar()]}
+    for path in list(leaves(whole))[1:]:
+        damaged = copy.deepcopy(whole)
+        node = damaged
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = value
+        try:
+            config = parse_cfg(json.dumps(damaged), device="xWR1843", name="x", for_capture=False)
+        except FormatError as error:
+            assert "\n" not in str(error)
+        else:
+            assert isinstance(check(config), list)
