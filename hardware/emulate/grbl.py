@@ -92,9 +92,9 @@ class GrblPty(PtyPort):
         self._modal = {"distance": 90, "unit": 21, "motion": 0}
         self._feed = 0.0
         super().__init__(**options)
-        self.later(0.0, lambda: self._send(BANNER))
+        self.write(BANNER)
         if self._state == "Alarm":
-            self.later(0.0, lambda: self._send(b"[MSG:'$H'|'$X' to unlock]\r\n"))
+            self.write(b"[MSG:'$H'|'$X' to unlock]\r\n")
 
     # what a test or a bench does to it, from any thread
 
@@ -392,16 +392,16 @@ class GrblPty(PtyPort):
             self._reply("ALARM:6" if homing else "ALARM:3")
         self._critical = False
         self._reports = 0
-        self._send(BANNER)
+        self.write(BANNER)
         if self._state == "Alarm":
-            self._send(b"[MSG:'$H'|'$X' to unlock]\r\n")
+            self.write(b"[MSG:'$H'|'$X' to unlock]\r\n")
 
     def _restart(self) -> None:
         self._cut()
         with self.machine.lock:
             self._offset = tuple(-p for p in self.machine.track.drive(self.machine.now()))
         self._state, self._critical = ("Alarm" if self.settings[22] else "Idle"), False
-        self._send(BANNER)
+        self.write(BANNER)
 
     def _report(self) -> None:
         """The answer to `?`."""
