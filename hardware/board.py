@@ -91,9 +91,10 @@ class Board:
         object.__setattr__(self, "polarity", real_array("Board.polarity", self.polarity, shape, "+1 or -1"))
         if not np.all(np.abs(self.polarity) == 1):
             raise GeometryError("Board.polarity: got other values, wanted +1 or -1 for every pair")
-        finite_number("Board.design_frequency", self.design_frequency, "Hz", above=0.0)
+        frequency = finite_number("Board.design_frequency", self.design_frequency, "Hz", above=0.0)
+        object.__setattr__(self, "design_frequency", frequency)
         if self.sigma is not None:
-            finite_number("Board.sigma", self.sigma, "m", above=0.0)
+            object.__setattr__(self, "sigma", finite_number("Board.sigma", self.sigma, "m", above=0.0))
         for name, empty in (("centre_tx", False), ("unsure_tx", True)):
             object.__setattr__(self, name, _indices(f"Board.{name}", getattr(self, name), shape[0], empty=empty))
 
@@ -120,7 +121,9 @@ class Board:
         vector = real_array("tx_rx_gap", gap, (3,), "m")
         tx, rx = self.tx - self.tx[0] + vector, self.rx - self.rx[0]
         centre = (tx[list(self.centre_tx)].mean(axis=0) + rx.mean(axis=0)) / 2
-        return replace(self, tx=tx - centre, rx=rx - centre, tx_rx_gap_known=True, sigma=sigma or self.sigma)
+        return replace(
+            self, tx=tx - centre, rx=rx - centre, tx_rx_gap_known=True, sigma=self.sigma if sigma is None else sigma
+        )
 
     def array(
         self, *, tx: Sequence[int] | None = None, rx: Sequence[int] | None = None, upright: bool = True

@@ -11,8 +11,8 @@ def board_findings(config: RadarConfig, board: Board) -> list[Finding]:
     """Whether a board suits a configuration and near-field imaging."""
     found = []
     if board.device != config.device:
-        why = "the configuration is for another chip than the board carries; check --device and --board"
-        found.append(_finding("error", "board", f"{board.name} ({board.device})", f"one with {config.device}", why))
+        why = "the configuration is for another chip than the board carries; check that the antennas are the same"
+        found.append(_finding("warning", "board", f"{board.name} ({board.device})", f"one with {config.device}", why))
     lacking = [f"TX{t + 1}" for t in config.tx_order if t >= board.n_tx]
     lacking += [f"RX{r + 1}" for r in config.rx if r >= board.n_rx]
     if lacking:

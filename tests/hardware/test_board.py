@@ -7,7 +7,7 @@ import pytest
 
 from mmsar.constants import C0
 from mmsar.errors import FormatError, GeometryError
-from mmsar.hardware.board import FOLDER, board, boards
+from mmsar.hardware.board import FOLDER, KEYS, board, boards
 from mmsar.hardware.device import DEVICES, device
 from mmsar.model.array import AntennaArray
 
@@ -188,6 +188,18 @@ def test_wrong_files_are_refused_in_one_line(written, changes, message):
         board(written(**changes))
     assert "mine.json" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+@pytest.mark.parametrize("value", [None, True, -1, 0, 1e300, "x", "", [], {}, [1], [[]], [[1, 2, 3]], {"a": 1}])
+def test_any_value_is_taken_or_refused(written, key, value):
+    """A wrong file never ends in another error."""
+    try:
+        found = board(written(**{key: value}))
+        if found.tx_rx_gap_known:
+            found.array()
+    except (FormatError, GeometryError) as error:
+        assert "\n" not in str(error)
 
 
 def test_file_that_is_no_board(tmp_path):

@@ -138,7 +138,10 @@ def _table(config: "RadarConfig", values: Any, board: "Board | None", name: str)
     else:
         lines.append("data        order of the samples not known")
     if board is not None:
-        what = "gap known" if board.tx_rx_gap_known else "TX-RX gap not known"
+        what = "TX-RX gap not known"
+        if board.tx_rx_gap_known:
+            gap = 1e3 * float(abs(board.tx[:, None] - board.rx[None]).max())
+            what = f"TX and RX up to {gap:.1f} mm apart"
         lines.append(f"board       {board.name}, {board.n_tx} TX and {board.n_rx} RX, {what}; {board.source}")
     return lines
 
