@@ -3,8 +3,9 @@
 Every packet says which bytes of the stream it carries, so its place is absolute: a lost packet moves nothing. The
 reference is the accepted packet with the highest number; a packet fits when the numbers between it and the reference
 leave room for its bytes (each missing packet carries 1 to `payload_max` bytes, and the earlier of the two may have been
-cut short). What does not fit is counted as inconsistent and not used. Numbers may wrap at 32 bits; sizes of packets may
-vary.
+cut short). After a gap of more than `WINDOW` the bytes must also agree with the usual size of a packet, so that one
+stray datagram cannot move the reference far away. What does not fit is counted as inconsistent and not used. Numbers
+may wrap at 32 bits; sizes of packets may vary.
 
 When the card is reset or told again to record, it begins to count anew. A packet from the beginning of a stream is
 taken for that when it is far behind the reference or when it differs from the packet of that number seen before. From
@@ -18,6 +19,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from mmsar.hardware.dca1000.protocol import MAX_SHORTFALL
 from mmsar.hardware.dca1000.records import Records
 
 WINDOW = 1 << 16
@@ -109,7 +111,7 @@ class Ledger:
         self.last_wanted = (0, 0)
         """Number and end of the highest packet with bytes of the wanted frames."""
         self._gaps = Gaps()
-        self._checks: dict[int, int] = {}
+        self._checks: dict[int, tuple[int, int]] = {}
 
     @property
     def payload(self) -> int:
@@ -166,7 +168,7 @@ class Ledger:
         self.received += 1
         self.lengths[size] += 1
         if number <= BEGINNING:
-            self._checks[number] = zlib.crc32(payload)
+            self._checks[number] = size, zlib.crc32(payload)
         if number > self.last_wanted[0]:
             self.last_wanted = (number, offset + size)
         self._cover(offset, min(offset + size, self.total))
@@ -192,8 +194,8 @@ class Ledger:
             return False
         if self.number - sequence > WINDOW:
             return True
-        known = self._checks.get(sequence)
-        return known is not None and known != zlib.crc32(payload)
+        size, check = self._checks.get(sequence, (0, 0))
+        return size == len(payload) and check != zlib.crc32(payload)
 
     def _fits(self, number: int, offset: int, size: int) -> bool:
         """Whether the packets between this one and the reference leave room for its bytes."""
@@ -208,6 +210,8 @@ class Ledger:
             room, between = begin - offset - size, self.number - number - 1
             if between >= WINDOW or number < 1:
                 return False
+        if between > WINDOW and abs(between * self.payload - room) > MAX_SHORTFALL:
+            return False
         return between <= room <= between * self.payload_max + short
 
     def _add_run(self, records: Records) -> bool:
@@ -224,7 +228,7 @@ class Ledger:
         short = largest - np.concatenate(([last], length[:-1]))
         if first <= self.number or (steps > SPAN // 2).any() or (steps == 0).any():
             return False
-        if (room < between).any() or (room > between * largest + short).any():
+        if (room < between).any() or (room > between * largest + short).any() or (between > WINDOW).any():
             return False
         self.payload_max = largest
         for k in np.flatnonzero(between):
@@ -242,7 +246,7 @@ class Ledger:
         self.lengths.update(dict(zip(sizes.tolist(), counts.tolist(), strict=True)))
         for k in range(min(n, max(0, BEGINNING - first + 1))):
             if numbers[k] <= BEGINNING:
-                self._checks[int(numbers[k])] = zlib.crc32(records.payload(k))
+                self._checks[int(numbers[k])] = int(length[k]), zlib.crc32(records.payload(k))
         self.last_wanted = (int(numbers[n - 1]), int(end[n - 1]))
         breaks = np.flatnonzero(room[1:n]) + 1
         for a, b in zip(offset[[0, *breaks]], end[[*(breaks - 1), n - 1]], strict=True):

@@ -25,6 +25,8 @@ START_TIMEOUT_ALONE = 30.0
 """Time something else has to start the radar [s]."""
 IDLE_TIMEOUT = 60.0
 """Longest pause between frames with a hardware trigger [s]."""
+HURRY_TIMEOUT = 0.05
+"""Time a card that has fallen silent gets for its answer [s], for each of four tries; it needs about 0.1 ms."""
 TAIL_PACKETS = 4
 """A stream that ends further from its end than this has not only lost packets: the card fell silent."""
 
@@ -176,10 +178,12 @@ def record(
                     recorder.event("radar_started")
                 ended = recorder.wait(start_timeout=patience.start, silence=patience.silence, on_progress=on_progress)
             except BaseException as error:
+                running.hurry = True
                 problems = running.stop()
                 why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
                 recorder.finish(why, interrupted=True, messages=tuple(problems))
                 raise
+            running.hurry = ended == "silence"
             problems = running.stop()
             report = recorder.finish(ended, messages=tuple(problems))
     _complain(report, recorder, ended)
@@ -194,6 +198,8 @@ class _Running:
     recorder: Recorder
     radar: Radar | None
     card_records: bool = False
+    hurry: bool = False
+    """Whether the card may be gone: do not wait long for its answer."""
     radar_runs: bool = False
 
     def stop(self) -> list[str]:
@@ -204,6 +210,8 @@ class _Running:
             self.recorder.event("radar_stopped", problem=problem)
             problems += [problem] if problem else []
         if self.card_records:
+            if self.hurry:
+                self.card.timeout = HURRY_TIMEOUT
             try:
                 self.card.stop_record()
                 self.recorder.event("stop_record")

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,8 +42,11 @@ SILENCE = 2.6
 """Silence after which a recording is over [s]: the last part of a packet comes 2.000 s after the radar's last data."""
 GRACE = 0.3
 """Time for late packets once the end of the stream was seen [s]."""
+SETTLE = 0.1
+"""Time for copies of the last packets, so that they are counted [s]."""
 START_TIMEOUT = 5.0
 POLL = 0.02
+RECEIVER_TIMEOUT = 5.0
 FINISH_TIMEOUT = 120.0
 """Longest time the disk may take for what is in the ring [s]."""
 
@@ -199,9 +203,9 @@ class Recorder:
         low, high = RING_RANGE
         self._ring = Ring.create(int(min(max(RING_SECONDS * self.config.data_rate, low), high)))
         sizes = {"frame_bytes": self.config.frame_bytes, "n_frames": self.n_frames}
-        self._writer = _spawn("writer", [self._ring.fd], ring=self._ring.fd, folder=str(self.folder.resolve()), **sizes)
-        fds = [self._ring.fd, self._socket.fileno()]
-        self._receiver = _spawn("receiver", fds, ring=fds[0], socket=fds[1], card_ip=self.card_ip, parent=os.getpid())
+        ring, sock, folder = self._ring.fd, self._socket.fileno(), str(self.folder.resolve())
+        self._writer = _spawn("writer", [ring], ring=ring, folder=folder, **sizes)
+        self._receiver = _spawn("receiver", [ring, sock], ring=ring, socket=sock, card_ip=self.card_ip)
         deadline = time.monotonic() + 30
         slots = self._ring.slots
         while not (slots[Slot.WRITER_READY] and slots[Slot.RECEIVER_READY]):
@@ -281,6 +285,7 @@ class Recorder:
                 self.event("clocks", **clocks())
                 self._clock_at = now
             if state.frames_complete == self.n_frames:
+                time.sleep(SETTLE)
                 return "complete"
             if state.restarted:
                 return "restart"
@@ -354,8 +359,10 @@ class Recorder:
         self._ring.slots[Slot.STOP] = 1
         why = json.dumps({"ended": ended, "interrupted": interrupted, "messages": list(messages)}) + "\n"
         try:
+            with suppress(subprocess.TimeoutExpired):
+                self._receiver.wait(timeout=RECEIVER_TIMEOUT)
+            self._ring.slots[Slot.RECEIVER_DONE] = 1  # says so itself, unless it was killed
             self._writer.communicate(why.encode(), timeout=FINISH_TIMEOUT)
-            self._receiver.wait(timeout=5.0)
         except subprocess.TimeoutExpired:
             raise CaptureError(
                 f"{self.folder}: the disk did not take the rest in {FINISH_TIMEOUT:g} s; run mmsar hw recover on it"
@@ -411,5 +418,6 @@ def check_folder(folder: Path) -> None:
 
 
 def _spawn(module: str, fds: list[int], **given: Any) -> subprocess.Popen:
+    given["parent"] = os.getpid()
     command = [sys.executable, "-m", f"mmsar.hardware.dca1000.{module}", json.dumps(given)]
     return subprocess.Popen(command, pass_fds=fds, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)

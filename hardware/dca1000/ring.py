@@ -86,9 +86,13 @@ class Ring:
         """A new ring of `size` bytes, all of it in memory; the descriptor can be passed to child processes."""
         size = max(-(-size // PAGE) * PAGE, 4 * MAX_RECORD // PAGE * PAGE)
         fd = os.memfd_create("mmsar-ring")
-        os.ftruncate(fd, PAGE + size)
-        os.pwrite(fd, size.to_bytes(8, "little"), 8 * Slot.SIZE)
-        return cls(fd)
+        try:
+            os.ftruncate(fd, PAGE + size)
+            os.pwrite(fd, size.to_bytes(8, "little"), 8 * Slot.SIZE)
+            return cls(fd)
+        except BaseException:
+            os.close(fd)
+            raise
 
     def take(self) -> tuple[list[memoryview], int]:
         """The records that are there and not taken yet, in order, and the value of `Slot.TAIL` that frees them.

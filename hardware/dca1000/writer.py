@@ -32,14 +32,16 @@ RESERVED = 1 << 18
 """Bytes kept free for the report of a recording that fills the disk."""
 POLL = 0.005
 SYNC = 1.0
+ORPHAN_PATIENCE = 3.0
+"""Time without records after which a writer without recorder takes the receiver for dead too [s]."""
 KILLED = "the recording program was killed"
 
 
 class RingWriter:
     """Moves records from a ring to the journal of a folder and accounts for them."""
 
-    def __init__(self, ring: Ring, folder: Path, *, frame_bytes: int, n_frames: int) -> None:
-        self.ring, self.folder = ring, folder
+    def __init__(self, ring: Ring, folder: Path, *, frame_bytes: int, n_frames: int, parent: int) -> None:
+        self.ring, self.folder, self.parent = ring, folder, parent
         self.ledger = Ledger(frame_bytes, n_frames)
         self.index = IndexBuilder()
         self.error: OSError | None = None
@@ -54,20 +56,20 @@ class RingWriter:
         slots = self.ring.slots
         self._syncer.start()
         slots[Slot.WRITER_READY] = 1
-        waiting_since = 0.0
+        waiting_since, moved = 0.0, time.monotonic()
         while self.error is None:
             done = slots[Slot.RECEIVER_DONE]  # before the head is read: what came until then is in the ring
             waiting = slots[Slot.HEAD] - slots[Slot.TAIL]
             now = time.monotonic()
             if not waiting:
-                if done:
+                if done or (os.getppid() != self.parent and now - moved > ORPHAN_PATIENCE):
                     return
                 waiting_since = 0.0
             else:
                 waiting_since = waiting_since or now
                 if waiting >= BLOCK or done or now - waiting_since >= BLOCK_AGE:
                     self._move()
-                    waiting_since = 0.0
+                    waiting_since, moved = 0.0, now
                     continue
             time.sleep(POLL)
 
@@ -149,7 +151,7 @@ def main(text: str) -> None:
     lock = os.open(folder / MANIFEST, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        writer = RingWriter(ring, folder, frame_bytes=given["frame_bytes"], n_frames=given["n_frames"])
+        writer = RingWriter(ring, folder, **{name: given[name] for name in ("frame_bytes", "n_frames", "parent")})
         gc.freeze()
         writer.run()
     except OSError as error:
