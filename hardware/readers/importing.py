@@ -22,6 +22,7 @@ from mmsar.hardware.readers.capture_signal import FrameSource, capture_scan
 from mmsar.hardware.readers.cascade import LAYOUT as CASCADE_LAYOUT
 from mmsar.hardware.readers.cascade import is_cascade, open_cascade
 from mmsar.hardware.readers.described import fill
+from mmsar.hardware.readers.hearsay import contradictions
 from mmsar.hardware.readers.pcap import is_pcap
 from mmsar.hardware.readers.pcap_capture import PcapCapture
 from mmsar.hardware.readers.studio import parts, studio_set
@@ -97,13 +98,15 @@ def import_recording(
             raise described.error(f'format: got "{described.tables["format"]}", wanted "ti-raw" for a {kind}')
         return import_described(source, checked(described), check_sign=check_sign, lazy=lazy)
     capture, told, source, described = _opened(source, kind, described, home)
-    if told is None:
-        return import_described(source, checked(described), check_sign=check_sign, lazy=lazy)
-    described = checked(described)
+    beside, described = _hearsay(checked(described), home)
     reader = None if capture is None else lambda _, filled: capture_scan(capture, filled)
     scan = import_described(source, described, reader=reader, check_sign=check_sign, lazy=lazy)
-    attrs = {**scan.attrs, "config_digest": told.config.digest, "config_name": told.name}
+    attrs = dict(scan.attrs)
+    if told is not None:
+        attrs |= {"config_digest": told.config.digest, "config_name": told.name}
     notes = list(getattr(capture, "notes", ()))
+    if beside:
+        notes += _contradictions(beside, scan, described, source)
     if notes:
         attrs["notes"] = notes
     return replace(scan, attrs=attrs)
@@ -250,6 +253,23 @@ def _board_of(described: Description, board: str | None) -> Description:
     if board is None or "array" in described.tables:
         return described
     return replace(described, tables={**described.tables, "array": {"board": board}})
+
+
+def _hearsay(described: Description, home: Path) -> tuple[list[Path], Description]:
+    """The JSON files to compare with, and the description without them."""
+    capture = dict(described.tables.get("capture", {}))
+    beside = [_file(described, name, home) for name in capture.pop("compare", ())]
+    return beside, replace(described, tables={**described.tables, "capture": capture}) if beside else described
+
+
+def _contradictions(beside: list[Path], scan: Scan, described: Description, source: Path) -> list[str]:
+    _, n_tx, n_rx, samples = scan.shape
+    layout, chirps = described.get("capture", "layout"), described.get("capture", "chirps_per_frame", n_tx)
+    size = frame_bytes(layout, chirps=chirps, samples=samples, rx=n_rx)
+    per = chirps // n_tx if described.get("capture", "loops") == "poses" else 1
+    frames = scan.shape[0] // per
+    facts = {"samples": samples, "chirps": chirps, "rx": n_rx, "tx": n_tx, "frames": frames}
+    return contradictions(beside, facts, layout=layout, size=size * frames)
 
 
 def _texts(described: Description, given: Mapping[str, Any]) -> None:

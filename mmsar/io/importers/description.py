@@ -7,8 +7,8 @@ Files named in a description (`positions`, `divide_by.file`) are looked for besi
 still has `motion = "none"` in [scan] and no steps. Bytes of a capture that are no samples (padding of a recorder) have
 to be named: `skip_bytes` before the first frame, `ignore_bytes` after the last.
 
-The keys `config`, `device`, `cf_json`, `port`, `source_ip` of [capture], `tx_rx_gap_mm` and most names of boards are
-those of `mmsar.hardware.readers`, which takes waveform and layout from the radar's own configuration.
+The keys `config`, `device`, `cf_json`, `compare`, `port`, `source_ip` of [capture], `tx_rx_gap_mm` and most names of
+boards are those of `mmsar.hardware.readers`, which takes waveform and layout from the radar's own configuration.
 
     format = "ti-raw"
     [waveform]
@@ -49,7 +49,7 @@ BEYOND = "mmsar.hardware.readers.import_recording (the command mmsar import uses
 FORMATS = ("ti-raw", "mat", "npz")
 AXES = ("pose", "y", "x", "tx", "rx", "channel", "sample", "iq")
 
-NUMBER, POSITIVE, COUNT, WHOLE, TEXT, FLAG, NUMBERS, POINTS, TABLE = (
+NUMBER, POSITIVE, COUNT, WHOLE, TEXT, FLAG, NUMBERS, POINTS, TABLE, TEXTS = (
     "a number",
     "a number above 0",
     "a whole number >= 1",
@@ -59,6 +59,7 @@ NUMBER, POSITIVE, COUNT, WHOLE, TEXT, FLAG, NUMBERS, POINTS, TABLE = (
     "a list of numbers (or of lists of numbers)",
     "a list of [x, y, z]",
     "a table",
+    "a list of texts",
 )
 
 KEYS: dict[str, dict[str, str | tuple[str, ...]]] = {
@@ -92,6 +93,7 @@ KEYS: dict[str, dict[str, str | tuple[str, ...]]] = {
         "config": TEXT,
         "device": TEXT,
         "cf_json": TEXT,
+        "compare": TEXTS,
         "port": COUNT,
         "source_ip": TEXT,
     },
@@ -296,6 +298,8 @@ def _fits(value: Any, wanted: str | tuple[str, ...]) -> bool:
         return False
     if wanted == NUMBERS:
         return all(_is_number(v) or (isinstance(v, list | tuple) and all(map(_is_number, v))) for v in value)
+    if wanted == TEXTS:
+        return all(isinstance(v, str) and v for v in value)
     if wanted == POINTS:
         return all(isinstance(v, list | tuple) and len(v) == 3 and all(map(_is_number, v)) for v in value)
     return all(v in AXES for v in value) and len(set(value)) == len(value)

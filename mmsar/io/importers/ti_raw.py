@@ -78,7 +78,7 @@ def read_ti_raw(data: Path, description: Description) -> Scan:
     FormatError
         Files missing from the numbering, sizes that disagree with the description, samples of the wrong kind.
     """
-    for key in ("config", "cf_json"):
+    for key in ("config", "device", "cf_json", "compare", "port", "source_ip"):
         if description.get("capture", key) is not None:
             raise description.error(f"[capture] {key}: this needs {BEYOND}")
     chirp, array = chirp_of(description), array_of(description)
