@@ -2,7 +2,8 @@
 
 A sweep drives one axis at constant speed between `start` and `stop` while the radar records; only what lies between
 `first` and `last` is used. The rest is the run-up v^2 / 2a in which the stage is not yet, or no longer, at speed v, and
-one frame at either end. With stops, the axis halts at each of them instead.
+at either end the time between a few reports of the stage, so that places are never interpolated across a change of
+speed. With stops, the axis halts at each of them instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from mmsar.core.checks import finite_number, one_of, positive_int, real_array
 from mmsar.errors import GeometryError
 from mmsar.hardware.motion.profile import Trapezoid, run_up
 
+SETTLE = 0.25
+"""Time at constant speed before and behind a sweep [s]: two and a half reports of the stage."""
 MODES = ("continuous", "step")
 
 
@@ -78,8 +81,10 @@ class Drive:
 
     @property
     def run_up(self) -> float:
-        """Way from rest to a whole frame at speed, v^2 / 2a + v T [m] or [rad]; 0 in mode "step"."""
-        return 0.0 if self.mode == "step" else run_up(self.speed, self.acceleration) + self.speed * self.frame_period
+        """Way from rest until reports and frames at speed precede the sweep [m] or [rad]; 0 in mode "step"."""
+        if self.mode == "step":
+            return 0.0
+        return run_up(self.speed, self.acceleration) + self.speed * max(self.frame_period, SETTLE)
 
     def sweep_time(self, sweep: Sweep) -> float:
         """Time of a sweep from rest to rest, halts included [s]."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsar.errors import GeometryError
-from mmsar.hardware.session.sweeps import Drive, cylinder_sweeps, extent, raster_sweeps
+from mmsar.hardware.session.sweeps import SETTLE, Drive, cylinder_sweeps, extent, raster_sweeps
 from mmsar.model import Trajectory
 
 DRIVE = Drive(speed=0.02, acceleration=0.2, frame_period=0.05)
@@ -18,7 +18,7 @@ def test_a_serpentine_raster_runs_to_and_fro():
     assert [row.others["y"] for row in rows] == pytest.approx([0.092, 0.1, 0.108])
     first = rows[0]
     assert (first.first, first.last) == pytest.approx((0.198, 0.202))
-    run_up = 0.02**2 / 0.4 + 0.02 * 0.05
+    run_up = 0.02**2 / 0.4 + 0.02 * SETTLE
     assert (first.start, first.stop) == pytest.approx((0.198 - run_up, 0.202 + run_up))
     assert first.begin() == pytest.approx({"x": 0.198 - run_up, "y": 0.092})
     assert (rows[1].start, rows[1].stop) == pytest.approx((first.stop, first.start))
@@ -42,8 +42,8 @@ def test_the_used_part_is_driven_at_speed(speed, acceleration, period, columns, 
     way = abs(row.first - row.start)
     reached = np.sqrt(2 * acceleration * way)
     assert reached >= speed * (1 - 1e-9)
-    frame_before = (way - speed**2 / (2 * acceleration)) / speed
-    assert frame_before == pytest.approx(period, rel=1e-6)
+    before = (way - speed**2 / (2 * acceleration)) / speed
+    assert before == pytest.approx(max(period, SETTLE), rel=1e-6)
     total = abs(row.stop - row.start)
     assert drive.sweep_time(row) >= total / speed
 

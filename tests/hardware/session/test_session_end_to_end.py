@@ -1,0 +1,93 @@
+"""Whole sessions through the real code: emulated instruments are driven, recorded, assembled and imaged."""
+
+import numpy as np
+
+from mmsar.cli import main
+from mmsar.io.scan_h5 import load_scan
+
+from .conftest import cells, peak
+
+AXES = """
+[stage.x]
+limits_mm = [0, 398]
+zero_mm = -399
+
+[stage.y]
+limits_mm = [0, 398]
+zero_mm = -399
+"""
+RASTER = """
+kind = "raster"
+rows = 3
+columns = 50
+step_x_mm = 0.9
+step_y_mm = 7.589
+centre_mm = [350, 375]
+"""
+TARGET = (0.006, -0.005, 0.25)
+
+
+def test_a_raster_scan_finds_its_target(benches, capsys):
+    bench = benches.staged(RASTER, [TARGET], axes=AXES)
+    assert main(["capture", str(bench.session_file), "-o", str(bench.output)]) == 0
+    scan = load_scan(bench.output)
+    assert scan.shape == (150, 2, 4, 128)
+    assert scan.valid.all()
+    assert (scan.raster.n_y, scan.raster.n_x, scan.raster.serpentine) == (3, 50, True)
+    assert scan.attrs["config_digest"] == bench.session().radar.config.digest
+    x = scan.trajectory.position[:, 0].reshape(3, 50)
+    ideal = (np.arange(50) - 24.5) * 0.9e-3
+    np.testing.assert_allclose(x, [ideal, ideal[::-1], ideal], atol=0.5e-3)
+    steps = np.abs(np.diff(x, axis=1))
+    assert np.std(steps) < 0.05e-3, "constant speed: evenly spaced"
+    found = peak(scan, TARGET)
+    assert np.all(np.abs(found - TARGET) < cells(scan, TARGET[2]) / 4)
+    assert capsys.readouterr().out.splitlines()[-1] == str(bench.output)
+
+
+def test_step_and_stop_finds_its_target_too(benches):
+    text = RASTER.replace("rows = 3", "rows = 2").replace("columns = 50", "columns = 8").replace("0.9", "5.0")
+    text += 'mode = "step"\nspeed_mm_s = 80\ndwell_ms = 60\n'
+    bench = benches.staged(text, [TARGET], axes=AXES)
+    assert main(["capture", str(bench.session_file), "-o", str(bench.output)]) == 0
+    scan = load_scan(bench.output)
+    x = scan.trajectory.position[:, 0].reshape(2, 8)
+    ideal = (np.arange(8) - 3.5) * 5e-3
+    np.testing.assert_allclose(x, [ideal, ideal[::-1]], atol=2e-5)
+    found = peak(scan, TARGET)
+    assert np.all(np.abs(found - TARGET) < cells(scan, TARGET[2]) / 4)
+
+
+CYLINDER_AXES = """
+[stage.angle]
+channel = "X"
+limits_deg = [0, 998]
+zero_deg = -999
+
+[stage.y]
+limits_mm = [0, 398]
+zero_mm = -399
+"""
+CYLINDER = """
+kind = "cylinder"
+angles = 240
+radius_mm = 250
+heights_mm = [386.2055, 393.7945]
+stage_start_deg = 600
+direction = "ccw"
+"""
+
+
+def test_a_cylinder_scan_finds_its_target(benches):
+    """The full turn resolves 0.18 wavelengths in the horizontal plane: the place has to be right to 0.2 mm."""
+    target = (0.012, 0.002, -0.008)
+    bench = benches.staged(CYLINDER, [target], axes=CYLINDER_AXES, unit="deg", acceleration=800.0)
+    assert main(["capture", str(bench.session_file), "-o", str(bench.output)]) == 0
+    scan = load_scan(bench.output)
+    assert scan.shape == (480, 2, 4, 128)
+    r = np.linalg.norm(scan.trajectory.position[:, [0, 2]], axis=1)
+    np.testing.assert_allclose(r, 0.25, atol=1e-9)
+    found = peak(scan, target, half=(3e-3, 6e-3, 3e-3), step=(0.1e-3, 1e-3, 0.1e-3))
+    cell = np.array([0.18, 0.0, 0.18]) * scan.chirp.wavelength
+    cell[1] = cells(scan, 0.25)[1]
+    assert np.all(np.abs(found - target) <= cell / 4 + 1e-4)
