@@ -25,6 +25,9 @@ def frames_of(description: Description, samples: int, n_tx: int, n_rx: int) -> F
             f"[capture] loops: missing; {chirps} chirps per frame of {tx} transmitters repeat {chirps // tx} times: "
             'wanted "average" (one pose per frame) or "poses" (one pose per repetition)'
         )
+    bits = get("capture", "bits", 16)
+    if bits not in (12, 14, 16):
+        raise description.error(f"[capture] bits: got {bits}, wanted 12, 14 or 16")
     return Frames(
         layout=layout,
         chirps=chirps,
@@ -32,7 +35,7 @@ def frames_of(description: Description, samples: int, n_tx: int, n_rx: int) -> F
         rx=rx,
         tx=tx,
         offset_binary=get("capture", "offset_binary", False),
-        bits=get("capture", "bits", 16),
+        bits=bits,
         average=loops != "poses",
         conjugate=get("waveform", "sign", "positive") == "negative",
     )

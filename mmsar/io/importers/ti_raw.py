@@ -190,6 +190,7 @@ def _peek(span: Span, frames: Frames, description: Description) -> None:
     shape = {"chirps": frames.chirps, "samples": frames.samples, "rx": frames.rx}
     if frames.offset_binary:
         raw = (raw.view(np.uint16) ^ np.uint16(0x8000)).view(np.int16)
+    raw = raw << 16 - frames.bits >> 16 - frames.bits
     i, q = split_iq(raw, frames.layout, **shape)
     used = np.concatenate([i[:, :, : frames.rx].ravel(), q[:, :, : frames.rx].ravel()])
     if used.size == 0:

@@ -203,3 +203,67 @@ def test_configuration_of_another_radar(tmp_path: Path) -> None:
     assert "got a configuration of 4 receivers" in refusal(folder, replace(config_of(), rx=(0, 1, 2, 3)))
     told = open_cascade(folder, config_of(9))
     assert any("the configuration says 9 frames" in note for note in told.notes)
+
+
+def test_as_a_scan(tmp_path: Path, capsys) -> None:
+    """`mmsar import` of a folder with its .mmwave.json of four chips: chirp order of the table, 16 receivers."""
+    from mmsar.cli import main
+    from mmsar.io.scan_h5 import load_scan
+
+    folder = write(tmp_path / "c", cube := cube_of(6), {**everything(6), "slave3": [0, 1, 2, 4, 5]})
+    (folder / "run.mmwave.json").write_text(mmwave_json())
+    (folder / "scan.toml").write_text(
+        '[capture]\nloops = "average"\n[array]\nboard = "MMWCAS-RF"\ntx_rx_gap_mm = [0, 40, 0]\n'
+        '[scan]\nn_x = 6\nn_y = 1\nx_step_mm = 1\ndirection = "forward"\nmotion = "step"\n'
+    )
+    out = tmp_path / "scan.h5"
+    assert main(["import", str(folder), "-o", str(out)]) == 0
+    err = capsys.readouterr().err
+    assert "5 in all four, 1 in some only" in err and "48 of 288 channels were not captured whole" in err
+    scan = load_scan(out)
+    good = [0, 1, 2, 4, 5]
+    assert scan.shape == (6, TX, 16, SAMPLES) and scan.valid[good].all() and not scan.valid[3].any()
+    assert np.allclose(scan.read()[good], cube.mean(axis=1)[good], atol=1e-3)
+    # rx of master, slave 1, 2, 3 along the row (half wavelengths): 0, 39, 35, -11; TX12, 11, 10 first
+    half = 1.95177e-3
+    assert np.allclose((scan.array.rx[::4, 1] - scan.array.rx[0, 1]) / half, [0, 39, 35, -11], atol=1e-3)
+    assert np.allclose(np.diff(scan.array.tx[:, 1]) / half, [4, 4], atol=1e-3)
+
+
+def mmwave_json() -> str:
+    import json
+
+    profile = {
+        "profileId": 0,
+        "startFreqConst_GHz": 77.0,
+        "idleTimeConst_usec": 5.0,
+        "adcStartTimeConst_usec": 6.0,
+        "rampEndTime_usec": 60.0,
+        "freqSlopeConst_MHz_usec": 60.0,
+        "txStartTime_usec": 0.0,
+        "numAdcSamples": SAMPLES,
+        "digOutSampleRate": 8000.0,
+        "hpfCornerFreq1": 0,
+        "hpfCornerFreq2": 0,
+        "rxGain_dB": "0x1E",
+    }
+    devices = []
+    for chip in range(4):
+        masks = [4, 2, 1] if chip == 3 else [0, 0, 0]
+        chirps = [
+            {"rlChirpCfg_t": {"chirpStartIdx": k, "chirpEndIdx": k, "profileId": 0, "txEnable": hex(mask)}}
+            for k, mask in enumerate(masks)
+        ]
+        frame = {"chirpStartIdx": 0, "chirpEndIdx": 2, "numLoops": LOOPS, "numFrames": 6, "numAdcSamples": 2 * SAMPLES}
+        rf = {
+            "waveformType": "legacyFrameChirp",
+            "MIMOScheme": "TDM",
+            "rlChanCfg_t": {"rxChannelEn": "0xF", "txChannelEn": "0x7", "cascading": 1 if chip == 0 else 2},
+            "rlAdcOutCfg_t": {"fmt": {"b2AdcBits": 2, "b2AdcOutFmt": 1}},
+            "rlProfiles": [{"rlProfileCfg_t": profile}],
+            "rlChirps": chirps,
+            "rlFrameCfg_t": {**frame, "framePeriodicity_msec": PERIOD * 1e3, "triggerSelect": 1 if chip == 0 else 2},
+        }
+        raw = {"rlDevDataFmtCfg_t": {"iqSwapSel": 0, "chInterleave": 0}}
+        devices.append({"mmWaveDeviceId": chip, "rfConfig": rf, "rawDataCaptureConfig": raw})
+    return json.dumps({"mmWaveDevices": devices})
