@@ -32,12 +32,17 @@ from mmsar.signal.window import taper
 
 MAX_PHASE_RMS = np.radians(30)
 """Largest RMS phase over the poses of a scan that still counts as a reflector at the given place [rad]."""
+TELLING_GAIN = 0.003
+"""Gain in agreement from which another place is worth telling: 3 degrees RMS of phase."""
 DOMINANCE_DB = 6.0
 """How far the reflector must stand above every other echo [dB]."""
 WEAK_CHANNEL_DB = -30.0
 """A channel whose echo is this far below the strongest is broken [dB]."""
 LEAST_SENSITIVITY = np.radians(2) / 1e-3
-"""Change of phase over the scan [rad/m RMS] below which a direction of the reflector's place is not refined."""
+"""Change of phase over the scan [rad/m RMS] below which a direction of the reflector's place is not refined: what a
+small aperture says about the distance is worth less than a ruler."""
+LEAST_TELLING = np.radians(0.3) / 1e-3
+"""The same for the place that is only told [rad/m RMS]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +150,7 @@ def measure_reflector(
     echo = _echoes(sums)
     moved = np.ptp(tx + rx, axis=0).max() / 2 > scan.chirp.wavelength / 4
     if moved:
-        search = {"k": k, "search": options.search, "least": LEAST_SENSITIVITY}
-        found, better = find_place(echo, tx, rx, place, **search)
+        found, better = find_place(echo, tx, rx, place, k=k, search=options.search, least=LEAST_TELLING)
         away = float(np.linalg.norm(found - place))
         if options.refine:
             if away > options.search:
@@ -159,11 +163,12 @@ def measure_reflector(
             if len(held):
                 along = " and ".join(",".join(f"{abs(v):.2f}" for v in d) for d in held)
                 notes.append(f"the aperture is too small to refine the place along {along}; kept as given")
-            sums = correlate(scan, found, low=low, high=high)
-            place, _ = find_place(_echoes(sums), tx, rx, found, **search)  # the search's one frequency, now exact
-            sums = correlate(scan, place, low=low, high=high)
-            echo, found = _echoes(sums), place
-        elif better > agreement(echo, np.zeros(echo.shape), k) and away > scan.chirp.wavelength / 8:
+            for _ in range(2):  # the search's one frequency is exact at the place only
+                place, _ = find_place(echo, tx, rx, place, k=k, search=options.search, least=LEAST_SENSITIVITY)
+                sums = correlate(scan, place, low=low, high=high)
+                echo = _echoes(sums)
+        if better - agreement(echo, np.zeros(echo.shape), k) > TELLING_GAIN:
+            away = float(np.linalg.norm(found - place))
             notes.append(f"the poses agree best for a reflector at {_mm(found)} mm, {away * 1e3:.2f} mm away")
     elif options.refine:
         raise GeometryError("reflector: got a radar that stood still, wanted one that moved to refine the place")
@@ -292,7 +297,7 @@ def _dominance(sums: Correlation, distance: float, low: float, high: float) -> f
     worst = int(np.argmax(others))
     ratio = 10 * np.log10(power[top] / max(others[worst], 1e-12 * power[top]))
     if ratio < DOMINANCE_DB:
-        offset = float((bias[worst] - low) % period + low)
+        offset = float((bias[worst] + period / 2) % period - period / 2)
         raise GeometryError(
             f"reflector: got an echo {ratio:+.1f} dB against the strongest other, {offset * 1e3:+.0f} mm in range from "
             f"the given place, wanted {DOMINANCE_DB:.0f} dB or more; check the place, move other things away, or "
