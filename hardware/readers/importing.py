@@ -36,6 +36,23 @@ MANIFEST = "manifest.json"
 """What makes a folder a recording of `mmsar hw record`."""
 
 
+NAMES = {
+    "recording": "recording of mmsar",
+    "cascade": "cascade recording",
+    "pcap": "packet capture",
+    "files": ".bin file",
+}
+_OF_FILES = ("files", "pattern", "frames_per_file", "skip_bytes", "ignore_bytes", "offset_binary", "cf_json")
+_OF_PACKETS = ("port", "source_ip")
+FOREIGN = {
+    "recording": (*_OF_FILES, *_OF_PACKETS, "config", "device"),
+    "cascade": (*_OF_FILES, *_OF_PACKETS),
+    "pcap": _OF_FILES,
+    "files": _OF_PACKETS,
+}
+"""Keys of [capture] that mean nothing for a kind of source."""
+
+
 @dataclass(frozen=True)
 class _Told:
     """What the radar was told, and what messages call it."""
@@ -95,7 +112,7 @@ def import_recording(
     home = Path(description).parent if isinstance(description, str | os.PathLike) else described.folder
     if described.tables.get("format", "ti-raw") != "ti-raw":
         if kind != "files":
-            raise described.error(f'format: got "{described.tables["format"]}", wanted "ti-raw" for a {kind}')
+            raise described.error(f'format: got "{described.tables["format"]}", wanted "ti-raw" for a {NAMES[kind]}')
         return import_described(source, checked(described), check_sign=check_sign, lazy=lazy)
     capture, told, source, described = _opened(source, kind, described, home)
     beside, described = _hearsay(checked(described), home)
@@ -120,15 +137,14 @@ def _opened(
     if not isinstance(given, Mapping):
         raise described.error(f"[capture]: got {given!r}, wanted a table")
     _texts(described, given)
+    for key in given:
+        if key in FOREIGN.get(kind, ()):
+            raise described.error(f"[capture] {key}: does not belong to a {NAMES[kind]}; remove it")
     if kind == "recording":
         from mmsar.hardware.dca1000.capture import Capture
 
         capture = Capture.open(source)
         told = _Told(capture.config, f"the recording's configuration ({source.name}/{MANIFEST})")
-        if "config" in given:
-            raise described.error(
-                f"[capture] config: got {given['config']!r}, but a recording carries its own; leave it out"
-            )
         described = _board_of(described, capture.manifest.get("board"))
         return capture, told, source, fill(described, told.config, _as_sent(told.config), name=told.name)
     if kind == "pcap":
@@ -235,8 +251,8 @@ def _told(
 def _need(told: _Told | None, described: Description, kind: str) -> _Told:
     if told is None:
         raise described.error(
-            f"[capture] config: missing, wanted what the radar was told: a {kind} does not say how many samples make a "
-            'frame; config = "profile.cfg" (or the .mmwave.json)'
+            f"[capture] config: missing, wanted what the radar was told: a {NAMES[kind]} does not say how many samples "
+            'make a frame; config = "profile.cfg" (or the .mmwave.json)'
         )
     return told
 

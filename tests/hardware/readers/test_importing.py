@@ -353,6 +353,16 @@ def test_plain_import_scan_says_what_reads_a_configuration(tmp_path: Path) -> No
         import_scan(path, {"format": "ti-raw", "array": {"board": "IWR1443BOOST"}, "waveform": waveform()})
 
 
+@pytest.mark.parametrize("line", ["frames_per_file = 6", "skip_bytes = 1", "offset_binary = true", 'cf_json = "c"'])
+def test_keys_of_files_are_not_ignored_for_packets(tmp_path: Path, line: str) -> None:
+    source = folder_of(tmp_path, toml="dca.toml") / "dca.pcap"
+    source.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
+    toml = tmp_path / "dca.toml"
+    toml.write_text(toml.read_text().replace("[capture]", f"[capture]\n{line}"))
+    assert "does not belong to a packet capture; remove it" in refusal(source)
+    assert "got no UDP datagram" in refusal(source, folder_of(tmp_path, toml="dca.toml") / "dca.toml")
+
+
 def waveform() -> dict[str, float]:
     return {"start_ghz": 77, "slope_mhz_us": 60, "adc_start_us": 6, "sample_rate_ksps": 5000, "samples": 32}
 
@@ -362,8 +372,8 @@ def test_recording_that_names_a_configuration(tmp_path: Path) -> None:
         json.dumps({**MANIFEST, "config": CFG.format(frames=1), "frames": 1, "frame_bytes": 3072})
     )
     (tmp_path / "scan.toml").write_text(TOML.format(loops="average", n_x=1))
-    assert "but a recording carries its own" in refusal(tmp_path)
+    assert "[capture] config: does not belong to a recording of mmsar; remove it" in refusal(tmp_path)
     (tmp_path / "scan.toml").write_text('format = "mat"')
-    assert 'wanted "ti-raw" for a recording' in refusal(tmp_path)
+    assert 'wanted "ti-raw" for a recording of mmsar' in refusal(tmp_path)
     (tmp_path / "scan.toml").unlink()
     assert "raw data does not describe itself" in refusal(tmp_path)
