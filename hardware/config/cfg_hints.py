@@ -25,12 +25,12 @@ def text_findings(config: RadarConfig, chip: Device) -> list[Finding]:
     if not chip.has_cli:
         why = f"{chip.name} takes no command lines over serial: it is set over SPI or by its host board"
         say("warning", "command lines", "a .cfg", "another way", why)
-    for number, line in enumerate(text.lines, start=1):
-        if len(line.encode()) >= LINE_BYTES:
-            why = "the radar cuts longer lines; shorten it"
-            say("error", f"line {number}", f"{len(line.encode())} bytes", f"less than {LINE_BYTES}", why)
     for command in text.commands:
-        if not text.lines[command.line_no - 1].isascii():
+        line = text.lines[command.line_no - 1]
+        if len(line.encode()) >= LINE_BYTES:
+            why = "the radar takes no longer lines; shorten it"
+            say("error", f"line {command.line_no}", f"{len(line.encode())} bytes", f"less than {LINE_BYTES}", why)
+        if not line.isascii():
             why = "the radar reads plain ASCII; replace the other characters"
             say("warning", f"line {command.line_no}", "characters beyond ASCII", "plain ASCII", why)
     hashes = [n for n, line in enumerate(text.lines, start=1) if line.lstrip().startswith("#")]
@@ -49,6 +49,6 @@ def text_findings(config: RadarConfig, chip: Device) -> list[Finding]:
     if chip.name == "xWR1642" and any(len(c.args) == 2 and c.args[1] == "0" for c in power):
         say("warning", "lowPower", "lowPower 0 0", "lowPower 0 1", "AWR1642 wants the low-power ADC mode")
     if chip.name in ("xWR1642", "xWR1843", "xWR6843") and not text.named("calibData"):
-        why = "with SDK 3.x users report that sensorStart fails without it; harmless to leave out with older ones"
+        why = "users of SDK 3.x report that sensorStart fails without it; add it if yours does"
         say("note", "calibData", "none", "calibData 0 0 0", why)
     return found
