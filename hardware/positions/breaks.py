@@ -2,10 +2,12 @@
 
 The step between neighbouring valid rows is compared with its neighbours: a break is a step further from the median of
 the eleven steps around it than ten times the median distance of those (a Hampel test of velocity and of angular
-velocity, both as vectors) plus a floor, or one faster than 5 m/s or 25 rad/s. A pose that leaves by a break and is met
-again within half a second (back within half the break, and what the body moved meanwhile) was an excursion: a *marker
-swap* when the rotation broke and the position with it, else a *glitch*. Without a return the track has *jumped*, as
-trackers do when they relocalise: both sides may be right, but nothing may be interpolated across.
+velocity, both as vectors) plus half a usual step and a floor, or one faster than 5 m/s or 25 rad/s. A track that leaves
+by a break and comes back within half a second, to within half the break of where its motion before would have taken it,
+was on an excursion: a *marker swap* when the rotation broke and the position with it, else a *glitch*. How long a
+return can be told from chance depends on how much the velocity varies: as long as the drift that this makes stays below
+a third of the break. Without a return the track has *jumped*, as trackers do when they relocalise: both sides may be
+right, but nothing may be interpolated across.
 """
 
 from dataclasses import dataclass
@@ -20,12 +22,16 @@ from mmsar.hardware.positions.track import PoseTrack
 AROUND = 11
 """Steps in the median."""
 FACTOR = 10.0
-FLOOR = (2e-3, np.radians(2.0))
+FLOOR = np.array([2e-3, np.radians(2.0)])
 """Smallest break: [m], [rad]."""
-FASTEST = (5.0, 25.0)
+FASTEST = np.array([5.0, 25.0])
 """Speed [m/s] and angular speed [rad/s] that no scan by hand, stage or vehicle has."""
 EXCURSION = 0.5
 """Longest excursion [s]."""
+HOME = 0.5
+"""How near, as a part of the break, a return must come."""
+DRIFT = 1 / 3
+"""Largest drift of the prediction, as a part of the break, at which a return is believed."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +44,21 @@ class Steps:
     turn: Rotation
     size: np.ndarray
     """Length [m] and angle [rad] of every step, (n - 1, 2)."""
-    usual: np.ndarray
-    """Medians of the sizes of the steps around, (n - 1, 2)."""
+    pace: np.ndarray
+    """Medians of the velocities around: [m/s] and, in the body frame, [rad/s], (n - 1, 2, 3)."""
+    away: np.ndarray
+    """Distance of every step from the usual one: [m], [rad], (n - 1, 2)."""
+    scatter: np.ndarray
+    """Medians of those distances around, (n - 1, 2)."""
     broken: np.ndarray
     """Breaks of position and of rotation, (n - 1, 2) bool."""
 
-    def distance(self, a: int, b: np.ndarray) -> np.ndarray:
-        """Distance [m] and angle [rad] from row a to rows b, (n_b, 2)."""
-        length = np.linalg.norm(self.position[b] - self.position[a], axis=1)
-        return np.stack([length, (self.turn[a].inv() * self.turn[b]).magnitude()], axis=1)
+    def off_course(self, i: int, later: np.ndarray) -> np.ndarray:
+        """Distance [m] and angle [rad] of rows from where row i would be by then at the usual pace, (n_later, 2)."""
+        since = (self.time[later] - self.time[i])[:, None] / 1e9
+        length = np.linalg.norm(self.position[later] - self.position[i] - since * self.pace[i, 0], axis=1)
+        course = self.turn[i] * Rotation.from_rotvec(since * self.pace[i, 1])
+        return np.stack([length, (course.inv() * self.turn[later]).magnitude()], axis=1)
 
 
 def find_breaks(track: PoseTrack, max_gap: float) -> list[Finding]:
@@ -64,17 +76,16 @@ def _steps(track: PoseTrack, rows: np.ndarray) -> Steps:
     span = np.diff(time)[:, None] / 1e9
     turn = Rotation.from_quat(track.rotation[rows])
     moved = np.diff(track.position[rows], axis=0), (turn[:-1].inv() * turn[1:]).as_rotvec()
-    even = float(np.median(span))
+    even, shape = float(np.median(span)), (len(rows) - 1, 2)
     size = np.stack([np.linalg.norm(m, axis=1) for m in moved], axis=1)
-    broken, usual = np.zeros(size.shape, dtype=bool), np.empty(size.shape)
+    pace, away, scatter = np.empty((*shape, 3)), np.empty(shape), np.empty(shape)
     for k, vector in enumerate(moved):
-        pace = vector / span * even
-        away = np.linalg.norm(pace - median_filter(pace, size=(AROUND, 1), mode="nearest"), axis=1)
-        scatter = median_filter(away, size=AROUND, mode="nearest")
-        usual[:, k] = median_filter(size[:, k], size=AROUND, mode="nearest")
-        limit = FACTOR * scatter + 0.5 * usual[:, k] + FLOOR[k]
-        broken[:, k] = (away > limit) | (size[:, k] > FASTEST[k] * span[:, 0])
-    return Steps(rows, time, track.position[rows], turn, size, usual, broken)
+        pace[:, k] = median_filter(vector / span, size=(AROUND, 1), mode="nearest")
+        away[:, k] = np.linalg.norm(vector / span - pace[:, k], axis=1) * even
+        scatter[:, k] = median_filter(away[:, k], size=AROUND, mode="nearest")
+    usual = np.linalg.norm(pace, axis=2) * even
+    broken = (away > FACTOR * scatter + 0.5 * usual + FLOOR) | (size > FASTEST * span)
+    return Steps(rows, time, track.position[rows], turn, size, pace, away, scatter, broken)
 
 
 def _walk(steps: Steps, max_gap: float, start_ns: int) -> list[Finding]:
@@ -95,25 +106,26 @@ def _walk(steps: Steps, max_gap: float, start_ns: int) -> list[Finding]:
 
 
 def _return(steps: Steps, i: int) -> int | None:
-    """The first row after the break i -> i + 1 that is again where row i was; None if there is none in time."""
+    """The first row after the break i -> i + 1 that is on the course of row i again; None if there is none in time."""
     last = int(np.searchsorted(steps.time, steps.time[i] + round(EXCURSION * 1e9), side="right"))
-    later = np.arange(i + 2, last)
-    if not len(later):
+    count = np.arange(2, last - i)
+    if not len(count):
         return None
-    measures = np.flatnonzero(steps.broken[i])
-    broke, pace = steps.size[i, measures], steps.usual[i, measures]
-    moved = (later - i)[:, None] * pace
-    home = steps.distance(i, later)[:, measures] <= 0.5 * broke + moved
-    home &= moved <= 0.5 * broke
-    hits = np.flatnonzero(home.all(axis=1))
-    return int(later[hits[0]]) if len(hits) else None
+    broke, of_interest = steps.away[i], steps.broken[i]
+    drift = steps.scatter[i] * (count * np.maximum(count / (AROUND // 2), 1) / 2)[:, None]
+    off = steps.off_course(i, i + count)
+    home = ((off <= HOME * broke + drift) | ~of_interest).all(axis=1)
+    home &= ((off <= HOME * broke) & (drift <= DRIFT * broke) & of_interest).any(axis=1)
+    hits = np.flatnonzero(home)
+    return i + int(count[hits[0]]) if len(hits) else None
 
 
 def _excursion(steps: Steps, i: int, back: int, at: float) -> Finding:
     """The rows between a break and the return from it."""
     rows = np.arange(i + 1, back)
-    length, angle = steps.distance(i, rows).max(axis=0)
+    length, angle = steps.off_course(i, rows).max(axis=0)
     swap = steps.broken[i:back, 1].any() and length > FLOOR[0]
+    count = "1 pose" if len(rows) == 1 else f"{len(rows)} poses"
     return Finding(
         severity="warning",
         what="marker swap" if swap else "glitch",
@@ -121,7 +133,7 @@ def _excursion(steps: Steps, i: int, back: int, at: float) -> Finding:
         size=float(length) * 1e3,
         unit="mm",
         rows=steps.rows[rows],
-        explanation=f"{len(rows)} rows turned by up to {np.degrees(angle):.1f} deg, then back; masked",
+        explanation=f"{count} off course, turned by up to {np.degrees(angle):.1f} deg, then back; masked",
     )
 
 

@@ -48,7 +48,7 @@ def check_track(track: PoseTrack, *, max_gap: float = MAX_GAP) -> list[Finding]:
     if np.count_nonzero(track.valid) > 2 and np.isfinite(track.period):
         breaks = find_breaks(track, max_gap)
         timed += breaks
-        timed += find_outliers(track.masked(rows_of(breaks)), max_gap)
+        timed += find_outliers(track.masked(rows_of(breaks)))
     return found + sorted(timed, key=lambda finding: finding.time)
 
 

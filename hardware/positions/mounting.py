@@ -87,9 +87,9 @@ def board_poses(track: PoseTrack, mounting: Mounting) -> tuple[np.ndarray, np.nd
         )
     position, rotation = np.full((len(track), 3), np.nan), np.full((len(track), 4), np.nan)
     if track.valid.any():
-        world = Rotation.from_quat(mounting.world)
+        world, lever = Rotation.from_quat(mounting.world), mounting.lever_arm.copy()  # scipy wants it writeable
         body = Rotation.from_quat(track.rotation[track.valid])
-        position[track.valid] = world.apply(track.position[track.valid] + body.apply(mounting.lever_arm))
+        position[track.valid] = world.apply(track.position[track.valid] + body.apply(lever))
         rotation[track.valid] = (world * body * Rotation.from_quat(mounting.rotation)).as_quat()
     return position, rotation
 

@@ -1,15 +1,14 @@
 """Smoothing of a track, only when asked for, and never without saying what it took away.
 
 Savitzky-Golay (cubic) over each run without long gaps, first brought to even steps by interpolation. The window of
-2 M + 1 samples is chosen for a cut-off f_c by f_c = f_s / 2 (N + 1) / (3.2 M - 4.6), N = 3 (Schafer, "What is a
-Savitzky-Golay filter?", 2011), so that a hand's tremor below 15 Hz stays. Runs shorter than the window cannot be
-smoothed and are marked as not valid.
+2 M + 1 samples is the longest whose response has half its power or more at the cut-off, so that a hand's tremor below
+15 Hz stays. Runs shorter than the window cannot be smoothed and are marked as not valid.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.signal import savgol_filter
+from scipy.signal import savgol_coeffs, savgol_filter
 from scipy.spatial.transform import Rotation
 
 from mmsar.core.checks import finite_number
@@ -52,8 +51,7 @@ def smooth(track: PoseTrack, *, cutoff: float = TREMOR, max_gap: float = MAX_GAP
         raise GeometryError(
             f"smooth cutoff: got {cutoff:g} Hz, wanted at least {TREMOR:g}: a hand's motion reaches there"
         )
-    half = round(((ORDER + 1) * track.rate / 2 / cutoff + 4.6) / 3.2) if np.isfinite(track.period) else 0
-    window = 2 * half + 1
+    window = _window(cutoff / track.rate) if np.isfinite(track.period) else 0
     if window <= ORDER + 1:
         raise GeometryError(f"smooth cutoff: got {cutoff:g} Hz at {track.rate:.4g} poses a second; it would do nothing")
     step = track.period * 1e9
@@ -94,3 +92,15 @@ def smooth(track: PoseTrack, *, cutoff: float = TREMOR, max_gap: float = MAX_GAP
         rows_lost=lost,
     )
     return smoothed, report
+
+
+def _window(frequency: float) -> int:
+    """Longest window whose gain at `frequency` [cycles per sample] is at least 1 / sqrt(2); 1 where there is none."""
+    window = 1
+    while frequency < 0.5:
+        half = (window + 1) // 2
+        wave = np.cos(2 * np.pi * frequency * np.arange(-half, half + 1))
+        if 2 * half > ORDER and savgol_coeffs(2 * half + 1, ORDER) @ wave < np.sqrt(0.5):
+            break
+        window = 2 * half + 1
+    return window
