@@ -121,7 +121,7 @@ def import_recording(
     attrs = dict(scan.attrs)
     if told is not None:
         attrs |= {"config_digest": told.config.digest, "config_name": told.name}
-    notes = list(getattr(capture, "notes", ()))
+    notes = _notes(capture)
     if beside:
         notes += _contradictions(beside, scan, described, source)
     if notes:
@@ -183,16 +183,16 @@ def _files(
     pattern = given.get("pattern", "*.bin")
     files = studio.files or (tuple(sorted(source.glob(pattern))) if source.is_dir() else (source,))
     described = fill(described, told.config, settings or _as_sent(told.config), name=told.name, files=files)
-    if source.is_dir() and "files" not in given and "pattern" not in given and len(studio.files) == 1:
-        described = _one_capture(described, escape(files[0].name))
-    elif "files" not in given and "pattern" not in given and len(studio.files) > 1:
+    if "pattern" in given:
+        return told, source, described
+    if len(studio.files) == 1 and source.is_dir():
+        return told, source, _one_capture(described, escape(files[0].name))
+    wanted = given.get("files")
+    if len(studio.files) > 1 and (wanted == "split" or (wanted is None and _is_one(files, described, told.config))):
         if not parts(files):
-            raise described.error(
-                f"[capture] files: missing for {', '.join(f.name for f in files[:4])}; name a pattern"
-            )
-        if _is_one(files, described, told.config):
-            described = _one_capture(described, f"{escape(files[0].name.rsplit('_', 1)[0])}_*.bin")
-            source = files[0].parent
+            names = ", ".join(file.name for file in files[:4])
+            raise described.error(f"[capture] pattern: missing; {names} are not the parts <prefix>_Raw_<n>.bin of one")
+        return told, files[0].parent, _one_capture(described, f"{escape(files[0].name.rsplit('_', 1)[0])}_*.bin")
     return told, source, described
 
 
@@ -269,6 +269,15 @@ def _board_of(described: Description, board: str | None) -> Description:
     if board is None or "array" in described.tables:
         return described
     return replace(described, tables={**described.tables, "array": {"board": board}})
+
+
+def _notes(capture: FrameSource | None) -> list[str]:
+    """What a capture has to say of itself."""
+    report = getattr(capture, "report", None)
+    if report is None:
+        return list(getattr(capture, "notes", ()))
+    lost = f"{report.upstream_lost} packets lost on the way, {report.kernel_dropped} dropped by this machine's kernel"
+    return [f"{report.frames_complete} of {report.frames_expected} frames complete; {lost}"]
 
 
 def _hearsay(described: Description, home: Path) -> tuple[list[Path], Description]:

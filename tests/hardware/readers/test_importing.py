@@ -134,6 +134,9 @@ def test_parts_of_one_capture(tmp_path: Path) -> None:
         part.tofile(folder / f"adc [1]_Raw_{k}.bin")
     check(import_recording(folder), cube)
     check(import_recording(folder / "adc [1]_Raw_0.bin", folder / "scan.toml"), cube)
+    toml = folder / "scan.toml"
+    toml.write_text(toml.read_text().replace("[capture]", '[capture]\nfiles = "split"'))
+    check(import_recording(folder / "adc [1]_Raw_0.bin", toml), cube)
     (folder / "adc [1]_Raw_2.bin").unlink()
     assert "adc [1]_Raw_2.bin: missing beside adc [1]_Raw_3.bin" in refusal(folder)
 
@@ -253,7 +256,9 @@ def test_captures_with_a_lost_packet(tmp_path: Path, kind: str, loops: str, caps
         (source / "scan.toml").write_text(text.replace('[array]\nboard = "IWR1443BOOST"\n', ""))  # the recording has it
     out = tmp_path / "scan.h5"
     assert main(["import", str(source), "-o", str(out)]) == 0
-    assert "were not captured whole" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "were not captured whole" in err and "note: " in err
+    assert "6 frames, 2 of them damaged" in err if kind == "pcap" else "4 of 6 frames complete; 1 packets lost" in err
     scan = load_scan(out)
     size = config.frame_bytes
     gone = np.zeros(6 * size, bool)
