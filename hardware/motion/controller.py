@@ -90,8 +90,10 @@ class Controller(ABC):
         self._raise_if_stopped()
         self.homed = False
         self._target = {}
-        self._find_home()
-        self._raise_if_stopped()
+        try:
+            self._find_home()
+        finally:
+            self._raise_if_stopped()
         self.homed = True
 
     def move_to(self, target: Mapping[str, float], *, speed: float) -> None:
@@ -126,7 +128,10 @@ class Controller(ABC):
         check_speed(tuple(self.axis.values()), now.position, checked, float(speed))
         self._raise_if_stopped()
         self._target = checked
-        self._start(checked, float(speed), now)
+        try:
+            self._start(checked, float(speed), now)
+        finally:
+            self._raise_if_stopped()
 
     def state(self) -> StageState:
         """Ask the controller for position and state; at most ten times a second, so it may wait up to 0.1 s.

@@ -13,7 +13,7 @@ from dataclasses import replace
 from mmsar.errors import CaptureError, GeometryError
 from mmsar.hardware.motion import grbl_text
 from mmsar.hardware.motion.controller import Controller
-from mmsar.hardware.motion.grbl_link import HOLD, GrblLink, Ticket
+from mmsar.hardware.motion.grbl_link import HOLD, JOG_CANCEL, GrblLink, Ticket
 from mmsar.hardware.motion.stage import Axis, StageState, check_speed, check_target
 
 _REPORT_INCHES, _SOFT_LIMITS, _HOMING, _SEEK, _HOMING_FEED = 13, 20, 22, 25, 24
@@ -99,12 +99,20 @@ class GrblStage(Controller):
             place |= target
         self.move_to(checked[0], speed=speed)
         tickets: list[Ticket] = []
-        for target in checked[1:]:
+        try:
+            for target in checked[1:]:
+                self._raise_if_stopped()
+                self._target |= target
+                tickets.append(self._link.submit(self._jog(target, speed)))
+                for ticket in tickets:
+                    if ticket.error is not None:
+                        self._link.wait(ticket)
+            for ticket in tickets:
+                self._link.wait(ticket)
+        except CaptureError:
             self._raise_if_stopped()
-            self._target |= target
-            tickets.append(self._link.submit(self._jog(target, speed)))
-        for ticket in tickets:
-            self._link.wait(ticket)
+            self._link.realtime(JOG_CANCEL)  # a path with a gap is not driven on
+            raise
 
     def close(self) -> None:
         """Close the port; a move that runs goes on."""
@@ -185,7 +193,7 @@ class GrblStage(Controller):
         if not self._homing:
             self._link.realtime(HOLD)  # slows down; a jog is cancelled
             self._await_rest()
-        self._link.reset()  # empties every buffer; cuts a move that still runs
+        self._link.reset(boot=1.0)  # empties every buffer; cuts a move that still runs
         self._link.query()  # it answers
         self.homed &= not self._link.position_lost
 
@@ -194,7 +202,7 @@ class GrblStage(Controller):
         deadline = time.monotonic() + _SLOW_DOWN
         while time.monotonic() < deadline:
             try:
-                status = self._link.query()[1]
+                status = self._link.query(tries=1)[1]
             except CaptureError:
                 return
             if status.state not in ("Run", "Jog", "Home") and (status.state, status.detail) != ("Hold", 1):

@@ -21,7 +21,7 @@ RX_BUFFER = 128
 """Characters GRBL can hold."""
 PLANNER = 15
 """Moves GRBL can plan ahead."""
-ANSWER = 0.4
+ANSWER = 0.35
 """Longest wait for an answer before it is asked again (`?`) or held for lost (twice this, a line) [s]."""
 BOOT = 3.0
 """Longest wait for the banner: an Arduino restarts when its port is opened [s]."""
@@ -78,6 +78,7 @@ class GrblLink:
         self._banners = 0
         self._expecting_banner = True
         self._since_idle = 0
+        self._resets = 0
         self._asking = threading.Lock()
         serial_port = open_port(port, baudrate=baudrate)
         self._reader = LineReader(serial_port, self._on_line, self._on_lost, name=f"grbl {port}")
@@ -87,20 +88,27 @@ class GrblLink:
             self.close()
             raise
 
-    def reset(self) -> None:
+    def reset(self, *, boot: float = BOOT) -> None:
         """Soft reset (0x18); returns when the banner is there. Moves that still run are cut and cost the position.
+
+        Parameters
+        ----------
+        boot : float
+            Longest wait for a banner [s]; the reset is sent once more after it.
 
         Raises
         ------
         CaptureError
             No banner, or not GRBL 1.1.
         """
-        for wait in (BOOT, 1.0):
+        for wait in (boot, min(boot, 1.0)):
             with self._changed:
                 seen, self._expecting_banner = self._banners, True
+                self._resets += 1
                 self._pending.clear()
                 self._since_idle = 0
                 self.alarm = None
+                self._changed.notify_all()
             self._reader.write(RESET)
             with self._changed:
                 self._changed.wait_for(lambda seen=seen: self._banners > seen or self._lost, wait)
@@ -163,16 +171,16 @@ class GrblLink:
         if ticket.error is not None:
             raise CaptureError(f"GRBL: got {grbl_text.error_text(ticket.error)} for {ticket.line!r}, wanted ok")
 
-    def query(self) -> tuple[int, grbl_text.Status]:
+    def query(self, *, tries: int = 2) -> tuple[int, grbl_text.Status]:
         """Ask for the status: (CLOCK_REALTIME [ns] in the middle of the round trip, report).
 
         Raises
         ------
         CaptureError
-            No answer to two questions, an alarm that silences the controller, or a line that is gone.
+            No answer to any of the tries, an alarm that silences the controller, or a line that is gone.
         """
         with self._asking:
-            for _ in range(2):
+            for _ in range(tries):
                 with self._changed:
                     self._raise_if_lost()
                     self._status = None
@@ -192,8 +200,8 @@ class GrblLink:
                             self._since_idle = 0
                         return wall + (arrived - begun) // 2, status
         raise CaptureError(
-            f"GRBL on {self.port}: got no answer to two status queries in {2 * ANSWER:g} s, wanted a report; "
-            "check the cable and the power"
+            f"GRBL on {self.port}: got no answer to {tries} status queries in {tries * ANSWER:g} s, wanted a "
+            "report; check the cable and the power"
         )
 
     def close(self) -> None:
@@ -210,15 +218,22 @@ class GrblLink:
 
     def _wait(self, ready: Callable[[], bool], what: str, timeout: float | None) -> None:
         """Wait until `ready()`; watch for alarms, restarts and, without a timeout, for lost answers."""
-        restarts, begun = self.restarts, time.monotonic()
+        restarts, resets, begun = self.restarts, self._resets, time.monotonic()
         while True:
             with self._changed:
                 waiting = timeout if timeout is not None else 2 * ANSWER
                 self._changed.wait_for(
-                    lambda: ready() or self._lost or self.alarm is not None or self.restarts > restarts,
+                    lambda: (
+                        ready()
+                        or self._lost
+                        or self.alarm is not None
+                        or (self.restarts, self._resets) != (restarts, resets)
+                    ),
                     max(0.0, begun + waiting - time.monotonic()),
                 )
                 self._raise_if_lost()
+                if self._resets > resets:
+                    raise CaptureError(f"GRBL on {self.port}: got a reset from this program, wanted {what}")
                 if self.restarts > restarts:
                     raise CaptureError(f"GRBL on {self.port}: got a restart, wanted {what}; home again")
                 if self.alarm is not None:

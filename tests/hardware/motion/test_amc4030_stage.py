@@ -95,7 +95,7 @@ def test_a_move_that_was_not_made_is_found(pair):
     begun = time.monotonic()
     with pytest.raises(CaptureError, match=r"got idle at x 0\.0000 mm, wanted x 100\.0000 mm"):
         stage.wait_idle(timeout=HANG)
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 3.0
 
 
 def test_alarm_in_a_move(pair):
@@ -105,7 +105,7 @@ def test_alarm_in_a_move(pair):
     begun = time.monotonic()
     with pytest.raises(CaptureError, match="alarm bit"):
         stage.wait_idle(timeout=HANG)
-    assert time.monotonic() - begun < 1.3
+    assert time.monotonic() - begun < 3.0
     assert not stage.homed
     with pytest.raises(CaptureError, match="before homing"):
         stage.move_to({"x": 0.1}, speed=0.05)
@@ -132,7 +132,7 @@ def test_silence_and_unplugging(pair):
     begun = time.monotonic()
     with pytest.raises(CaptureError, match="no answer"):
         stage.wait_idle(timeout=HANG)
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 3.0
     amc.close()
     with pytest.raises(CaptureError, match="check the cable"):
         stage.state()
