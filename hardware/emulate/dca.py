@@ -109,6 +109,8 @@ class DcaEmulator:
         self.source, self.faults, self.flush, self.pace, self.habits = source, faults, flush, pace, habits
         self.on_reset_radar: Callable[[], None] | None = None
         """Called when the host resets the radar through the card; the stream has stopped then."""
+        self.on_start_record: Callable[[], None] | None = None
+        """Called when the host has started a recording, for what starts the radar by itself; must not wait."""
         self.fpga: FpgaConfig | None = None
         self.record: RecordConfig | None = None
         self.requests: list[tuple[int, bytes]] = []
@@ -194,6 +196,10 @@ class DcaEmulator:
         self.statuses.append((time.time_ns(), status))
         self._out.sendto(encode_response(Command.ASYNC_STATUS, int(status)), self._host_config)
 
+    def send_data(self, datagram: bytes) -> None:
+        """Send a data packet as it is, past stream, faults and log."""
+        self._out.sendto(datagram, self._host_data)
+
     def close(self) -> None:
         """Stop everything; raises what went wrong in the emulator's threads."""
         if not self._closing:
@@ -266,6 +272,8 @@ class DcaEmulator:
                 self.on_reset_radar()
         elif command == Command.START_RECORD:
             self._start_recording()
+            if self.on_start_record is not None:
+                self.on_start_record()
         elif command == Command.STOP_RECORD:
             self._stop_recording()
         return _OK
@@ -276,7 +284,7 @@ class DcaEmulator:
         with self._lock:
             self._halt = threading.Event()
             self._packets = PacketStream(
-                lambda datagram: self._out.sendto(datagram, self._host_data),
+                self.send_data,
                 interval=packet_interval(delay) if self.pace is None else self.pace,
                 faults=self.faults,
                 memory=self.habits.memory,

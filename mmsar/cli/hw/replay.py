@@ -1,16 +1,65 @@
-"""Send a recording again as the card would."""
+"""Send a recording again as the card would: a folder of `mmsar hw record`, or a packet capture (.pcap, .pcapng).
+
+It answers as a capture card does and begins when a recording is started (or at once, with --now), sends every datagram
+as it once arrived, and ends. Addresses are this machine's own: nothing leaves it by default.
+
+Example:
+  mmsar hw replay recording/ --speed 2
+  mmsar hw replay dca.pcap --host-ip 127.0.0.1 --card-ip 127.0.0.2 --now
+"""
 
 import argparse
 
 HELP = "send a recording again as the card would"
+SETTLE = 0.2
+"""From the start of a recording to the first datagram [s]."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
+    parser.add_argument("source", metavar="FOLDER|FILE.pcap", help="recording or packet capture")
+    parser.add_argument("--host-ip", default="127.0.0.1", help="address to send to (%(default)s)")
+    parser.add_argument("--card-ip", default="127.0.0.2", help="address to be the card at (%(default)s)")
+    parser.add_argument("--speed", type=_positive, default=1.0, metavar="X", help="times faster than recorded (1)")
+    parser.add_argument("--port", type=int, default=4098, help="data port in a packet capture (%(default)s)")
+    parser.add_argument(
+        "--now", action="store_true", help="send at once, without waiting for a recording to be started"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Not built yet."""
-    from mmsar.errors import CaptureError
+    """Wait for a recording to be started, send, say what was sent."""
+    import threading
+    import time
 
-    raise CaptureError("hw replay: not built yet")
+    from mmsar.hardware.dca1000.protocol import AsyncStatus
+    from mmsar.hardware.dca1000.replay import Recorded, replay
+    from mmsar.hardware.emulate.dca import DcaEmulator
+
+    recorded = Recorded(args.source, port=args.port)
+    started = threading.Event()
+    with DcaEmulator(args.card_ip, args.host_ip) as card:
+        card.on_start_record = started.set
+        if not args.now:
+            print(f"card at {args.card_ip} for {args.host_ip}: waiting for a recording to be started", flush=True)
+            started.wait()
+            time.sleep(SETTLE)
+        done = replay(recorded, card.send_data, speed=args.speed)
+        card.send_status(AsyncStatus.RECORD_COMPLETED)
+    rate = done.size * 8e-6 / done.seconds if done.seconds else 0.0
+    print(f"{done.datagrams:,} datagrams, {done.size:,} bytes in {done.seconds:.2f} s ({rate:.0f} Mbit/s)")
+    if done.max_lag > 0.05:
+        print(f"up to {done.max_lag * 1e3:.0f} ms late: the speed is more than this machine manages")
+    for note in recorded.notes:
+        print(f"note: {note}")
+    return 0
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0")
+    return value
