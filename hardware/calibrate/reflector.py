@@ -32,6 +32,8 @@ from mmsar.signal.window import taper
 
 MAX_PHASE_RMS = np.radians(30)
 """Largest RMS phase over the poses of a scan that still counts as a reflector at the given place [rad]."""
+GOOD_AGREEMENT = float(np.cos(MAX_PHASE_RMS) ** 2)
+"""Agreement of the poses about which phases vary by `MAX_PHASE_RMS`."""
 TELLING_GAIN = 0.003
 """Gain in agreement from which another place is worth telling: 3 degrees RMS of phase."""
 DOMINANCE_DB = 6.0
@@ -146,7 +148,7 @@ def measure_reflector(
     sums = correlate(scan, place, low=low, high=high)
     n_pose, n_tx, n_rx, _ = scan.shape
     tx, rx = (p.reshape(n_pose, n_tx * n_rx, 3) for p in (scan.geometry.tx_position, scan.geometry.rx_position))
-    k, notes, found = 2 * np.pi * scan.chirp.f_centre / C0, [], None
+    k, notes, found, better = 2 * np.pi * scan.chirp.f_centre / C0, [], None, 0.0
     echo = _echoes(sums)
     moved = np.ptp(tx + rx, axis=0).max() / 2 > scan.chirp.wavelength / 4
     if moved:
@@ -179,7 +181,7 @@ def measure_reflector(
     together = float(np.sqrt(np.average(phase**2, weights=np.abs(echo.sum(axis=0)) ** 2)))
     if together > MAX_PHASE_RMS:
         hint = "check positions and place"
-        if found is not None and not options.refine:
+        if better > GOOD_AGREEMENT and not options.refine:
             hint = f"it fits better at {_mm(found)} mm: correct it, or refine"
         raise GeometryError(
             f"reflector: got phases that vary by {np.degrees(together):.0f} degrees over the poses, wanted at most "
