@@ -7,7 +7,7 @@ import numpy as np
 from mmsar.errors import FormatError
 from mmsar.hardware.clocks import ClockPairs
 from mmsar.hardware.dca1000.capture import Capture
-from mmsar.hardware.timing import frame_clock
+from mmsar.hardware.timing import FrameClock, frame_clock
 
 LEAST = 3
 """Frames with a stamp that a clock is fitted to, at least."""
@@ -17,6 +17,8 @@ LEAST = 3
 class FrameTimes:
     """Start of every frame of a recording."""
 
+    clock: FrameClock
+    """The fitted clock."""
     start_ns: np.ndarray
     """Start of the first chirp [ns, CLOCK_REALTIME], (n_frames,), int64."""
     residual: float
@@ -51,4 +53,6 @@ def frame_times(capture: Capture, *, latency: float = 0.0) -> FrameTimes:
             "tracker are not those of the frames; switch the time service off for a scan and record it again"
         )
     clock = clock.shifted(-latency)
-    return FrameTimes(start_ns=clock.at(np.arange(len(stamps))), residual=clock.residual_rms, drift_ppm=clock.drift_ppm)
+    return FrameTimes(
+        clock=clock, start_ns=clock.at(np.arange(len(stamps))), residual=clock.residual_rms, drift_ppm=clock.drift_ppm
+    )

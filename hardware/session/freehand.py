@@ -1,15 +1,24 @@
 """A freehand scan: the poses of the frames from a tracker's log."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mmsar.errors import FormatError
-from mmsar.hardware.positions.mounting import Mounting, board_trajectory
+from mmsar.hardware.dca1000.capture import Capture
+from mmsar.hardware.echo_track import track_scatterer
+from mmsar.hardware.offset import estimate_offset
+from mmsar.hardware.positions.mounting import Mounting, board_poses, board_trajectory
 from mmsar.hardware.positions.track import PoseTrack, check_track, read_track
 from mmsar.hardware.session.assemble import Piece, open_capture, pose_times
 from mmsar.hardware.session.folder import SessionFolder
+from mmsar.hardware.session.frametimes import FrameTimes
 from mmsar.hardware.session.setup import Session
+
+BLOCK = 64 << 20
+"""Samples that are read at once [bytes]."""
 
 
 def freehand_piece(session: Session, folder: SessionFolder, poses: Path | None, warnings: list[str]) -> Piece:
@@ -22,7 +31,7 @@ def freehand_piece(session: Session, folder: SessionFolder, poses: Path | None, 
     GeometryError
         No frame within the log.
     """
-    _, signal, times = open_capture(session, folder, 0)
+    capture, signal, times = open_capture(session, folder, 0)
     path = poses or session.tracker.log
     if path is None:
         raise FormatError(
@@ -36,11 +45,11 @@ def freehand_piece(session: Session, folder: SessionFolder, poses: Path | None, 
             warnings.append(f"{path.name}: {finding}")
         rows = np.union1d(rows, finding.rows)
     track = track.masked(rows)
-    offset = _offset(session, track, path)
+    mounting = Mounting(lever_arm=tracker.lever_arm, rotation=tracker.rotation, world=tracker.world)
     frames = np.arange(len(times.start_ns))
     index, time_ns = pose_times(session, times, frames)
-    mounting = Mounting(lever_arm=tracker.lever_arm, rotation=tracker.rotation, world=tracker.world)
-    trajectory, known = board_trajectory(track, mounting, time_ns - offset)
+    to_track, offset_notes = _to_track(session, capture, times, track, mounting, path)
+    trajectory, known = board_trajectory(track, mounting, to_track(time_ns))
     valid = signal.valid()
     use = known & valid.any(axis=(1, 2))
     if not use.all():
@@ -57,21 +66,49 @@ def freehand_piece(session: Session, folder: SessionFolder, poses: Path | None, 
         valid=valid[use],
         notes={
             "log": path.name,
-            "offset_s": offset * 1e-9,
+            **offset_notes,
             "frame_clock_rms_us": round(times.residual * 1e6, 3),
             "drift_ppm": round(times.drift_ppm, 3),
         },
     )
 
 
-def _offset(session: Session, track: PoseTrack, path: Path) -> int:
-    """Radar time minus tracker time [ns]."""
-    given = session.tracker.offset
-    if given is None:
-        raise FormatError(f'{path}: offset_ms = "estimate" is not supported here yet; give it in milliseconds')
-    if track.clock != "unix" and given == 0:
+def _to_track(
+    session: Session, capture: Capture, times: FrameTimes, track: PoseTrack, mounting: Mounting, path: Path
+) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, Any]]:
+    """Radar times to the tracker's clock [ns], and what to note of it."""
+    tracker = session.tracker
+    given = tracker.offset if tracker.offset is not None else tracker.offset_guess
+    if track.clock != "unix" and not given:
         raise FormatError(
-            f"{path}: got times of the clock {track.clock!r}, wanted seconds since 1970 as the frames have, or "
-            "[tracker] offset_ms between the two"
+            f"{path}: got times of the clock {track.clock!r}, wanted seconds since 1970 as the frames have; say in "
+            "[tracker] what this clock reads more than that: offset_ms, or offset_guess_ms to within a second"
         )
-    return round(given * 1e9)
+    shift = round((given or 0.0) * 1e9)
+    if tracker.offset is not None:
+        return (lambda time_ns: time_ns + shift), {"offset_s": given}
+    position, rotation = board_poses(track, mounting)
+    board = PoseTrack.from_log(track.time_ns, position, rotation, valid=track.valid, clock=track.clock)
+    echo = track_scatterer(*_one_channel(capture, times), capture.config.chirp(), near=tracker.scatterer)
+    array = session.radar.array
+    found = estimate_offset(echo, board, tx=array.tx[0], rx=array.rx[0], guess_ns=shift)
+    return found.to_track, {
+        "offset_s": found.offset + shift * 1e-9,
+        "offset_sigma_us": round(found.sigma * 1e6, 2),
+        "tracker_drift_ppm": round(found.drift_ppm, 3),
+        "offset_residual_mm": round(found.residual_rms * 1e3, 4),
+    }
+
+
+def _one_channel(capture: Capture, times: FrameTimes) -> tuple[np.ndarray, np.ndarray]:
+    """The chirps of the first transmitter and receiver that came whole, and the middle of each [ns]."""
+    slots = times.clock.slots(capture.config, np.arange(capture.n_frames))[:, :, 0]
+    samples, stamps = [], []
+    step = max(1, BLOCK // (9 * int(np.prod(capture.shape[1:]))))
+    for first in range(0, capture.n_frames, step):
+        frames = slice(first, min(first + step, capture.n_frames))
+        cube, valid = capture.samples(frames)
+        whole = valid[:, :, 0, 0].all(axis=-1)
+        samples.append(cube[:, :, 0, 0][whole])
+        stamps.append(slots[frames][whole])
+    return np.concatenate(samples), np.concatenate(stamps)

@@ -98,7 +98,11 @@ class TrackerSetup:
     world: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
     """The log's world to the project's (y up, looking along +z), unit quaternion x, y, z, w."""
     offset: float | None = 0.0
-    """Radar time minus tracker time [s]; None to estimate it from the data."""
+    """Tracker time minus radar time [s]; None to estimate it from a strong scatterer that stands still."""
+    offset_guess: float | None = None
+    """Where to look for it [s]; None: near 0, as for a tracker that logs seconds since 1970."""
+    scatterer: float | None = None
+    """Range of that scatterer, instrument delay included [m]; None: the strongest echo."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What the log does not say: units, rotation, time_unit, zone, clock, topic."""
 
@@ -334,5 +338,7 @@ def _tracker(t: Table, folder: Path) -> TrackerSetup:
         rotation=tuple(rotation),
         world=tuple(world_rotation(up=t.text("up", "+y"), look=t.text("look", "+z"))),
         offset=None if estimate else t.number("offset_ms", 0.0) * 1e-3,
+        offset_guess=t.number("offset_guess_ms") * 1e-3 if estimate and t.has("offset_guess_ms") else None,
+        scatterer=t.positive("scatterer_mm") * MM if estimate and t.has("scatterer_mm") else None,
         settings={key: t.text(key) for key in TOLD if t.has(key)},
     )

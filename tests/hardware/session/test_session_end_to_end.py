@@ -1,8 +1,10 @@
 """Whole sessions through the real code: emulated instruments are driven, recorded, assembled and imaged."""
 
 import numpy as np
+import pytest
 
 from mmsar.cli import main
+from mmsar.hardware.emulate.hand import Hand, HandClock, TrackerLog
 from mmsar.io.scan_h5 import load_scan
 
 from .conftest import cells, peak
@@ -91,3 +93,30 @@ def test_a_cylinder_scan_finds_its_target(benches):
     cell = np.array([0.18, 0.0, 0.18]) * scan.chirp.wavelength
     cell[1] = cells(scan, 0.25)[1]
     assert np.all(np.abs(found - target) <= cell / 4 + 1e-4)
+
+
+FREEHAND = """
+kind = "freehand"
+duration_s = 3.0
+
+[tracker]
+offset_ms = {offset}
+"""
+
+
+@pytest.mark.parametrize("offset", ["37.0", '"estimate"'])
+def test_a_freehand_scan_finds_its_target(benches, offset):
+    """The tracker's clock is 37 ms off; told or found, the hand's motion is taken out of the image."""
+    hand = HandClock(Hand(width=0.06, height=0.03, duration=3.0, sweep_time=0.5, tremor=2e-3, tilt=0.01))
+    bench = benches.handheld(FREEHAND.format(offset=offset), [TARGET], hand)
+    log = bench.folder / "track.tum"
+    with TrackerLog(log, hand.poses, rate=240.0, noise=20e-6, offset=-0.037):
+        assert main(["capture", str(bench.session_file), "-o", str(bench.output)]) == 0
+    assert not bench.output.exists(), "no log yet: the recording is kept and the next step said"
+    assert main(["capture", str(bench.session_file), "-o", str(bench.output), "--assemble", "--poses", str(log)]) == 0
+    scan = load_scan(bench.output)
+    assert scan.shape[0] > 140
+    (notes,) = scan.attrs["history"][-1]["sweeps"]
+    assert notes["offset_s"] == pytest.approx(0.037, abs=5e-3), "less what the emulated card is late by"
+    found = peak(scan, TARGET)
+    assert np.all(np.abs(found - TARGET) < cells(scan, TARGET[2]) / 4)
