@@ -2,12 +2,12 @@
 
 The step between neighbouring valid rows is compared with its neighbours: a break is a step further from the median of
 the eleven steps around it than ten times the median distance of those (a Hampel test of velocity and of angular
-velocity, both as vectors) plus half a usual step and a floor, or one faster than 5 m/s or 25 rad/s. A track that leaves
-by a break and comes back within half a second, to within half the break of where its motion before would have taken it,
-was on an excursion: a *marker swap* when the rotation broke and the position with it, else a *glitch*. How long a
-return can be told from chance depends on how much the velocity varies: as long as the drift that this makes stays below
-a third of the break. Without a return the track has *jumped*, as trackers do when they relocalise: both sides may be
-right, but nothing may be interpolated across.
+velocity, both as vectors) plus half a usual step and a floor, or one faster than 5 m/s or 25 rad/s and twice as large
+as usual. A track that leaves by a break and comes back within half a second, to within half the break of where its
+motion before would have taken it, was on an excursion: a *marker swap* when the rotation broke and the position with
+it, else a *glitch*. How long a return can be told from chance depends on how much the velocity varies: as long as the
+drift that this makes stays below 0.4 of the break. Without a return the track has *jumped*, as trackers do when they
+relocalise: both sides may be right, but nothing may be interpolated across.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ EXCURSION = 0.5
 """Longest excursion [s]."""
 HOME = 0.5
 """How near, as a part of the break, a return must come."""
-DRIFT = 1 / 3
+DRIFT = 0.4
 """Largest drift of the prediction, as a part of the break, at which a return is believed."""
 
 
@@ -84,7 +84,7 @@ def _steps(track: PoseTrack, rows: np.ndarray) -> Steps:
         away[:, k] = np.linalg.norm(vector / span - pace[:, k], axis=1) * even
         scatter[:, k] = median_filter(away[:, k], size=AROUND, mode="nearest")
     usual = np.linalg.norm(pace, axis=2) * even
-    broken = (away > FACTOR * scatter + 0.5 * usual + FLOOR) | (size > FASTEST * span)
+    broken = (away > FACTOR * scatter + 0.5 * usual + FLOOR) | ((size > FASTEST * span) & (size > 2 * usual))
     return Steps(rows, time, track.position[rows], turn, size, pace, away, scatter, broken)
 
 
@@ -112,7 +112,7 @@ def _return(steps: Steps, i: int) -> int | None:
     if not len(count):
         return None
     broke, of_interest = steps.away[i], steps.broken[i]
-    drift = steps.scatter[i] * (count * np.maximum(count / (AROUND // 2), 1) / 2)[:, None]
+    drift = steps.scatter[i] * (0.4 * count + 2 * count**2 / AROUND)[:, None]  # noise of the pace, steady acceleration
     off = steps.off_course(i, i + count)
     home = ((off <= HOME * broke + drift) | ~of_interest).all(axis=1)
     home &= ((off <= HOME * broke) & (drift <= DRIFT * broke) & of_interest).any(axis=1)
@@ -140,15 +140,15 @@ def _excursion(steps: Steps, i: int, back: int, at: float) -> Finding:
 def _jump(steps: Steps, i: int, max_gap: float, at: float) -> Finding:
     """A break without return: rows nearer than half of `max_gap` are masked, so that nothing bridges it."""
     middle = (steps.time[i] + steps.time[i + 1]) / 2
-    near = np.abs(steps.time - middle) <= max_gap * 0.5e9 + 1e6
-    near[[i, i + 1]] = True
+    reach = max_gap * 0.5e9 + 1e6
+    first, last = np.searchsorted(steps.time, [middle - reach, middle + reach])
     return Finding(
         severity="error",
         what="jump",
         time=at,
         size=float(steps.size[i, 0]) * 1e3,
         unit="mm",
-        rows=steps.rows[near],
+        rows=steps.rows[min(first, i) : max(last, i + 2)],
         explanation=f"turned by {np.degrees(steps.size[i, 1]):.1f} deg and stays there (relocalisation?); "
         "before and after may be in different worlds; masked around it so that nothing bridges it",
     )
