@@ -88,19 +88,20 @@ class GrblLink:
             self.close()
             raise
 
-    def reset(self, *, boot: float = BOOT) -> None:
+    def reset(self, *, boot: float | None = None) -> None:
         """Soft reset (0x18); returns when the banner is there. Moves that still run are cut and cost the position.
 
         Parameters
         ----------
-        boot : float
-            Longest wait for a banner [s]; the reset is sent once more after it.
+        boot : float, optional
+            Longest wait for a banner [s], by default that of a board that restarts; then the reset is sent once more.
 
         Raises
         ------
         CaptureError
             No banner, or not GRBL 1.1.
         """
+        boot = BOOT if boot is None else boot
         for wait in (boot, min(boot, 1.0)):
             with self._changed:
                 seen, self._expecting_banner = self._banners, True

@@ -16,7 +16,7 @@ X = Axis(name="x", low=0.0, high=0.4)
 Y = Axis(name="y", low=0.0, high=0.4)
 HANG = 10.0
 FAST = {"start": (0.5, 0.5, 0.0), "acceleration": 500.0}
-TEST = {"test_time": 0.4}
+TEST = {"test_time": 0.3}
 
 
 @pytest.fixture
