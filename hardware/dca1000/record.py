@@ -166,7 +166,7 @@ def record(
                 recorder.drain()
             recorder.arm(card=settings)
             card.on_status(recorder.card_status)
-            running = _Running(card, recorder, radar)
+            running = Running(card, recorder, radar)
             try:
                 start_card(card, recorder)
                 running.card_records = True
@@ -191,7 +191,7 @@ def record(
 
 
 @dataclass
-class _Running:
+class Running:
     """What has been started, to be stopped in the right order whatever happens."""
 
     card: Card
@@ -210,14 +210,19 @@ class _Running:
             self.recorder.event("radar_stopped", problem=problem)
             problems += [problem] if problem else []
         if self.card_records:
-            if self.hurry:
-                self.card.timeout = HURRY_TIMEOUT
+            usual = self.card.timeout
+            self.card.timeout = HURRY_TIMEOUT if self.hurry else usual
             try:
                 self.card.stop_record()
                 self.recorder.event("stop_record")
             except CaptureError as error:
                 problems.append(f"the card could not be stopped: {error}")
+            finally:
+                self.card.timeout = usual
         return problems
+
+
+_Running = Running  # the name the sessions still use
 
 
 def check_frames(config: "RadarConfig", n_frames: int) -> None:

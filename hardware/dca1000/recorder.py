@@ -355,7 +355,7 @@ class Recorder:
             return self.report
         if self._ring is None:
             raise CaptureError("recorder: finish() before arm(); there is nothing to report")
-        self.event("end", ended=ended, **clocks())
+        self.event("end", ended=ended, interrupted=interrupted, **clocks())
         self._ring.slots[Slot.STOP] = 1
         why = json.dumps({"ended": ended, "interrupted": interrupted, "messages": list(messages)}) + "\n"
         try:

@@ -98,18 +98,29 @@ def survey(folder: Path, *, ended: str | None = None) -> Survey:
         records = parse(data)
         index.add(block, records, ledger.add_records(records))
         kernel_dropped, foreign = block.kernel_dropped, block.foreign
+    interrupted = True
     if ended is None:
-        ended = next((e["ended"] for e in reversed(read_events(folder)) if e.get("event") == "end"), KILLED)
+        ended, interrupted = _end(folder)
+        if ended == "complete" and ledger.complete < ledger.n_frames:
+            ended, interrupted = "the journal lacks its end", True
     report = make_report(
         ledger,
         ended=ended,
-        interrupted=ledger.complete < ledger.n_frames,
+        interrupted=(interrupted or tail > 0) and ledger.complete < ledger.n_frames,
         kernel_dropped=kernel_dropped,
         foreign=foreign,
         damaged_blocks=damaged,
         tail_bytes=tail,
     )
     return Survey(report=report, index=index.build(ledger))
+
+
+def _end(folder: Path) -> tuple[str, bool]:
+    """Why a recording ended and whether it was interrupted, from its events."""
+    for event in reversed(read_events(folder)):
+        if event.get("event") == "end":
+            return str(event.get("ended")), bool(event.get("interrupted", True))
+    return KILLED, True
 
 
 def read_report(folder: Path) -> Report:
