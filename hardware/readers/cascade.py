@@ -47,6 +47,8 @@ UNITS = {"ns": 1, "us": 1000}
 UNIT_TOLERANCE = 0.1
 LATEST = 2**53
 """Stamps beyond this (104 days in nanoseconds) are not believed."""
+SPARSE = 100
+"""More frame periods than this per frame are no recording with drops."""
 AMBIGUOUS = 0.4
 """A step this far from a whole number of periods cannot be counted."""
 _NAME = re.compile(rf"({'|'.join(CHIPS)})_(\d+)_(idx|data)\.bin")
@@ -276,6 +278,11 @@ def _align(stamps: list[np.ndarray], config: RadarConfig, folder: Path) -> tuple
             "number; frames cannot be counted across it"
         )
     slot = np.concatenate([[0], np.cumsum(whole)])
+    if slot[-1] > SPARSE * n_groups:
+        raise FormatError(
+            f"{folder}: got {n_groups} frames in {int(slot[-1]) + 1} frame periods, wanted most of them there; "
+            "the time stamps are damaged, or of several recordings"
+        )
     places = np.full((len(stamps), int(slot[-1]) + 1), -1)
     places[chip, slot[group]] = entry
     times = np.full(places.shape[1], -1, dtype=np.int64)

@@ -26,7 +26,7 @@ from mmsar.hardware.readers.hearsay import contradictions
 from mmsar.hardware.readers.pcap import is_pcap
 from mmsar.hardware.readers.pcap_capture import PcapCapture
 from mmsar.hardware.readers.studio import parts, studio_set
-from mmsar.hardware.readers.ti_cli import Stored, stored
+from mmsar.hardware.readers.ti_cli import Stored, check_names, stored
 from mmsar.io.importers import import_described
 from mmsar.io.importers.description import Description, checked, load_description
 from mmsar.io.importers.iq_layout import REAL, frame_bytes
@@ -182,6 +182,7 @@ def _files(
         settings = Stored(layout=given["layout"], offset_binary=False)
     pattern = given.get("pattern", "*.bin")
     files = studio.files or (tuple(sorted(source.glob(pattern))) if source.is_dir() else (source,))
+    check_names(files)
     described = fill(described, told.config, settings or _as_sent(told.config), name=told.name, files=files)
     if "pattern" in given:
         return told, source, described

@@ -5,13 +5,27 @@ A file of that tool is not laid out like the packets: with `reorderEnable` (on b
 top bit. What the cf.json and the configuration both say has to agree. Source: TI DCA1000 CLI user guide 1.01.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmsar.errors import FormatError
 from mmsar.hardware.config.dca_json import DcaSettings
 from mmsar.hardware.config.radar import RadarConfig
 from mmsar.hardware.device import device
 from mmsar.io.importers.iq_layout import REAL, REORDERED
+
+
+_HEADED = re.compile(r".+_hdr_[0-9A-Fa-f]+_\d+\.bin", re.IGNORECASE)
+_PLAIN = 'wanted "raw"; mmsar reads plain samples: record without headers'
+
+
+def check_names(files: Iterable[Path]) -> None:
+    """Raise FormatError for files that the tool has named after a header's number."""
+    for path in files:
+        if _HEADED.fullmatch(path.name):
+            raise FormatError(f'{path.name}: got a file of the recorder\'s mode "multi" (split by headers), {_PLAIN}')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +52,7 @@ def stored(settings: DcaSettings, config: RadarConfig, *, name: str = "cf.json")
     """
     config.require_capture()
     if settings.logging_mode == "multi":
-        raise FormatError(
-            f'{name}: dataLoggingMode: got "multi" (files _hdr_<id>_, split by headers), wanted "raw"; mmsar reads '
-            "plain samples: record without headers"
-        )
+        raise FormatError(f'{name}: dataLoggingMode: got "multi" (files _hdr_<id>_, split by headers), {_PLAIN}')
     chip, layout = device(config.device), config.layout
     if settings.format_bits != config.adc_bits:
         raise FormatError(

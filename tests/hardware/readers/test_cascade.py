@@ -267,3 +267,21 @@ def mmwave_json() -> str:
         raw = {"rlDevDataFmtCfg_t": {"iqSwapSel": 0, "chInterleave": 0}}
         devices.append({"mmWaveDeviceId": chip, "rfConfig": rf, "rawDataCaptureConfig": raw})
     return json.dumps({"mmWaveDevices": devices})
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 24 + 48 * 5 - 1), value=st.integers(0, 255), chip=st.sampled_from(CHIPS))
+def test_a_damaged_index_is_refused_or_harmless(tmp_path: Path, at: int, value: int, chip: str) -> None:
+    cube = cube_of(5)
+    folder = write(tmp_path / "c", cube, everything(5))
+    index = folder / f"{chip}_0000_idx.bin"
+    content = bytearray(index.read_bytes())
+    content[at] = value
+    index.write_bytes(content)
+    try:
+        capture = open_cascade(folder, config_of())
+    except FormatError as error:
+        assert "\n" not in str(error)
+    else:
+        samples, valid = capture.samples()
+        assert samples.shape == valid.shape and capture.frames_complete.sum() <= 5

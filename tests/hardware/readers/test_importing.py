@@ -344,6 +344,12 @@ def test_what_is_missing_or_misspelt(tmp_path: Path) -> None:
     assert "wanted one after the other" in refusal(path)
 
 
+def test_files_split_by_headers(tmp_path: Path) -> None:
+    path = folder_of(tmp_path, toml="adc_data_hdr_0ADC_0.toml") / "adc_data_hdr_0ADC_0.bin"
+    encode_frames(cube_of(), config_of()).tofile(path)
+    assert 'the recorder\'s mode "multi" (split by headers), wanted "raw"' in refusal(path)
+
+
 def test_plain_import_scan_says_what_reads_a_configuration(tmp_path: Path) -> None:
     from mmsar import import_scan
 
