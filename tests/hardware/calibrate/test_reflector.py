@@ -138,6 +138,12 @@ def test_an_echo_that_is_not_the_strongest_is_refused() -> None:
         measure_reflector(measure(empty, RASTER, truth), PLACE)
 
 
+def test_an_echo_at_the_edge_of_the_bias_is_refused(reflector_scan) -> None:
+    for low, high in ((-0.1, 0.03), (0.12, 0.25)):
+        with pytest.raises(GeometryError, match="goes on rising beyond"):
+            measure_reflector(reflector_scan(STILL), PLACE, options=ReflectorOptions(bias=(low, high)))
+
+
 def test_noise_alone_is_refused(reflector_scan) -> None:
     with pytest.raises(GeometryError, match="reflector"):
         measure_reflector(reflector_scan(snr_db=-60), PLACE)
