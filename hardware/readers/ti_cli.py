@@ -16,7 +16,6 @@ from mmsar.hardware.config.radar import RadarConfig
 from mmsar.hardware.device import device
 from mmsar.io.importers.iq_layout import REAL, REORDERED
 
-
 _HEADED = re.compile(r".+_hdr_[0-9A-Fa-f]+_\d+\.bin", re.IGNORECASE)
 _PLAIN = 'wanted "raw"; mmsar reads plain samples: record without headers'
 
