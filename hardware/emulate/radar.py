@@ -101,6 +101,8 @@ class RadarPty(PtyPort):
         """What the newest start was told."""
         self.problem: str | None = None
         """Why the newest start sends no samples, if it does not."""
+        self.on_problem: Callable[[str], None] | None = None
+        """Called with `problem` at such a start."""
         self.lines: list[str] = []
         """Every line that came, as it came."""
         self.lost = 0
@@ -244,7 +246,12 @@ class RadarPty(PtyPort):
         self.starts_since_boot += 1
         self._needs_flush = True
         if self.config is not None and self.on_start is not None:
-            self.on_start(self.config)
+            try:
+                self.on_start(self.config)
+            except MmsarError as error:
+                self.problem = str(error)
+        if self.problem is not None and self.on_problem is not None:
+            self.on_problem(self.problem)
         return ["Done"]
 
     def _read(self) -> None:

@@ -97,8 +97,10 @@ def _run_bench(args: argparse.Namespace) -> None:
         from mmsar.hardware.board import board
 
         found = board(args.board)
+        found.array()  # refuses now, rather than at the first start, where the board is not known well enough
         made = Instrument(device=args.device, array=lambda config: config.array(found), scene=scene, noise=args.noise)
         with EmulatedBench(made, **common) as bench:
+            bench.radar.on_problem = _problem
             print(f"radar {args.device} at {bench.radar.port}, card at {args.card_ip}")
             _type(
                 f"mmsar hw record PROFILE.cfg -o recording/ --frames 20 --device {args.device} --port "
@@ -114,6 +116,7 @@ def _run_bench(args: argparse.Namespace) -> None:
     freehand = session.stage is None
     stand = Before(scene=scene, noise=args.noise, tracker_log=log if freehand else None)
     with bench_for(session, stand, speedup=args.speedup, **common) as bench:
+        bench.radar.on_problem = _problem
         values = {"radar": {"port": bench.radar.port}, "card": addresses}
         if bench.stage is not None:
             values["stage"] = {"port": bench.stage.port}
@@ -198,6 +201,7 @@ def _run_pty(args: argparse.Namespace) -> None:
 
         with RadarPty(args.device, prompt=args.prompt, banner=True) as radar:
             radar.on_start = lambda config: print(f"started: {config.n_frames or 'endless'} frames", flush=True)
+            radar.on_problem = _problem
             radar.on_stop = lambda: print("stopped", flush=True)
             print(f"radar {args.device} at {radar.port}")
             _type(f"mmsar hw doctor --port {radar.port}")
@@ -219,6 +223,10 @@ def _scene(args: argparse.Namespace) -> "Scene":
     from mmsar.simulate.setup import load_setup
 
     return load_setup(args.scene).scene
+
+
+def _problem(text: str) -> None:
+    print(f"radar started, but sends no samples: {text}", flush=True)
 
 
 def _type(command: str) -> None:

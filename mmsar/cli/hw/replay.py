@@ -13,6 +13,8 @@ import argparse
 HELP = "send a recording again as the card would"
 SETTLE = 0.2
 """From the start of a recording to the first datagram [s]."""
+STOP_WITHIN = 5.0
+"""How long to stay after the last datagram for the host to stop the recording [s]."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
             time.sleep(SETTLE)
         done = replay(recorded, card.send_data, speed=args.speed)
         card.send_status(AsyncStatus.RECORD_COMPLETED)
+        until = time.monotonic() + STOP_WITHIN
+        while card.recording and time.monotonic() < until:  # the host says STOP_RECORD to a card that is still there
+            time.sleep(0.05)
     rate = done.size * 8e-6 / done.seconds if done.seconds else 0.0
     print(f"{done.datagrams:,} datagrams, {done.size:,} bytes in {done.seconds:.2f} s ({rate:.0f} Mbit/s)")
     if done.max_lag > 0.05:
