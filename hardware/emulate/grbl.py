@@ -76,6 +76,8 @@ class GrblPty(PtyPort):
         self.work_offset = tuple(work_offset)
         self.overflowed = False
         """Whether characters were lost because the sender did not count them."""
+        self.homing_fault: int | None = None
+        """Alarm with which the next homings end, as 9: no switch found."""
         self.lines: list[str] = []
         """Lines that were executed."""
         self._offset = tuple(-s for s in start)  # reported = drive + offset
@@ -332,6 +334,10 @@ class GrblPty(PtyPort):
             end = self.machine.track.move(now, home, speed=self.settings[25] / 60, acceleration=acceleration)
 
         def arrived() -> None:
+            if self.homing_fault is not None:
+                self._trip(self.homing_fault)
+                self.write(BANNER)
+                return
             self._homing, self._state, self._offset = False, "Idle", (0.0, 0.0, 0.0)
             self._reply("ok")
             self._pump()

@@ -11,6 +11,7 @@ passes a queue and a task: microseconds late, not nanoseconds.
 
 import re
 import threading
+import time
 from collections.abc import Callable
 from typing import Self
 
@@ -22,6 +23,8 @@ COMMAND_TIME = 0.1
 """Time a command needs [s]."""
 ANSWER = 0.5
 """Longest wait for the log line that confirms a command [s]."""
+QUIET, BOOT = 0.2, 2.0
+"""Opening the port restarts many boards: the box is ready once it has been quiet this long; longest wait for that [s]."""
 MOST = 99999
 """Largest number a command can carry: five digits."""
 
@@ -56,6 +59,10 @@ class SyncTrigger:
         self._sending = threading.Lock()
         serial_port = open_port(port, baudrate=baudrate)
         self._reader = LineReader(serial_port, self._on_line, self._on_lost, name=f"trigger {port}")
+        ready = time.monotonic() + BOOT
+        with self._changed:
+            while self._changed.wait(QUIET) and time.monotonic() < ready:
+                pass  # it still says something
 
     def set_pulses(self, count: int) -> None:
         """Trigger every `count` pulses; the counter starts anew.

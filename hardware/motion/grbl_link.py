@@ -282,7 +282,7 @@ class GrblLink:
                 self.version = version
                 self._banners += 1
                 if not self._expecting_banner:
-                    self.restarts += 1
+                    self.restarts += self.alarm is None  # after a failed homing GRBL starts again by itself
                     self.position_lost = True
                     self._pending.clear()
                     event = True

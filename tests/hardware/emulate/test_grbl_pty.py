@@ -160,7 +160,7 @@ def test_fifteen_moves_are_planned_and_the_next_waits(grbl, terminal):
     terminal.ask("$H")
     terminal.ask("$10=3")
     for k in range(15):
-        assert terminal.ask(f"$J=G53 X-{2 + k % 2} F60") == ["ok"]
+        assert terminal.ask(f"$J=G53 X-{2 + k % 2} F6") == ["ok"]
     assert "|Bf:0,128|" in terminal.status()
     begun = time.monotonic()
     assert terminal.ask("$J=G53 X-5 F6000") == ["ok"]

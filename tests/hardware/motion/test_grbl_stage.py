@@ -247,6 +247,21 @@ def test_stop_while_homing_costs_the_position():
         assert not stage.homed
 
 
+def test_homing_without_a_switch_and_again(grbl):
+    grbl.homing_fault = 9
+    with GrblStage(grbl.port, axes=[X]) as stage:
+        with pytest.raises(CaptureError, match="alarm 9: homing: no limit switch found"):
+            stage.home()
+        time.sleep(0.05)  # its banner
+        assert stage.state().alarm == "alarm 9: homing: no limit switch found"
+        assert not stage.homed
+        grbl.homing_fault = None
+        stage.home()
+        assert stage.state().alarm is None
+        stage.move_to({"x": -0.1}, speed=0.1)
+        stage.wait_idle(timeout=HANG)
+
+
 def test_stopped_short_is_not_arrived(slow):
     grbl, stage = slow
     stage.move_to({"x": -0.3}, speed=0.02)

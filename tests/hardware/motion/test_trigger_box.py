@@ -1,5 +1,6 @@
 """The trigger box's driver, and the whole chain: stage, pulses, triggers at true positions."""
 
+import threading
 import time
 
 import numpy as np
@@ -61,6 +62,16 @@ def test_silence_refusal_and_a_wrong_threshold_are_found(monkeypatch):
         box.close()
         with pytest.raises(CaptureError, match="check the cable"):
             trigger.trigger()
+
+
+def test_a_box_that_still_boots_is_waited_for():
+    with Esp32Pty() as box:
+        threading.Timer(0.1, box.write, [b"ets Jun  8 2016 00:22:57\r\n"]).start()
+        threading.Timer(0.25, box.write, [b"I (29) boot: ESP-IDF v5.0\r\n"]).start()
+        begun = time.monotonic()
+        with SyncTrigger(box.port) as trigger:
+            assert time.monotonic() - begun > 0.4
+            trigger.set_pulses(20)
 
 
 def test_firmware_without_a_log_on_the_users_word():
