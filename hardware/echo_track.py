@@ -22,6 +22,10 @@ PAD = 8
 LEAST_DB = 12.0
 """How far a chirp's peak must stand above the median of its profile to count [dB]."""
 LEAST_CHIRPS = 22
+LEAST_STEP = 0.5e-3
+"""Chirps closer together than this are thinned out [s]: a hand moves less than a tenth of a wavelength in it."""
+BLOCK = 2048
+"""Chirps looked at together."""
 SMOOTH = 0.25
 """Time over which the coarse range is smoothed [s]: its slope has to be good to a quarter wavelength per chirp only."""
 
@@ -79,34 +83,45 @@ def track_scatterer(
         )
     if len(samples) < LEAST_CHIRPS:
         raise GeometryError(f"track_scatterer: got {len(samples)} chirps, wanted {LEAST_CHIRPS} or more")
+    stride = max(1, round(LEAST_STEP * 1e9 / float(np.median(np.diff(times)))))
+    samples, times = samples[::stride], times[::stride]
     window = taper("hann", chirp.n_samples)
     window = window / window.sum()
-    moving = samples - samples.mean(axis=0) if steady else samples
-    profile = np.fft.fft(moving * window, PAD * chirp.n_samples, axis=-1)
-    power = profile.real**2 + profile.imag**2
-    cell = chirp.range_max / power.shape[1]
-    axis = np.arange(power.shape[1]) * cell
+    mean = samples.mean(axis=0) if steady else np.zeros(chirp.n_samples)
     if near is None:
+        some = (samples[:: max(1, len(samples) // 500)] - mean) * window
+        axis = np.arange(PAD * chirp.n_samples) * (chirp.range_max / (PAD * chirp.n_samples))
+        power = np.abs(np.fft.fft(some, len(axis), axis=-1)) ** 2
         near = float(axis[np.argmax(power.mean(axis=0) * (axis > 2 * chirp.range_resolution))])
-    inside = np.flatnonzero(np.abs(axis - near) <= reach)
-    if len(inside) < 3:
+    step = chirp.range_max / (PAD * chirp.n_samples)
+    bins = np.arange(np.ceil(max(near - reach, 0.0) / step), np.floor(min(near + reach, chirp.range_max) / step) + 1)
+    if len(bins) < 3:
         raise GeometryError(f"track_scatterer near: got {near:g} m, wanted a range below {chirp.range_max:g} m")
-    peak = np.argmax(power[:, inside], axis=1) + inside[0]
-    top = power[np.arange(len(power)), peak]
-    good = top > 10 ** (LEAST_DB / 10) * np.median(power, axis=1)
+    turn = 2 * (chirp.k - 2 * np.pi * chirp.f_centre / C0)
+    matched = window[:, None] * np.exp(-1j * np.outer(turn, bins * step))
+    top, peak, floor = np.empty(len(samples)), np.empty(len(samples)), np.empty(len(samples))
+    for first in range(0, len(samples), BLOCK):
+        rows = slice(first, first + BLOCK)
+        moving = samples[rows] - mean
+        power = np.abs(moving @ matched) ** 2
+        at = np.argmax(power, axis=1)
+        top[rows], peak[rows] = power[np.arange(len(at)), at], bins[at] + _vertex(power, at)
+        floor[rows] = np.median(np.abs(np.fft.fft(moving * window, axis=-1)) ** 2, axis=1)
+    good = top > 10 ** (LEAST_DB / 10) * floor
     if good.mean() < 0.5 or good.sum() < LEAST_CHIRPS:
         raise GeometryError(
             f"track_scatterer: got a scatterer {LEAST_DB:.0f} dB above the rest in {100 * good.mean():.0f} % of the "
             f"chirps, wanted most of them; look near its range (now {near:.3f} m), or use a stronger reflector"
         )
-    coarse = (peak + _vertex(power, peak))[good] * cell
-    length = round(SMOOTH * 1e9 / float(np.median(np.diff(times[good])))) // 2 * 2 + 1
-    length = int(np.clip(length, 5, (len(coarse) - 1) // 2 * 2 + 1))
-    smooth = savgol_filter(median_filter(coarse, 5, mode="nearest"), length, 2)
-    turn = 2 * (chirp.k - 2 * np.pi * chirp.f_centre / C0)
-    matched = (moving[good] * window * np.exp(-1j * np.outer(smooth, turn))).sum(axis=1)
+    coarse = peak[good] * step
+    smooth = _smoothed((times[good] - times[good][0]) / 1e9, median_filter(coarse, 5, mode="nearest"))
+    seen, echo = np.flatnonzero(good), np.empty(len(coarse), complex)
+    for first in range(0, len(seen), BLOCK):
+        rows = slice(first, first + BLOCK)
+        away = np.exp(-1j * np.outer(smooth[rows], turn))
+        echo[rows] = ((samples[seen[rows]] - mean) * window * away).sum(axis=1)
     k = 2 * np.pi * chirp.f_centre / C0
-    rest = np.unwrap(np.angle(matched * np.exp(-2j * k * smooth)))
+    rest = np.unwrap(np.angle(echo * np.exp(-2j * k * smooth)))
     return EchoTrack(
         time_ns=times[good].astype(np.int64),
         range_m=smooth + rest / (2 * k),
@@ -116,9 +131,27 @@ def track_scatterer(
     )
 
 
+def _smoothed(time: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Values (n,) at rising times (n,) [s], smoothed over `SMOOTH`; chirps may come in bursts."""
+    width = max(0.01, float(np.quantile(np.diff(time), 0.95)))
+    bin_of = np.floor(time / width).astype(int)
+    count = np.bincount(bin_of)
+    used = count > 0
+    centre, mean = (np.bincount(bin_of, weights=v)[used] / count[used] for v in (time, value))
+    grid = np.arange(len(count)) * width + width / 2
+    length = int(np.clip(round(SMOOTH / width) // 2 * 2 + 1, 5, max(5, (len(grid) - 1) // 2 * 2 + 1)))
+    even = np.interp(grid, centre, mean)
+    if len(even) >= length:
+        even = savgol_filter(even, length, 2)
+    return np.interp(time, grid, even)
+
+
 def _vertex(power: np.ndarray, peak: np.ndarray) -> np.ndarray:
-    """Offset of the true maximum from bin `peak` by a parabola through the logarithms, (n,) bins."""
-    row, n = np.arange(len(power)), power.shape[1]
-    left, middle, right = (np.log(power[row, (peak + d) % n] + 1e-300) for d in (-1, 0, 1))
+    """Offset of the true maximum from bin `peak` by a parabola through the logarithms, (n,) bins; 0 at the ends."""
+    row, last = np.arange(len(power)), power.shape[1] - 1
+    inside = (peak > 0) & (peak < last)
+    centre = np.clip(peak, 1, last - 1)
+    left, middle, right = (np.log(power[row, centre + d] + 1e-300) for d in (-1, 0, 1))
     bend = left - 2 * middle + right
-    return np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, -1.0), 0.0).clip(-1, 1)
+    usable = inside & (bend < 0)
+    return np.where(usable, 0.5 * (left - right) / np.where(usable, bend, -1.0), 0.0).clip(-1, 1)

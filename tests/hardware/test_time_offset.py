@@ -96,6 +96,17 @@ def test_gaps_of_both_are_left_out_and_a_guess_is_used() -> None:
     assert np.abs(found.to_track(ns(t)) - ns(t + 3600.05)).max() < 200_000
 
 
+@pytest.mark.parametrize(("frame", "loops"), [(20e-3, 24), (40e-3, 12), (5e-3, 20)])
+def test_chirps_that_come_in_bursts_are_followed(frame: float, loops: int) -> None:
+    t = (1 + np.arange(0, 4, frame)[:, None] + np.arange(loops) * 150e-6).ravel()
+    scan, samples = echo_of(10, t, points=(PLACE,))
+    echo = track_scatterer(samples, ns(t), CHIRP)
+    kept = np.searchsorted(ns(t), echo.time_ns)
+    paths = [np.linalg.norm(p[kept, 0, 0] - PLACE, axis=1) for p in (scan.tx_position, scan.rx_position)]
+    assert np.std(echo.range_m - sum(paths) / 2) < CHIRP.wavelength / 32
+    assert abs(estimate(echo, track_of(10, 0.2, end=6.5)).offset - 0.2) < 0.4e-3
+
+
 def test_the_drift_of_a_long_scan() -> None:
     t = 1.0 + np.arange(0, 70, 10e-3)
     _, samples = echo_of(7, t, points=(PLACE,))
