@@ -33,7 +33,7 @@ CHUNK = 64 << 20
 """Most bytes of a chunk."""
 BLOCK = 1 << 20
 """Most bytes of records in a block, or one record."""
-BLOCK_AGE = 0.05
+BLOCK_AGE = 0.02
 """Longest time records wait for their block to be written [s]."""
 
 MANIFEST, EVENTS, REPORT, INDEX = "manifest.json", "events.jsonl", "report.json", "index.npz"

@@ -25,7 +25,7 @@ START_TIMEOUT_ALONE = 30.0
 """Time something else has to start the radar [s]."""
 IDLE_TIMEOUT = 60.0
 """Longest pause between frames with a hardware trigger [s]."""
-HURRY_TIMEOUT = 0.05
+HURRY_TIMEOUT = 0.025
 """Time a card that has fallen silent gets for its answer [s], for each of four tries; it needs about 0.1 ms."""
 TAIL_PACKETS = 4
 """A stream that ends further from its end than this has not only lost packets: the card fell silent."""

@@ -42,6 +42,8 @@ SILENCE = 2.6
 """Silence after which a recording is over [s]: the last part of a packet comes 2.000 s after the radar's last data."""
 GRACE = 0.3
 """Time for late packets once the end of the stream was seen [s]."""
+COMPLETED_SILENCE = 1.0
+"""Least time without packets before the card's message that a recording is complete [s]; usually 2 s."""
 SETTLE = 0.1
 """Time for copies of the last packets, so that they are counted [s]."""
 START_TIMEOUT = 5.0
@@ -305,10 +307,12 @@ class Recorder:
             time.sleep(POLL)
 
     def _completed(self, changed: float, quiet: float) -> bool:
-        """Whether the card said that the recording is complete, and nothing came since."""
-        free_running = self.config.trigger == "software"
-        said = self._completed_at >= changed - GRACE
-        return free_running and said and quiet > GRACE + 1.2 * self.config.frame_period
+        """Whether the card said that the recording is complete, after a silence as at its end, and nothing came since.
+
+        The message alone proves nothing: it may belong to an earlier recording, or come before the first packet.
+        """
+        said = self._completed_at - changed > COMPLETED_SILENCE
+        return self.config.trigger == "software" and said and quiet > GRACE + 1.2 * self.config.frame_period
 
     def _no_data(self, state: RecorderState, timeout: float) -> str:
         seen = ""

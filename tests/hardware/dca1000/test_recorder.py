@@ -20,7 +20,7 @@ from mmsar.hardware.dca1000.capture import Capture
 from mmsar.hardware.dca1000.protocol import AsyncStatus
 from mmsar.hardware.dca1000.record import Patience, lanes_of, record
 from mmsar.hardware.dca1000.recorder import Recorder
-from mmsar.hardware.emulate.faults import FaultPlan
+from mmsar.hardware.emulate.faults import FaultLane, FaultPlan, StreamLog
 
 QUICK = Patience(start=5.0, silence=1.0)
 
@@ -69,6 +69,32 @@ def test_the_tail_of_two_seconds_is_waited_for(bench, tmp_path):
     made = bench(frames=3, flush=2.0)
     report = run(made, tmp_path / "r", 3, patience=None)
     assert report.frames_complete == 3 and report.ended == "complete"
+
+
+def test_a_stray_message_of_completion_ends_nothing(bench, tmp_path):
+    """It comes right before the first packets; the tail is still waited for."""
+    made = bench(frames=3, flush=1.5)
+
+    def armed(_):
+        made.card.send_status(AsyncStatus.RECORD_COMPLETED)
+        made.card.start_stream()
+        time.sleep(0.2)
+        made.card.send_status(AsyncStatus.RECORD_COMPLETED)
+
+    report = record(tmp_path / "r", made.config, n_frames=3, link=made.link, on_armed=armed)
+    assert report.frames_complete == 3
+
+
+def test_a_lost_tail_is_not_waited_for_once_the_card_says_so(bench, tmp_path):
+    """Without the last packet it is the card's message after 2 s of silence that ends the recording."""
+    everything = ([b""] * 68, np.zeros(68))
+    plans = (FaultPlan(drop=0.01, seed=seed) for seed in range(5000))
+    plan = next(
+        plan for plan in plans if FaultLane(plan, StreamLog()).through(0, *everything)[0].tolist() == list(range(67))
+    )
+    made = bench(frames=3, flush=2.0, faults=plan)
+    report = run(made, tmp_path / "r", 3, patience=Patience(start=5.0, silence=30.0))
+    assert report.ended == "end of stream" and made.card.log.missing().tolist() == [67]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
