@@ -117,7 +117,7 @@ def stage_for(setup: StageSetup, *, speedup: float = 1.0) -> PtyPort:
         for name, (low, high) in ends.items():
             if high > 0:  # a machine that counts upwards from its switch: GRBL's own soft limits cannot be used
                 settings[20] = 0
-            settings[130 + CHANNELS.index(name)] = max(high - min(low, 0.0), high - low)
+            settings[130 + CHANNELS.index(name)] = max(high, 0.0) - min(low, 0.0)
         return GrblPty(settings=settings, rotary=rotary, speedup=speedup)
     if setup.kind == "amc4030":
         travel = [max(ends.get(name, (0.0, 400.0))[1], 1.0) for name in CHANNELS]
