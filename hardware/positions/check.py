@@ -11,8 +11,6 @@ the right order one l explains far more of the fast motion than for a wrong one.
 is said.
 """
 
-from itertools import pairwise
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -103,24 +101,24 @@ def _gaps(track: PoseTrack, max_gap: float) -> list[Finding]:
     found = []
     rows = np.flatnonzero(track.valid)
     period = track.period if np.isfinite(track.period) else 0.0
-    for a, b in pairwise(rows):
-        span = float(track.time_ns[b] - track.time_ns[a]) / 1e9
-        if b > a + 1 or span > 1.5 * period:
-            missing = max(round(span / period) - 1, 0) if period else b - a - 1
-            bridged = span <= max_gap
-            if missing == 0 and bridged:
-                continue  # rows out of order between two that are on time
-            fate = "bridged" if bridged else f"longer than {max_gap * 1e3:g} ms: not bridged"
-            found.append(
-                Finding(
-                    severity="note" if bridged else "warning",
-                    what="gap",
-                    time=float(track.time_ns[a] - track.time_ns[0]) / 1e9,
-                    size=span * 1e3,
-                    unit="ms",
-                    explanation=f"{missing} {'pose' if missing == 1 else 'poses'} missing; {fate}",
-                )
+    spans = np.diff(track.time_ns[rows]) / 1e9
+    for k in np.flatnonzero((np.diff(rows) > 1) | (spans > 1.5 * period)):
+        a, b, span = int(rows[k]), int(rows[k + 1]), float(spans[k])
+        missing = max(round(span / period) - 1, 0) if period else b - a - 1
+        bridged = span <= max_gap
+        if missing == 0 and bridged:
+            continue  # rows out of order between two that are on time
+        fate = "bridged" if bridged else f"longer than {max_gap * 1e3:g} ms: not bridged"
+        found.append(
+            Finding(
+                severity="note" if bridged else "warning",
+                what="gap",
+                time=float(track.time_ns[a] - track.time_ns[0]) / 1e9,
+                size=span * 1e3,
+                unit="ms",
+                explanation=f"{missing} {'pose' if missing == 1 else 'poses'} missing; {fate}",
             )
+        )
     for count, at, end in ((rows[0], 0.0, "start"), (len(track) - 1 - rows[-1], track.seconds[rows[-1]], "end")):
         if count:
             why = f"no valid pose in {count} rows at the {end}; nothing is extrapolated"

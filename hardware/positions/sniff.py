@@ -104,7 +104,7 @@ def _numbers(head: str) -> list[Sniffed]:
     line = next((text for text in head.splitlines() if text.strip() and not text.lstrip().startswith("#")), "")
     commas = "," in line
     cells = [cell.strip() for cell in (line.split(",") if commas else line.split())]
-    if not all(_is_number(cell) for cell in cells):
+    if not cells or not all(_is_number(cell) for cell in cells):
         return []
     nanoseconds = cells[0].isdigit() and len(cells[0]) >= NS_DIGITS
     if commas and len(cells) in (8, 17) and nanoseconds:

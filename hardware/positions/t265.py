@@ -21,6 +21,7 @@ from mmsar.hardware.positions.track import PoseTrack
 
 USES = frozenset(("clock", "frame", "time_unit", "units"))
 STREAM = "Stream Type"
+POSE = ("t_x", "t_y", "t_z", "r_x", "r_y", "r_z", "r_w")
 CLOCKS = {"device": "HW Timestamp (ms)", "host": "Host Timestamp(ms)"}
 STEP = (2e-3, 20e-3)
 """Median step that a pose stream may have [s]: 50 to 500 Hz around the camera's 200 Hz."""
@@ -38,7 +39,7 @@ def read(path: str, told: Declared) -> PoseTrack:
     heads = [i for i, row in enumerate(rows) if row and row[0] == STREAM]
     if not heads:
         return read_named(path, told, "t265-csv")
-    head = next((i for i in heads if {"t_x", "t_y", "t_z", "r_x", "r_y", "r_z", "r_w"} <= set(rows[i])), None)
+    head = next((i for i in heads if {*POSE, *CLOCKS.values()} <= set(rows[i])), None)
     if head is None:
         raise FormatError(f"{path}: got {len(heads)} streams and no poses, wanted a block of the Pose stream")
     if told.units is not None:
@@ -51,15 +52,16 @@ def read(path: str, told: Declared) -> PoseTrack:
     need_rows(path, len(data))
     stamp = rows[head].index(CLOCKS[clock])
     power = TIMES[told.time_unit or "ms"]
-    time_ns = np.array([nanoseconds(row[stamp], power, f"{path}, line {i}") for i, row in data], dtype=np.int64)
+    time_ns = np.array(
+        [nanoseconds("".join(row[stamp : stamp + 1]), power, f"{path}, line {i}") for i, row in data], dtype=np.int64
+    )
     step = float(np.median(np.diff(time_ns))) / 1e9
     if not STEP[0] <= step <= STEP[1]:
         raise FormatError(
             f"{path}: {CLOCKS[clock]}: got a median step of {step:.6g} s, wanted about 0.005 s (200 Hz); "
             "if the stamps are microseconds give --time-unit us, if they are all 0 take --clock host"
         )
-    columns = [rows[head].index(name) for name in ("t_x", "t_y", "t_z", "r_x", "r_y", "r_z", "r_w")]
-    table = numbers(data, columns, path)
+    table = numbers(data, [rows[head].index(name) for name in POSE], path)
     track = PoseTrack.from_log(
         time_ns,
         table[:, :3],

@@ -10,7 +10,7 @@ import io
 import os
 import zlib
 from collections.abc import Iterable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ def nanoseconds(text: str, power: int, where: str) -> int:
     try:
         value = Decimal(text).scaleb(power)
         whole = int(value.to_integral_value())
-    except (InvalidOperation, OverflowError, ValueError):
+    except (ArithmeticError, ValueError):
         raise FormatError(f"{where}: got the time {text!r}, wanted a number") from None
     if not -(2**62) < whole < 2**62:
         raise FormatError(f"{where}: got the time {text}, wanted less than 146 years from its clock's zero")

@@ -100,7 +100,8 @@ class PoseTrack:
         median = np.median(step) if len(step) else 0
         if median <= 0:
             return float("nan")
-        return float(step[np.abs(step - median) <= 0.5 * median].mean()) / 1e9
+        near = step[np.abs(step - median) <= 0.5 * median]
+        return float(near.mean() if len(near) else median) / 1e9
 
     @property
     def rate(self) -> float:

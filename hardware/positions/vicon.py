@@ -108,7 +108,7 @@ def _blocks(path: str) -> list[Block]:
             raise FormatError(f"{path}, line {head - 2}: got {title!r}, wanted the name of a block, as Segments")
         columns = [c.upper() for c in rows[head]]
         starts = [i for i, name in enumerate(names) if name and i >= 2]
-        ends = [*starts[1:], len(columns)]
+        ends = [*starts[1:], len(columns)][: len(starts)]
         bodies = {
             names[a]: (a, tuple(columns[a:b]))
             for a, b in zip(starts, ends, strict=True)
@@ -133,8 +133,9 @@ def _times(path: str, block: Block) -> np.ndarray:
         raise FormatError(f"{path}: {block.title}: got the rate {block.rate!r}, wanted frames per second") from None
     out = []
     for line, row in block.rows:
-        if not row[0].isdigit() or row[1] not in ("0", ""):
-            raise FormatError(f"{path}, line {line}: got frame {row[0]}.{row[1]}, wanted a frame number, sub frame 0")
+        frame, sub = row[0], "".join(row[1:2])
+        if not frame.isdecimal() or sub not in ("0", ""):
+            raise FormatError(f"{path}, line {line}: got frame {frame}.{sub}, wanted a frame number, sub frame 0")
         out.append(nanoseconds(str(int(row[0]) / rate), 9, f"{path}, line {line}"))
     return np.array(out, dtype=np.int64)
 

@@ -162,7 +162,8 @@ def _table(report: dict[str, Any]) -> list[str]:
         taken = report["smoothing"]
         text = (
             f"below {taken['cutoff']:g} Hz over {taken['window']} poses; taken away "
-            f"{taken['position_rms'] * 1e3:.3g} mm and {math.degrees(taken['rotation_rms']):.3g} deg rms, at most {taken['position_worst'] * 1e3:.3g} mm; "
+            f"{taken['position_rms'] * 1e3:.3g} mm and {math.degrees(taken['rotation_rms']):.3g} deg rms, "
+            f"at most {taken['position_worst'] * 1e3:.3g} mm; "
             f"{taken['rows_lost']} poses in runs too short"
         )
         rows.append(("smoothed", text))
@@ -214,7 +215,7 @@ def _draw(track: "PoseTrack", raw: "PoseTrack", found: "list[Finding]", args: ar
     from mmsar.view.track_plot import figure_track
 
     turn = None
-    if track.rotation_measured and track.valid.any():
+    if track.rotation_measured and track.valid.any() and np.ptp(track.rotation[track.valid], axis=0).any():
         known = np.isfinite(track.rotation).all(axis=1) & (np.linalg.norm(track.rotation, axis=1) > 0.5)
         turn = np.full((len(track), 3), np.nan)
         first = Rotation.from_quat(track.rotation[track.valid][0])

@@ -1,5 +1,6 @@
 """A hand that never was: smooth motion known at every instant, and the track a tracker would log of it."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from mmsar.hardware.positions.track import PoseTrack
+from mmsar.errors import MmsarError
+from mmsar.hardware.positions.check import checked
+from mmsar.hardware.positions.track import PoseTrack, read_track
 
 REPO_ROOT = Path(__file__).resolve().parents[3]
 LOGS = REPO_ROOT.parent / "shared" / "data" / "fixtures" / "trajectories"
@@ -56,3 +59,34 @@ def real_log() -> Callable[[str], Path]:
         return LOGS / name
 
     return path
+
+
+@pytest.fixture(scope="session")
+def survives_damage(tmp_path_factory) -> Callable[..., None]:
+    """Checks that a log with bytes changed, added, taken away or repeated is read and checked, or refused in a line."""
+    path = tmp_path_factory.mktemp("damaged") / "log"
+    letters = '0123456789,.-+eE\n\r"{}[]:# nanIf\0\xff\u00b2\t;'
+
+    def check(text: str, count: int, **told: str) -> None:
+        rng = random.Random(text)
+        for _ in range(count):
+            damaged = list(text)
+            for _ in range(rng.choice((1, 1, 2, 3, 8))):
+                at, how = rng.randrange(len(damaged) + 1), rng.randrange(4)
+                if how == 0:
+                    damaged[at : at + 1] = rng.choice(letters)
+                elif how == 1:
+                    damaged.insert(at, rng.choice(letters))
+                elif how == 2:
+                    del damaged[at : at + rng.choice((1, 5, 40))]
+                else:
+                    damaged[at:at] = damaged[at : at + rng.choice((3, 20, 80))]
+            path.write_text("".join(damaged), encoding="utf-8")
+            try:
+                track, _ = checked(read_track(path, **told))
+            except MmsarError as error:
+                assert "\n" not in str(error)
+            else:
+                track.at(np.unique(track.time_ns))
+
+    return check

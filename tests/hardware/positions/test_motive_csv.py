@@ -163,3 +163,8 @@ def test_bad_exports(tmp_path, content, message):
         read_track(path, zone="UTC")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("form", [{"markers": ("m1",)}, {"turns": "XYZ", "parent": True}])
+def test_damage_is_survived(survives_damage, form):
+    survives_damage(text(**form), 200, kind="motive-csv", zone="UTC")

@@ -257,3 +257,23 @@ def test_rubbish_never_escapes(tmp_path_factory, data, kind):
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_track(tmp_path / "none.csv")
+
+
+PHONE = [{"timestamp": 1 + k / 60, "transform": np.eye(4).ravel().tolist()} for k in range(4)]
+GANTRY = "time_s,x_mm,y_mm,z_mm\n" + "".join(f"{k / 10},{k},2,3\n" for k in range(20))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (TUM, {}),
+        (TUM, {"kind": "tum"}),
+        (EUROC, {"kind": "euroc"}),
+        (T265, {"kind": "t265-csv"}),
+        (json.dumps(MOTIVE), {"kind": "motive-json", "body": "board"}),
+        (json.dumps(PHONE), {"kind": "arkit-json"}),
+        (GANTRY, {"kind": "gantry-csv"}),
+    ],
+)
+def test_damage_is_survived(survives_damage, text, told):
+    survives_damage(text, 200, **told)

@@ -104,3 +104,7 @@ def test_bad_exports(tmp_path, content, message):
         read_track(log(tmp_path, content), body="rig:board", rotation="helical")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_damage_is_survived(survives_damage):
+    survives_damage(GOOD, 250, kind="vicon-csv", body="rig:board", rotation="helical")
