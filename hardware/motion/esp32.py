@@ -24,7 +24,7 @@ COMMAND_TIME = 0.1
 ANSWER = 0.5
 """Longest wait for the log line that confirms a command [s]."""
 QUIET, BOOT = 0.2, 2.0
-"""Opening the port restarts many boards: the box is ready once it has been quiet this long; longest wait for that [s]."""
+"""Opening the port restarts many boards: a box is ready once it was quiet this long; longest wait for that [s]."""
 MOST = 99999
 """Largest number a command can carry: five digits."""
 

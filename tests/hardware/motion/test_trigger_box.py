@@ -66,11 +66,11 @@ def test_silence_refusal_and_a_wrong_threshold_are_found(monkeypatch):
 
 def test_a_box_that_still_boots_is_waited_for():
     with Esp32Pty() as box:
-        threading.Timer(0.1, box.write, [b"ets Jun  8 2016 00:22:57\r\n"]).start()
-        threading.Timer(0.25, box.write, [b"I (29) boot: ESP-IDF v5.0\r\n"]).start()
+        threading.Timer(0.05, box.write, [b"ets Jun  8 2016 00:22:57\r\n"]).start()
+        threading.Timer(0.15, box.write, [b"I (29) boot: ESP-IDF v5.0\r\n"]).start()
         begun = time.monotonic()
         with SyncTrigger(box.port) as trigger:
-            assert time.monotonic() - begun > 0.4
+            assert time.monotonic() - begun > 0.3
             trigger.set_pulses(20)
 
 
