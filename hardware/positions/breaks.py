@@ -3,10 +3,10 @@
 The step between neighbouring valid rows is compared with its neighbours: a break is a step further from the median of
 the eleven steps around it than ten times the median distance of those (a Hampel test of velocity and of angular
 velocity, both as vectors) plus half a usual step and a floor, or one faster than 5 m/s or 25 rad/s and twice as large
-as usual. A track that leaves by a break and comes back within half a second, to within half the break of where its
-motion before would have taken it, was on an excursion: a *marker swap* when the rotation broke and the position with
-it, else a *glitch*. How long a return can be told from chance depends on how much the velocity varies: as long as the
-drift that this makes stays below 0.4 of the break. Without a return the track has *jumped*, as trackers do when they
+as usual. What a break and the large steps after it (a quarter of it or more) add to the usual motion is summed: when
+within half a second the sum falls to half the break, the track has come back from an excursion: a *marker swap* when
+the rotation broke and the position moved with it, else a *glitch*. The ordinary steps between are left out of the sum,
+so that what the body did meanwhile does not matter. Without a return the track has *jumped*, as trackers do when they
 relocalise: both sides may be right, but nothing may be interpolated across.
 """
 
@@ -29,9 +29,9 @@ FASTEST = np.array([5.0, 25.0])
 EXCURSION = 0.5
 """Longest excursion [s]."""
 HOME = 0.5
-"""How near, as a part of the break, a return must come."""
-DRIFT = 0.4
-"""Largest drift of the prediction, as a part of the break, at which a return is believed."""
+"""Part of the break that may remain after a return."""
+SHARE = 0.25
+"""Part of the break from which a step counts towards a return."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,6 @@ class Steps:
     """Medians of the velocities around: [m/s] and, in the body frame, [rad/s], (n - 1, 2, 3)."""
     away: np.ndarray
     """Distance of every step from the usual one: [m], [rad], (n - 1, 2)."""
-    scatter: np.ndarray
-    """Medians of those distances around, (n - 1, 2)."""
     broken: np.ndarray
     """Breaks of position and of rotation, (n - 1, 2) bool."""
 
@@ -85,7 +83,7 @@ def _steps(track: PoseTrack, rows: np.ndarray) -> Steps:
         scatter[:, k] = median_filter(away[:, k], size=AROUND, mode="nearest")
     usual = np.linalg.norm(pace, axis=2) * even
     broken = (away > FACTOR * scatter + 0.5 * usual + FLOOR) | ((size > FASTEST * span) & (size > 2 * usual))
-    return Steps(rows, time, track.position[rows], turn, size, pace, away, scatter, broken)
+    return Steps(rows, time, track.position[rows], turn, size, pace, away, broken)
 
 
 def _walk(steps: Steps, max_gap: float, start_ns: int) -> list[Finding]:
@@ -106,18 +104,20 @@ def _walk(steps: Steps, max_gap: float, start_ns: int) -> list[Finding]:
 
 
 def _return(steps: Steps, i: int) -> int | None:
-    """The first row after the break i -> i + 1 that is on the course of row i again; None if there is none in time."""
-    last = int(np.searchsorted(steps.time, steps.time[i] + round(EXCURSION * 1e9), side="right"))
-    count = np.arange(2, last - i)
-    if not len(count):
-        return None
-    broke, of_interest = steps.away[i], steps.broken[i]
-    drift = steps.scatter[i] * (0.4 * count + 2 * count**2 / AROUND)[:, None]  # noise of the pace, steady acceleration
-    off = steps.off_course(i, i + count)
-    home = ((off <= HOME * broke + drift) | ~of_interest).all(axis=1)
-    home &= ((off <= HOME * broke) & (drift <= DRIFT * broke) & of_interest).any(axis=1)
-    hits = np.flatnonzero(home)
-    return i + int(count[hits[0]]) if len(hits) else None
+    """The first row after the break i -> i + 1 that is back from it; None if there is none in time."""
+    last = int(np.searchsorted(steps.time, steps.time[i] + round(EXCURSION * 1e9), side="right")) - 1
+    broke, counts = steps.away[i], steps.away[i:last] >= SHARE * steps.away[i]
+    shift, turned = np.zeros(3), Rotation.identity()
+    for k in i + np.flatnonzero((counts & steps.broken[i]).any(axis=1)):
+        span = (steps.time[k + 1] - steps.time[k]) / 1e9
+        if counts[k - i, 0]:
+            shift = shift + steps.position[k + 1] - steps.position[k] - span * steps.pace[k, 0]
+        if counts[k - i, 1]:
+            turned = turned * (steps.turn[k].inv() * steps.turn[k + 1])
+        left = np.array([np.linalg.norm(shift), turned.magnitude()])
+        if k > i and np.all((left <= HOME * broke) | ~steps.broken[i]):
+            return int(k) + 1
+    return None
 
 
 def _excursion(steps: Steps, i: int, back: int, at: float) -> Finding:
