@@ -26,16 +26,18 @@ from typing import TYPE_CHECKING, Any
 from mmsar._version import __version__
 from mmsar.core.checks import positive_int
 from mmsar.errors import CaptureError, FormatError
-from mmsar.hardware.dca1000 import journal, protocol, receiver
+from mmsar.hardware.dca1000 import diagnose, journal, protocol, receiver
 from mmsar.hardware.dca1000.report import Report
 from mmsar.hardware.dca1000.ring import Ring, Slot
 
 if TYPE_CHECKING:
     from mmsar.hardware.config.radar import RadarConfig
 
-RING_SECONDS = 4.0
-"""How much data the ring holds at the configured rate [s]."""
-RING_RANGE = (32 << 20, 512 << 20)
+RING_SECONDS = 6.0
+"""How long a stall of the disk the ring bridges at the configured rate [s]."""
+RING_RANGE = (32 << 20, 640 << 20)
+RING_SHARE = 8
+"""The ring takes at most this fraction of the free memory, but never less than the lower end of the range."""
 LEAST_BUFFER = 0.25
 """Less than this in the socket's buffer is worth a warning [s]."""
 SILENCE = 2.6
@@ -135,6 +137,7 @@ class Recorder:
         self._writer: subprocess.Popen | None = None
         self._events: journal.EventLog | None = None
         self._completed_at = float("-inf")
+        self._complaints: list[str] = []
         self._clock_at = 0.0
         check_folder(self.folder)
 
@@ -203,7 +206,8 @@ class Recorder:
 
     def _start(self) -> None:
         low, high = RING_RANGE
-        self._ring = Ring.create(int(min(max(RING_SECONDS * self.config.data_rate, low), high)))
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        self._ring = Ring.create(int(max(min(RING_SECONDS * self.config.data_rate, high, free / RING_SHARE), low)))
         sizes = {"frame_bytes": self.config.frame_bytes, "n_frames": self.n_frames}
         ring, sock, folder = self._ring.fd, self._socket.fileno(), str(self.folder.resolve())
         self._writer = _spawn("writer", [ring], ring=ring, folder=folder, **sizes)
@@ -250,6 +254,8 @@ class Recorder:
         """Note a status message of the card (`CardStatus`); for `Card.on_status`."""
         if status.status & protocol.AsyncStatus.RECORD_COMPLETED:
             self._completed_at = time.monotonic()
+        if diagnose.is_failure(status.status) and str(status) not in self._complaints:
+            self._complaints.append(str(status))
         self.event("card_status", kernel_ns=status.time_ns, status=int(status.status), text=str(status))
 
     def wait(
@@ -319,6 +325,7 @@ class Recorder:
         if state.foreign:
             ip = ".".join(str(byte) for byte in int(self._ring.slots[Slot.FOREIGN_IP]).to_bytes(4, "big"))
             seen = f" ({state.foreign} datagrams of {ip} are not the card's: give --card-ip {ip} if that is the card)"
+        seen += "".join(f" (the card said: {text})" for text in self._complaints)
         return (
             f"no data: got no packet from {self.card_ip} in {timeout:g} s{seen}, wanted the radar's samples. Look at: "
             "was sensorStart answered by Done; lvdsStreamCfg -1 0 1 0 in the configuration (stock xWR14xx demos have "
@@ -361,7 +368,8 @@ class Recorder:
             raise CaptureError("recorder: finish() before arm(); there is nothing to report")
         self.event("end", ended=ended, interrupted=interrupted, **clocks())
         self._ring.slots[Slot.STOP] = 1
-        why = json.dumps({"ended": ended, "interrupted": interrupted, "messages": list(messages)}) + "\n"
+        said = [f"the card said: {text}" for text in self._complaints]
+        why = json.dumps({"ended": ended, "interrupted": interrupted, "messages": [*messages, *said]}) + "\n"
         try:
             with suppress(subprocess.TimeoutExpired):
                 self._receiver.wait(timeout=RECEIVER_TIMEOUT)

@@ -44,6 +44,8 @@ class RingWriter:
         self.ring, self.folder, self.parent = ring, folder, parent
         self.ledger = Ledger(frame_bytes, n_frames)
         self.index = IndexBuilder()
+        self.slowest = 0.0
+        """Longest time the disk took for a block [s]."""
         self.error: OSError | None = None
         """What ended the writing, if something did."""
         (folder / RESERVE).write_bytes(bytes(RESERVED))
@@ -91,7 +93,9 @@ class RingWriter:
         slots, ledger = self.ring.slots, self.ledger
         dropped, foreign = slots[Slot.KERNEL_DROPPED], slots[Slot.FOREIGN]
         records = parse(part)
+        begin = time.monotonic()
         block = self.journal.append(part, len(records), kernel_dropped=dropped, foreign=foreign)
+        self.slowest = max(self.slowest, time.monotonic() - begin)
         verdicts = ledger.add_records(records)
         self.index.add(block, records, verdicts)
         del records
@@ -123,6 +127,11 @@ class RingWriter:
         (self.folder / RESERVE).unlink(missing_ok=True)
         messages = list(why.get("messages", ()))
         ended, interrupted = why.get("ended", KILLED), bool(why.get("interrupted", True))
+        if slots[Slot.RING_FULL]:
+            messages.append(
+                f"the disk took up to {self.slowest:.1f} s for a block, too long for the ring: the receiver had to "
+                f"wait {slots[Slot.RING_FULL]} times; record to a faster or idle disk"
+            )
         if self.error is not None:
             ended, interrupted = f"the disk refused: {(self.error.strerror or str(self.error)).lower()}", True
         with suppress(OSError):

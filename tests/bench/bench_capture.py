@@ -21,7 +21,7 @@ adcCfg 2 1
 adcbufCfg -1 0 1 1 1
 profileCfg 0 77 7 6 63 0 0 63.343 1 256 9121 0 0 30
 chirpCfg 0 0 0 0 0 0 0 1
-frameCfg 0 0 128 0 10 1 0
+frameCfg 0 0 128 0 {period} 1 0
 lvdsStreamCfg -1 0 1 0
 """
 SECONDS = float(os.environ.get("MMSAR_BENCH_SECONDS", "10"))
@@ -82,7 +82,7 @@ def test_recording_at_full_rate(benchmark, report, tmp_path, rate, mib):
     from mmsar.hardware.config.radar import parse_cfg
     from mmsar.hardware.dca1000.recorder import Recorder
 
-    config = parse_cfg(CFG, device="xWR1843")
+    config = parse_cfg(CFG.format(period=1000 * 524_288 / 1456 / rate), device="xWR1843")
     n_frames = int(rate * 1456 * SECONDS) // config.frame_bytes
     total = n_frames * config.frame_bytes
     baseline, baseline_cpu = bare_loop(total, rate, mib << 20)
@@ -111,7 +111,7 @@ def test_recording_at_full_rate(benchmark, report, tmp_path, rate, mib):
             f"{mib} MiB asked for, {granted / 2**20:.1f} MiB granted: {granted // 2304 / rate:.2f} s of packets",
         ),
         ("lost", f"{found.kernel_dropped:,} dropped by the kernel, {found.upstream_lost:,} before it (goal 0 and 0)"),
-        ("ring full", f"{found.ring_full} times"),
+        ("ring full", "; ".join([f"{found.ring_full} times", *found.messages])),
         *(
             (f"{name} CPU", f"{seconds / expected * 1e6:.2f} us a packet, {seconds / sent['seconds']:.0%} of a core")
             for name, seconds in spent.items()

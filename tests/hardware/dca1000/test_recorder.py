@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -177,6 +178,7 @@ def test_a_full_ring_is_counted_by_the_kernel(bench, tmp_path, monkeypatch):
         os.kill(recorder._writer.pid, signal.SIGCONT)
         report = recorder.finish(recorder.wait(silence=1.0))
     assert report.ring_full > 0 and report.kernel_dropped > 100 and report.upstream_lost == 0
+    assert any("too long for the ring" in message for message in report.messages)
     assert report.packets_received + report.kernel_dropped == made.card.log.sent
     check_samples(made, tmp_path / "r")
 
@@ -237,6 +239,38 @@ def test_no_data_is_a_diagnosis_and_an_empty_recording(bench, tmp_path):
     assert not made.card.recording
     capture = Capture.open(tmp_path / "r")
     assert capture.n_frames == 0 and capture.report.interrupted and capture.samples()[0].shape[0] == 0
+
+
+def test_what_the_card_complains_about_is_in_the_report(bench, tmp_path):
+    made = bench(frames=4)
+
+    def armed(_):
+        for status in (AsyncStatus.DDR_FULL, AsyncStatus.DDR_FULL, AsyncStatus.SD_DETECTED):
+            made.card.send_status(status)
+        made.card.start_stream()
+
+    report = record(tmp_path / "r", made.config, n_frames=4, link=made.link, patience=QUICK, on_armed=armed)
+    assert len(report.messages) == 1 and report.messages[0].startswith("the card said: the card's memory is full")
+    silent = Patience(start=0.4, silence=1.0)
+
+    def alone(_):
+        made.card.send_status(AsyncStatus.NO_LVDS_DATA)
+
+    with pytest.raises(CaptureError, match=r"the card said: no data came from the radar"):
+        record(tmp_path / "s", made.config, n_frames=4, link=made.link, patience=silent, on_armed=alone)
+
+
+def test_triggered_frames_may_take_their_time(bench, tmp_path):
+    """The end of a frame comes with the next one or, after the pause, as a part packet; nothing is waited for."""
+    made = bench(frames=3, trigger=2)
+
+    def armed(_):
+        made.card.start_stream(hardware_trigger=True)
+        Thread(target=lambda: [(time.sleep(0.7), made.card.trigger()) for _ in range(3)]).start()
+
+    report = record(tmp_path / "r", made.config, n_frames=3, link=made.link, on_armed=armed)
+    assert report.ended == "complete" and made.card.log.tails == 3
+    check_samples(made, tmp_path / "r")
 
 
 def test_a_card_that_falls_silent_is_told_and_its_frames_kept(bench, tmp_path):
