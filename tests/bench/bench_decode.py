@@ -46,7 +46,7 @@ def test_decode(benchmark, report):
         rows.append(
             (
                 layout,
-                f"{speed['decode']:.2f} GB/s (12 bits {speed['12 bits']:.2f}, into a fresh array {speed['fresh']:.2f}); "
+                f"{speed['decode']:.2f} GB/s (12 bits {speed['12 bits']:.2f}, fresh array {speed['fresh']:.2f}); "
                 f"plain numpy {speed['numpy']:.2f}, memcpy {speed['memcpy']:.2f}",
             )
         )

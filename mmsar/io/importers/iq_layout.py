@@ -161,10 +161,12 @@ def decode(
         kernels_decode.decode_stream(raw, layout == "qiqi", flip, shift, flat)
     elif layout == "real":
         kernels_decode.decode_plain(raw, flip, shift, flat)
+    elif layout == "4lane-real":
+        kernels_decode.decode_real_fours(raw, samples, rx, flip, shift, flat)
     else:
-        instants = raw.reshape(n_frames * chirps, samples, words // (chirps * samples))
-        parts = flat.reshape(n_frames * chirps, rx, samples, 2)
-        kernels_decode.decode_interleaved(instants, *_places(layout, rx), flip, shift, parts)
+        eights = lanes(layout, rx) == 4
+        kernel = kernels_decode.decode_eights if eights else kernels_decode.decode_interleaved
+        kernel(raw, samples, *_places(layout, rx), flip, shift, flat)
     return out
 
 
