@@ -44,6 +44,8 @@ from mmsar.hardware.emulate.source import FrameSource
 
 DEFAULT_DELAY = 25e-6
 """Packet delay at power-up [s]."""
+_FIRST_FRAME = 0.02
+"""From the start of the radar to its first frame [s]."""
 _OK, _FAILED = 0, 1
 _UNSUPPORTED = (Command.START_PLAYBACK, Command.STOP_PLAYBACK, Command.CONFIG_RADAR, Command.INIT_PLAYBACK)
 
@@ -350,7 +352,7 @@ class _Radar(threading.Thread):
         self.end, self.last_frame = threading.Event(), threading.Event()
         self.triggers: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.triggers_lost = 0
-        self.start_time = time.monotonic() + source.ahead
+        self.start_time = time.monotonic() + max(source.ahead, _FIRST_FRAME)
         self.unix = time.time() - time.monotonic()
         self._busy_until = 0.0
         self._frame: tuple[bytes, float, int] | None = None

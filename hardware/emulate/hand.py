@@ -37,9 +37,9 @@ class Hand:
     """How far it goes up along y [m]."""
     duration: float = 10.0
     """Time it takes [s]; before and after it the hand rests."""
-    sweep_time: float = 1.0
+    sweep_time: float = 3.0
     """Time of one sweep [s]."""
-    tremor: float = 1e-3
+    tremor: float = 0.3e-3
     """Amplitude of the tremor along each axis [m]."""
     tilt: float = 0.01
     """Amplitude of the tremor about each axis [rad]."""

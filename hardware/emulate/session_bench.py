@@ -58,7 +58,7 @@ def bench_for(session: Session, before: Before, *, speedup: float = 1.0, **optio
     before : Before
         Scene, noise, hand, tracker.
     speedup : float
-        Times faster than real that the stage moves; the radar keeps its pace.
+        Times faster than real that the stage moves. The radar keeps its pace, so a sweep gets that much fewer frames.
     options
         Those of `EmulatedBench`.
 

@@ -156,7 +156,7 @@ def test_addresses_in_use_leave_nothing_open(addresses):
 
 
 def test_hand_is_smooth_rests_at_the_ends_and_starts_when_told():
-    hand = Hand(width=0.1, height=0.06, duration=4.0, seed=2)
+    hand = Hand(width=0.1, height=0.06, duration=4.0, sweep_time=1.0, tremor=1e-3, seed=2)
     position, rotation = hand.poses(np.linspace(0, 4, 4001))
     assert np.ptp(position[:, 0]) == pytest.approx(0.1, abs=3e-3)
     assert np.ptp(position[:, 1]) == pytest.approx(0.06, abs=3e-3)
