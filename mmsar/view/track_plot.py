@@ -74,7 +74,10 @@ def figure_track(
     if turn is not None:
         turn = np.asarray(turn, dtype=np.float64)
         check_shape("figure_track turn", turn.shape, (n, 3))
-        _components(panels[1], seconds, np.degrees(turn), used, "rotation from the first pose [deg]")
+        wrapped = (
+            np.linalg.norm(np.diff(turn, axis=0, prepend=turn[:1]), axis=1) > np.pi
+        )  # no line across +-180 degrees
+        _components(panels[1], seconds, np.degrees(turn), used, "rotation from the first pose [deg]", cut=wrapped)
     _strip(panels[-1], marks, float(np.ptp(seconds)))
     if title:
         figure.suptitle(title, fontsize=11)
@@ -100,10 +103,13 @@ def _path(axes: Axes, position: np.ndarray, used: np.ndarray, pair: tuple[int, i
         axes.legend(fontsize=8, frameon=False)
 
 
-def _components(axes: Axes, seconds: np.ndarray, values: np.ndarray, used: np.ndarray, label: str) -> None:
-    """Three components against time, scaled to the rows that count."""
+def _components(
+    axes: Axes, seconds: np.ndarray, values: np.ndarray, used: np.ndarray, label: str, *, cut: np.ndarray | None = None
+) -> None:
+    """Three components against time, scaled to the rows that count; lines have a break at the rows `cut`."""
+    drawn = used if cut is None else used & ~cut
     for k, (name, colour) in enumerate(zip("xyz", COLOURS, strict=True)):
-        axes.plot(seconds, np.where(used, values[:, k], np.nan), linewidth=0.8, color=colour, label=name)
+        axes.plot(seconds, np.where(drawn, values[:, k], np.nan), linewidth=0.8, color=colour, label=name)
         axes.plot(seconds[~used], values[~used, k], ".", markersize=2.5, color=LEFT_OUT, zorder=1)
     low, high = np.nanmin(values[used]), np.nanmax(values[used])
     room = 0.06 * (high - low) or 1.0

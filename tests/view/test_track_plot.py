@@ -51,6 +51,13 @@ def test_rotation_panel_is_in_degrees():
     np.testing.assert_allclose(lines["x"].get_ydata(), SECONDS)
 
 
+def test_rotation_past_half_a_turn_is_not_drawn_across():
+    angle = np.where(SECONDS < 5, 3.0, -3.0)
+    axes = drawn(figure_track(SECONDS, POSITION, turn=np.stack([angle, 0 * angle, 0 * angle], axis=1)))
+    (line,) = [each for each in axes["rotation from the first pose [deg]"].get_lines() if each.get_label() == "x"]
+    assert np.flatnonzero(np.isnan(np.asarray(line.get_ydata()))).tolist() == [50]
+
+
 def test_strip_names_and_counts_what_was_found():
     marks = {"gap": [(1.0, 0.5), (3.0, 0.2)], "marker swap": [(5.0, 0.0)]}
     figure = figure_track(SECONDS, POSITION, marks=marks, title="a log")
