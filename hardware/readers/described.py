@@ -66,7 +66,8 @@ def fill(
         tables["capture"].pop(key, None)
     if "array" in tables:
         tables["array"] = _array(description, tables["array"], config, name)
-    return replace(description, tables=tables)
+    typed = "frames_per_file" in description.tables.get("capture", {})
+    return replace(description, tables=tables, told="" if typed or not config.n_frames else name)
 
 
 def _waveform(config: RadarConfig) -> dict[str, Any]:

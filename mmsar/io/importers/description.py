@@ -159,6 +159,8 @@ class Description:
     """Its name, for messages."""
     folder: Path
     """Where the files it names are looked for: the folder of the data."""
+    told: str = ""
+    """What filled in frames_per_file, for messages; empty: it was typed."""
 
     @property
     def format(self) -> str:

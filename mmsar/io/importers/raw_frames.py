@@ -97,7 +97,9 @@ def explain_size(
         reasons.append(f"the first {surplus} bytes are zeros, padding of the recorder: skip_bytes = {surplus} if so")
     reasons += _alternatives(size, frames, expected)[:3]
     if rest and len(reasons) == 1:
-        reasons.append("a capture cut short, or other samples, rx or chirps_per_frame")
+        named = f"ignore_bytes = {rest}" + (f" and frames_per_file = {whole}" if expected is not None else "")
+        leave = f" ({named} leave the unfinished frame out)" if whole else ""
+        reasons.append(f"a capture cut short{leave}, or other samples, rx or chirps_per_frame")
     return f"{head}: {'; '.join(reasons)}"
 
 

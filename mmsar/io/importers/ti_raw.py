@@ -157,7 +157,7 @@ def _spans(files: list[Path], description: Description) -> list[Span]:
 def _count_frames(spans: list[Span], frames: Frames, description: Description) -> int:
     """Frames of all files together; every disagreement of the sizes with the description is explained."""
     expected = description.get("capture", "frames_per_file")
-    key = "[capture] frames_per_file"
+    key = f"as {description.told} says" if description.told else "[capture] frames_per_file"
     files, sizes = [span.file for span in spans], [span.size for span in spans]
     if _by_rows(description, files):
         if expected is None and description.get("scan", "n_x") is not None:

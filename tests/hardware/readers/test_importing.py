@@ -310,7 +310,10 @@ def test_disagreements_are_explained_with_all_numbers(tmp_path: Path) -> None:
     text = text.replace("nonsense", "IWR1443BOOST")
     path.write_bytes(path.read_bytes()[:-100])
     message = told("")
-    assert "got 18332 bytes, wanted 18432 = 6 frames" in message and "5 frames and 2972 bytes over" in message
+    assert (
+        "got 18332 bytes, wanted 18432 = 6 frames (as profile.cfg says) x 6 chirps" in message
+        and "5 frames and 2972 bytes over" in message
+    )
 
 
 def test_what_is_missing_or_misspelt(tmp_path: Path) -> None:
