@@ -1,6 +1,6 @@
 """The process that writes: it takes records from the ring, keeps the accounts and appends blocks to the journal.
 
-A thread beside it asks the disk once a second to keep what was written (fdatasync), so that a slow disk delays nothing
+A thread beside it asks the disk twice a second to keep what was written (fdatasync), so that a slow disk delays nothing
 but that. The process ends when the receiver has ended and the ring is empty; it then waits for one line of JSON on its
 standard input that says why the recording ended. End of file without a line means that the program that recorded is
 gone: the recording is finished all the same.
@@ -31,7 +31,7 @@ RESERVE = ".reserve"
 RESERVED = 1 << 18
 """Bytes kept free for the report of a recording that fills the disk."""
 POLL = 0.005
-SYNC = 1.0
+SYNC = 0.5
 ORPHAN_PATIENCE = 3.0
 """Time without records after which a writer without recorder takes the receiver for dead too [s]."""
 KILLED = "the recording program was killed"

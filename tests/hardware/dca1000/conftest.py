@@ -40,6 +40,29 @@ class Bench:
 
         return Link(host_ip=self.host_ip, card_ip=self.card_ip, packet_delay=5e-6, buffer=8 << 20)
 
+    def record(self, folder, n_frames: int, **options):
+        """Record with the stream started as soon as the recording is armed; the report."""
+        from mmsar.hardware.dca1000.record import Patience, record
+
+        options = {
+            "patience": Patience(start=5.0, silence=1.0),
+            "on_armed": lambda _: self.card.start_stream(),
+            **options,
+        }
+        return record(folder, self.config, n_frames=n_frames, link=self.link, **options)
+
+    def check(self, folder):
+        """The capture and its mask; its valid samples must be those sent, the others 0."""
+        from mmsar.hardware.dca1000.capture import Capture
+
+        capture = Capture.open(folder)
+        samples, valid = capture.samples()
+        truth = self.truth(capture.n_frames)
+        assert samples.shape == valid.shape == capture.shape
+        assert (samples[valid] == truth[valid]).all()
+        assert not samples[~valid].any()
+        return capture, valid
+
     def truth(self, n_frames: int) -> np.ndarray:
         """Samples of the first frames as they must come out."""
         from mmsar.hardware.adc import decode_frames

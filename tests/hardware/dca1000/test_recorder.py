@@ -1,12 +1,6 @@
 """Recordings of the emulated card: each packet counted, undamaged samples as sent, every end a valid recording."""
 
-import errno
-import os
-import resource
-import signal
 import socket
-import subprocess
-import sys
 import time
 from threading import Thread
 
@@ -16,47 +10,21 @@ import pytest
 from mmsar.errors import CaptureError, FormatError, GeometryError
 from mmsar.hardware.config.radar import parse_cfg
 from mmsar.hardware.dca1000 import journal
-from mmsar.hardware.dca1000 import recorder as recorder_module
 from mmsar.hardware.dca1000.capture import Capture
 from mmsar.hardware.dca1000.protocol import AsyncStatus
 from mmsar.hardware.dca1000.record import Patience, lanes_of, record
-from mmsar.hardware.dca1000.recorder import Recorder
 from mmsar.hardware.emulate.faults import FaultLane, FaultPlan, StreamLog
 
 QUICK = Patience(start=5.0, silence=1.0)
 
 
-def run(bench, folder, n_frames, **options):
-    """Record with the stream started as soon as the recording is armed."""
-    options = {"patience": QUICK, **options}
-    return record(
-        folder,
-        bench.config,
-        n_frames=n_frames,
-        link=bench.link,
-        on_armed=lambda _: bench.card.start_stream(),
-        **options,
-    )
-
-
-def check_samples(bench, folder):
-    """The capture; its valid samples are those sent, the others 0."""
-    capture = Capture.open(folder)
-    samples, valid = capture.samples()
-    truth = bench.truth(capture.n_frames)
-    assert samples.shape == valid.shape == capture.shape
-    assert (samples[valid] == truth[valid]).all()
-    assert not samples[~valid].any()
-    return capture, valid
-
-
 def test_a_clean_recording_is_whole(bench, tmp_path):
     made = bench(frames=20)
-    report = run(made, tmp_path / "r", 20)
+    report = made.record(tmp_path / "r", 20)
     assert (report.frames_complete, report.frames_damaged, report.ended) == (20, 0, "complete")
     assert report.packets_received == report.packets_expected == made.card.log.packed
     assert report.lossless and not report.interrupted and report.messages == ()
-    capture, valid = check_samples(made, tmp_path / "r")
+    capture, valid = made.check(tmp_path / "r")
     assert valid.all() and capture.shape == (20, 4, 2, 4, 256)
     assert capture.config.tx_order == (0, 2)
     stamps = capture.frame_stamps
@@ -68,7 +36,7 @@ def test_a_clean_recording_is_whole(bench, tmp_path):
 
 def test_the_tail_of_two_seconds_is_waited_for(bench, tmp_path):
     made = bench(frames=3, flush=2.0)
-    report = run(made, tmp_path / "r", 3, patience=None)
+    report = made.record(tmp_path / "r", 3, patience=None)
     assert report.frames_complete == 3 and report.ended == "complete"
 
 
@@ -94,7 +62,7 @@ def test_a_lost_tail_is_not_waited_for_once_the_card_says_so(bench, tmp_path):
         plan for plan in plans if FaultLane(plan, StreamLog()).through(0, *everything)[0].tolist() == list(range(67))
     )
     made = bench(frames=3, flush=2.0, faults=plan)
-    report = run(made, tmp_path / "r", 3, patience=Patience(start=5.0, silence=30.0))
+    report = made.record(tmp_path / "r", 3, patience=Patience(start=5.0, silence=30.0))
     assert report.ended == "end of stream" and made.card.log.missing().tolist() == [67]
 
 
@@ -102,7 +70,7 @@ def test_a_lost_tail_is_not_waited_for_once_the_card_says_so(bench, tmp_path):
 def test_losses_reordering_and_copies_are_counted_exactly(bench, tmp_path, seed):
     plan = FaultPlan(drop=0.01, reorder=0.01, depth=32, duplicate=0.005, async_before_reply=0.5, seed=seed)
     made = bench(frames=60, faults=plan)
-    report = run(made, tmp_path / "r", 60)
+    report = made.record(tmp_path / "r", 60)
     log = made.card.log
     assert log.dropped and log.late and log.duplicated
     assert report.packets_expected == log.packed
@@ -111,7 +79,7 @@ def test_losses_reordering_and_copies_are_counted_exactly(bench, tmp_path, seed)
     assert (report.duplicates, report.late) == (log.duplicated, log.late)
     damaged = log.damaged_frames(made.config.frame_bytes)
     assert report.frames_damaged == len(damaged) and report.frames_complete == 60 - len(damaged)
-    capture, valid = check_samples(made, tmp_path / "r")
+    capture, valid = made.check(tmp_path / "r")
     assert set(np.flatnonzero(~valid.reshape(60, -1).all(axis=1))) == damaged
     lost = sum(min(1456, log.packed_bytes - 1456 * int(k)) for k in log.missing())
     assert report.zero_filled_bytes == lost
@@ -122,65 +90,9 @@ def test_losses_reordering_and_copies_are_counted_exactly(bench, tmp_path, seed)
 @pytest.mark.parametrize("rx", [1, 3, 15])
 def test_frames_of_any_size_are_found(bench, tmp_path, rx):
     made = bench(frames=7, loops=1, samples=60, rx=rx, faults=FaultPlan(drop=0.2, seed=rx))
-    report = run(made, tmp_path / "r", 7)
+    report = made.record(tmp_path / "r", 7)
     assert report.frames_damaged == len(made.card.log.damaged_frames(made.config.frame_bytes))
-    check_samples(made, tmp_path / "r")
-
-
-def test_kernel_drops_are_exact_and_the_balance_holds(bench, tmp_path):
-    """A receiver that may not run while a burst comes: the socket's buffer overflows, and the kernel says how often."""
-    made = bench(frames=150, faults=FaultPlan(drop=0.01, duplicate=0.005, reorder=0.01, seed=4))
-    recorder = Recorder(
-        tmp_path / "r", made.config, host_ip=made.host_ip, card_ip=made.card_ip, n_frames=150, buffer=256 << 10
-    )
-    from mmsar.hardware.dca1000.card import Card
-    from mmsar.hardware.dca1000.record import prepare_card
-
-    with recorder, Card(made.host_ip, made.card_ip) as card:
-        recorder.arm(card=prepare_card(card, made.config, made.link))
-        card.start_record()
-        os.kill(recorder._receiver.pid, signal.SIGSTOP)
-        made.card.start_stream()
-        deadline = time.monotonic() + 20
-        while made.card.log.sent < 1000 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        os.kill(recorder._receiver.pid, signal.SIGCONT)
-        ended = recorder.wait(silence=1.0)
-        card.stop_record()
-        report = recorder.finish(ended)
-    log = made.card.log
-    assert report.kernel_dropped > 100
-    assert report.packets_received + report.duplicates + report.kernel_dropped == log.sent
-    balance = report.packets_received + report.upstream_lost + report.kernel_dropped - report.kernel_surplus
-    assert report.packets_expected == log.packed == balance
-    assert 0 <= report.kernel_surplus <= log.duplicated
-    check_samples(made, tmp_path / "r")
-
-
-def test_a_full_ring_is_counted_by_the_kernel(bench, tmp_path, monkeypatch):
-    """A disk that stalls: the ring fills, the receiver waits, what is lost then is a kernel drop."""
-    monkeypatch.setattr("mmsar.hardware.dca1000.recorder.RING_RANGE", (1 << 18, 1 << 18))
-    made = bench(frames=150)
-    recorder = Recorder(
-        tmp_path / "r", made.config, host_ip=made.host_ip, card_ip=made.card_ip, n_frames=150, buffer=128 << 10
-    )
-    from mmsar.hardware.dca1000.card import Card
-    from mmsar.hardware.dca1000.record import prepare_card
-
-    with recorder, Card(made.host_ip, made.card_ip) as card:
-        recorder.arm(card=prepare_card(card, made.config, made.link))
-        card.start_record()
-        os.kill(recorder._writer.pid, signal.SIGSTOP)
-        made.card.start_stream()
-        deadline = time.monotonic() + 20
-        while made.card.log.sent < 2000 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        os.kill(recorder._writer.pid, signal.SIGCONT)
-        report = recorder.finish(recorder.wait(silence=1.0))
-    assert report.ring_full > 0 and report.kernel_dropped > 100 and report.upstream_lost == 0
-    assert any("too long for the ring" in message for message in report.messages)
-    assert report.packets_received + report.kernel_dropped == made.card.log.sent
-    check_samples(made, tmp_path / "r")
+    made.check(tmp_path / "r")
 
 
 def test_an_endless_radar_is_stopped_and_the_surplus_ignored(bench, tmp_path):
@@ -205,7 +117,7 @@ def test_an_endless_radar_is_stopped_and_the_surplus_ignored(bench, tmp_path):
     assert radar.calls == (made.config.text, "start", "stop")
     assert report.frames_complete == report.frames_expected == 5 and report.surplus > 0
     assert "beyond the wanted frames" in report.messages[0]
-    check_samples(made, tmp_path / "r")
+    made.check(tmp_path / "r")
 
 
 def test_the_radar_is_stopped_before_the_card(bench, tmp_path):
@@ -270,14 +182,14 @@ def test_triggered_frames_may_take_their_time(bench, tmp_path):
 
     report = record(tmp_path / "r", made.config, n_frames=3, link=made.link, on_armed=armed)
     assert report.ended == "complete" and made.card.log.tails == 3
-    check_samples(made, tmp_path / "r")
+    made.check(tmp_path / "r")
 
 
 def test_a_card_that_falls_silent_is_told_and_its_frames_kept(bench, tmp_path):
     made = bench(frames=20, faults=FaultPlan(silent_after=300))
     with pytest.raises(CaptureError, match=r"fell silent in frame 13 of 20.*13 of 20 frames are complete"):
-        run(made, tmp_path / "r", 20)
-    capture, valid = check_samples(made, tmp_path / "r")
+        made.record(tmp_path / "r", 20)
+    capture, valid = made.check(tmp_path / "r")
     assert capture.report.frames_complete == 13 and capture.n_frames == 20
     assert capture.report.upstream_lost == made.card.log.dropped or capture.report.packets_received == 300
     assert valid[:13].all() and not valid[14:].any()
@@ -286,8 +198,8 @@ def test_a_card_that_falls_silent_is_told_and_its_frames_kept(bench, tmp_path):
 def test_a_card_that_starts_anew_is_told(bench, tmp_path):
     made = bench(frames=40, faults=FaultPlan(restart_after=400))
     with pytest.raises(CaptureError, match="began to count anew"):
-        run(made, tmp_path / "r", 40)
-    capture, valid = check_samples(made, tmp_path / "r")
+        made.record(tmp_path / "r", 40)
+    capture, valid = made.check(tmp_path / "r")
     assert capture.report.packets_received == 400 and capture.report.after_restart > 0
     assert any("count anew after packet 400 (frame 17)" in m for m in capture.report.messages)
     assert valid[:17].all() and not valid[18:].any()
@@ -338,7 +250,7 @@ def test_what_a_card_still_sends_is_stopped_first(bench, tmp_path):
         on_armed=lambda _: made.card.start_stream(),
     )
     assert report.packets_received == report.packets_expected
-    check_samples(made, tmp_path / "r")
+    made.check(tmp_path / "r")
 
 
 def test_the_folder_and_the_frames_are_checked_before_anything_moves(bench, tmp_path):
@@ -348,103 +260,13 @@ def test_the_folder_and_the_frames_are_checked_before_anything_moves(bench, tmp_
     (tmp_path / "file").write_text("")
     for name, complaint in (("full", "not empty"), ("file", "got a file"), ("no/where", "does not exist")):
         with pytest.raises(FormatError, match=complaint):
-            run(made, tmp_path / name, 4)
+            made.record(tmp_path / name, 4)
     with pytest.raises(FormatError, match="got 5 to record, wanted at most the 4"):
-        run(made, tmp_path / "r", 5)
+        made.record(tmp_path / "r", 5)
     with pytest.raises(GeometryError, match="frames"):
-        run(made, tmp_path / "r", 0)
+        made.record(tmp_path / "r", 0)
     assert made.card.requests == [] and not (tmp_path / "r").exists()
-
-
-def test_a_port_that_is_taken_is_told(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmsar.hardware.dca1000.receiver.BIND_PATIENCE", 0.1)
-    made = bench(frames=4)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind((made.host_ip, 4098))
-        with pytest.raises(CaptureError, match=r"port .*4098|4098.*port"):
-            run(made, tmp_path / "r", 4)
-    with pytest.raises(CaptureError, match=r"203\.0\.113\.9"):
-        Recorder(tmp_path / "r", made.config, host_ip="203.0.113.9", n_frames=4).bind()
 
 
 def test_lanes_follow_the_layout(small_cfg):
     assert lanes_of(parse_cfg(small_cfg(), device="xWR1843")) == 2
-
-
-def test_processes_that_die_are_noticed(bench, tmp_path):
-    made = bench(frames=4)
-    for victim in ("_receiver", "_writer"):
-        recorder = Recorder(
-            tmp_path / victim, made.config, host_ip=made.host_ip, card_ip=made.card_ip, n_frames=4, buffer=1 << 20
-        )
-        with recorder:
-            recorder.arm()
-            getattr(recorder, victim).kill()
-            with pytest.raises(CaptureError, match="ended unasked"):
-                recorder.wait()
-            report = recorder.finish("a process ended", interrupted=True)
-        assert report.interrupted and report.frames_complete == 0
-        assert Capture.open(tmp_path / victim).n_frames == 0
-
-
-def test_a_disk_that_refuses_ends_a_valid_recording(bench, tmp_path, monkeypatch):
-    made = bench(frames=200)
-    spawn = recorder_module._spawn
-
-    def limited(name, *args, **given):
-        process = spawn(name, *args, **given)
-        if name == "writer":
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
-        return process
-
-    monkeypatch.setattr(recorder_module, "_spawn", limited)
-    with pytest.raises(CaptureError, match=r"the disk refused to take more .file too large"):
-        run(made, tmp_path / "r", 200)
-    assert not made.card.recording
-    capture, valid = check_samples(made, tmp_path / "r")
-    assert capture.report.interrupted and "refused" in capture.report.ended
-    assert 0 < capture.report.bytes_received < 1_500_000
-    assert valid[: capture.report.frames_complete].all()
-
-
-def test_no_room_left_is_told(bench, tmp_path):
-    """A file system of its own that fills up, where mounting one is allowed."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a file system is not allowed here")
-    try:
-        made = bench(frames=400)
-        with pytest.raises(CaptureError, match=os.strerror(errno.ENOSPC).lower() + ".*free some space"):
-            run(made, disk / "r", 400)
-        capture, _ = check_samples(made, disk / "r")
-        assert capture.report.frames_complete > 10 and (disk / "r" / "report.json").exists()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
-def test_children_outlive_no_killed_parent(bench, tmp_path):
-    """The recording program is killed: receiver and writer finish what there is and go."""
-    made = bench(frames=0, sent=0, emulated_period=0.002)
-    (tmp_path / "c.cfg").write_text(made.config.text)
-    command = [sys.executable, "-m", "mmsar", "hw", "record", str(tmp_path / "c.cfg"), "-o", str(tmp_path / "r")]
-    command += ["--frames", "100000", "--no-radar", "--device", "xWR1843"]
-    command += ["--host-ip", made.host_ip, "--card-ip", made.card_ip, "--packet-delay", "20"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while "armed" not in (line := process.stderr.readline()):
-            assert line, "ended before it was armed"
-        made.card.start_stream()
-        time.sleep(0.7)
-        children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
-        assert len(children) == 2
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    deadline = time.monotonic() + 10
-    while any(os.path.exists(f"/proc/{pid}") for pid in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in children)
-    made.card.stop_stream()
-    capture, _ = check_samples(made, tmp_path / "r")
-    assert capture.report.interrupted and capture.report.ended == "the recording program was killed"
-    assert capture.report.frames_complete > 50
