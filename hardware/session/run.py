@@ -100,8 +100,7 @@ class SessionRun:
             radar = stack.enter_context(self._open_radar())
             stage = self._open_stage()
             stack.callback(stage.close)
-            if self.session.stage.home:
-                stage.home()
+            self._home(stage)
             for sweep in missing:
                 self._sweep(sweep, card, radar, stage, settings)
 
@@ -122,6 +121,15 @@ class SessionRun:
         plan = self.session.stage
         options = dict(plan.options)
         return open_stage(plan.kind, plan.port, axes=plan.axes, trust_position=not plan.home, **options)
+
+    def _home(self, stage: Stage) -> None:
+        if self.session.stage.home:
+            try:
+                stage.home()
+            except BaseException:
+                with contextlib.suppress(CaptureError):
+                    stage.stop()
+                raise
 
     def _card_status(self, status: CardStatus) -> None:
         recorder = self._recorder

@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, drive, assemble."""
+    from mmsar.cli.interruptions import Interruptions
     from mmsar.errors import CaptureError
     from mmsar.hardware.session.check import errors, findings
     from mmsar.hardware.session.folder import SessionFolder
@@ -56,7 +57,12 @@ def run(args: argparse.Namespace) -> int:
             if finding.severity == "warning":
                 print(f"warning: {finding}", file=sys.stderr)
         folder = (SessionFolder.open if args.resume else SessionFolder.create)(path, session)
-        _drive(session, folder, args)
+        with Interruptions() as interruptions:
+            try:
+                _drive(session, folder, args)
+            except KeyboardInterrupt:
+                print("mmsar capture: stopped; what is recorded is kept", file=sys.stderr)
+                return interruptions.code
         if session.kind == "freehand" and args.poses is None and session.tracker.log is None:
             command = f"mmsar capture {args.session} -o {args.output} --assemble --poses LOG"
             print(f"recorded to {path}; when the tracker's log is there: {command}", file=sys.stderr)

@@ -94,7 +94,8 @@ def test_a_fault_in_a_row_stops_everything_within_a_second(benches, fault):
     assert kept.n_frames > 5, "what was recorded of the row is kept"
 
 
-def test_an_interrupted_scan_goes_on_where_it_stopped(benches, capsys):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_scan_goes_on_where_it_stopped(benches, capsys, number, code):
     bench = benches.staged(ROWS, [TARGET], axes=AXES)
     command = [sys.executable, "-m", "mmsar", "capture", str(bench.session_file), "-o", str(bench.output)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -105,9 +106,10 @@ def test_an_interrupted_scan_goes_on_where_it_stopped(benches, capsys):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == code
+    assert not bench.emulated.radar.running
     assert "go on with: mmsar capture" in err
     assert "Traceback" not in err
     assert not bench.output.exists()

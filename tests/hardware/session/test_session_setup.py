@@ -80,7 +80,7 @@ def test_the_board_is_turned_when_it_lies(tmp_path):
         ("raster", 'name = "raster"', 'name = "raster"\nspeed = 3', "unknown key `speed`"),
         ("cylinder", "radius_mm = 250", "radius_mm = 0", "radius_mm: got 0, wanted a number above 0"),
         ("cylinder", 'direction = "ccw"', 'direction = "left"', "wanted one of ccw, cw"),
-        ("cylinder", 'channel = "A"\n', "", "channel: missing"),
+        ("cylinder", 'channel = "X"\n', "", "channel: missing"),
         ("freehand", "lever_arm_mm = [0, 0, 0]", "lever_arm_mm = [0, 0]", "three numbers"),
         ("freehand", "duration_s = 30", "duration_s = -1", "duration_s: got -1"),
     ],
