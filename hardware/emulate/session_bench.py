@@ -135,7 +135,7 @@ def _tracker(hand: HandClock, setup: TrackerSetup, before: Before) -> TrackerLog
         return position - turn.apply(arm), turn.as_quat()
 
     poses: Poses = body
-    offset = before.tracker_offset if setup.offset is None else setup.offset
+    offset = before.tracker_offset if setup.offset is None else -setup.offset  # the session's: tracker less radar
     return TrackerLog(before.tracker_log, poses, noise=before.tracker_noise, offset=offset)
 
 

@@ -33,12 +33,10 @@ def stage_setup(kind, axes, acceleration=0.3) -> StageSetup:
         ("grbl", [Axis(name="x", low=0.0, high=0.4, zero=-0.4)]),
         ("grbl", [Axis(name="x", low=-0.1, high=0.1, zero=-0.2, reverse=True)]),
         ("grbl", [Axis(name="angle", low=-0.3, high=6.6, channel="X", rotary=True), Axis(name="y", low=0, high=0.2)]),
-        ("amc4030", [Axis(name="x", low=0.0, high=0.08), Axis(name="z", low=0.0, high=0.05)]),
     ],
 )
 def test_every_place_a_session_allows_can_be_driven_to(kind, axes):
-    # the AMC4030's driver measures the speed of a move
-    with stage_for(stage_setup(kind, axes), speedup=100 if kind == "grbl" else 1) as emulator:
+    with stage_for(stage_setup(kind, axes), speedup=100) as emulator:
         stage = open_stage(kind, emulator.port, axes=axes)
         try:
             stage.home()
@@ -70,10 +68,11 @@ def test_example_sessions_get_a_bench(name, addresses, tmp_path):
     assert (tmp_path / "log.txt").exists() == (name == "freehand.toml")
 
 
-def test_amc4030_has_the_sessions_acceleration_in_its_own_unit():
+def test_limits_and_acceleration_in_the_controllers_own_unit():
     with stage_for(stage_setup("amc4030", [Axis(name="x", low=0, high=0.3)], acceleration=0.25)) as stage:
         assert isinstance(stage, Amc4030Pty)
         assert stage.acceleration == 250
+        assert stage.travel[0] == 300
     turntable = [Axis(name="angle", low=-1, high=7, channel="X", rotary=True)]
     with stage_for(stage_setup("grbl", turntable, acceleration=np.pi / 3)) as stage:
         assert stage.settings[120] == pytest.approx(60)
@@ -116,3 +115,16 @@ def test_redirected_changes_the_named_values_only():
         "[b]",
         'port = "y"',
     ]
+
+
+def test_a_tracker_whose_clock_is_ahead_writes_later_times(addresses, tmp_path):
+    for file in SESSIONS.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    path = tmp_path / "freehand.toml"
+    path.write_text(path.read_text().replace('offset_ms = "estimate"', "offset_ms = 100_000"))
+    before = Before(scene=SCENE, tracker_log=tmp_path / "log.txt")
+    start = time.time()
+    with bench_for(read_session(path), before, host_ip=addresses[0], card_ip=addresses[1]):
+        time.sleep(0.1)
+    ahead = read_track(tmp_path / "log.txt").time_ns[0] * 1e-9 - start
+    assert 100 <= ahead < 150
