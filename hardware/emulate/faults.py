@@ -103,7 +103,10 @@ class FaultPlan:
 
 @dataclass(kw_only=True)
 class StreamLog:
-    """What one recording's data really was: everything the card packed, and everything that went on the wire."""
+    """What one recording's data really was: everything the card packed, and everything that went on the wire.
+
+    It is complete once the stream is (`DcaEmulator.wait`); before that it may be some packets behind the wire.
+    """
 
     packed: int = 0
     """Packets the card made."""

@@ -160,7 +160,7 @@ class PacketStream:
                 continue
             self.log.max_lag = max(self.log.max_lag, now - times[i])
             first = i
-            while i < count and times[i] <= now and i - first < _GROUP:
+            while i < count and times[i] <= now and i - first < _GROUP and not self._stop.is_set():
                 self._send(datagrams[i])
                 i += 1
             if isinstance(places, range):

