@@ -18,6 +18,7 @@ from mmsar.hardware.dca1000.capture import Capture
 from mmsar.hardware.readers.capture_signal import CaptureSignal
 from mmsar.hardware.session.folder import SessionFolder
 from mmsar.hardware.session.frametimes import FrameTimes, frame_times
+from mmsar.hardware.session.rows import backward_shift, shift_warning
 from mmsar.hardware.session.setup import Session
 from mmsar.hardware.session.stagelog import read_stage_log
 from mmsar.hardware.session.sweeps import Sweep
@@ -104,7 +105,12 @@ def assemble(session: Session, folder: SessionFolder, *, poses: Path | None = No
         pieces = [freehand_piece(session, folder, poses, warnings)]
     else:
         pieces = [_sweep_piece(session, folder, sweep, warnings) for sweep in session.sweeps]
-    return _scan(session, pieces), warnings
+    scan = _scan(session, pieces)
+    shift = backward_shift(scan)
+    if shift is not None:
+        text = shift_warning(shift, scan.chirp.wavelength, session.stage.axis("x").backlash)
+        warnings += [text] if text else []
+    return scan, warnings
 
 
 def open_capture(session: Session, folder: SessionFolder, index: int) -> tuple[Capture, CaptureSignal, FrameTimes]:

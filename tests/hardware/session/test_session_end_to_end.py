@@ -1,5 +1,7 @@
 """Whole sessions through the real code: emulated instruments are driven, recorded, assembled and imaged."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -120,3 +122,19 @@ def test_a_freehand_scan_finds_its_target(benches, offset):
     assert notes["offset_s"] == pytest.approx(0.037, abs=5e-3), "less what the emulated card is late by"
     found = peak(scan, TARGET)
     assert np.all(np.abs(found - TARGET) < cells(scan, TARGET[2]) / 4)
+
+
+def test_backlash_is_seen_in_the_echoes_and_taken_out(benches, capsys):
+    """The table lags 0.5 mm in backward rows; the assembly says so, and with that number the rows fit."""
+    rows = RASTER.replace("rows = 3", "rows = 6").replace("step_y_mm = 7.589", "step_y_mm = 1.5")
+    points = [TARGET, (-0.02, 0.0, 0.27), (0.018, 0.004, 0.3)]
+    bench = benches.staged(rows, points, axes=AXES, grbl={"backlash": (0.5, 0.0, 0.0)})
+    command = ["capture", str(bench.session_file), "-o", str(bench.output)]
+    assert main(command) == 0
+    said = re.search(r"shifted by \+(\S+) mm .* backlash_mm = (\S+)", capsys.readouterr().err)
+    assert said, "a warning with the number to set"
+    assert float(said[1]) == pytest.approx(0.5, abs=0.1)
+    text = bench.session_file.read_text().replace("[stage.x]", f"[stage.x]\nbacklash_mm = {said[2]}")
+    bench.session_file.write_text(text)
+    assert main([*command, "--assemble"]) == 0
+    assert "shifted by" not in capsys.readouterr().err
