@@ -85,7 +85,7 @@ class RingWriter:
                         with span[a:b] as part:
                             self._write(part)
         except OSError as error:
-            self.error = error
+            self.error = error.with_traceback(None)  # its frames hold pieces of the ring, which could not be closed
             self.ring.slots[Slot.ERRNO] = error.errno or errno.EIO
         self.ring.slots[Slot.TAIL] = head
 
