@@ -219,16 +219,12 @@ def _stage(t: Table, kind: str) -> StageSetup:
     axes = [read_table(t.table(name), lambda axis, name=name: _axis(axis, name)) for name in wanted if t.has(name)]
     if wanted[0] not in t.content:
         raise FormatError(f"{t.where}: no axis {wanted[0]}; wanted a table [stage.{wanted[0]}] with its limits")
-    options = {}
-    for name, key, factor in (
-        ("position_scale", "position_scale", 1.0),
-        ("distance_scale", "distance_scale", 1.0),
-        ("home_timeout", "home_timeout_s", 1.0),
-    ):
-        if t.has(key):
-            options[name] = t.positive(key) * factor
+    controller = t.choice("kind", {name: name for name in KINDS})
+    options = {"home_timeout": t.positive("home_timeout_s")} if t.has("home_timeout_s") else {}
+    if controller == "amc4030":
+        options |= {key: t.positive(key) for key in ("position_scale", "speed_scale") if t.has(key)}
     return StageSetup(
-        kind=t.choice("kind", {name: name for name in KINDS}),
+        kind=controller,
         port=t.text("port"),
         axes=tuple(axes),
         acceleration=t.positive(f"acceleration_{unit}_s2") * scale,

@@ -118,3 +118,16 @@ def test_an_interrupted_sweep_is_kept_aside(tmp_path):
     kept = sorted(p.name for p in folder.path.glob("sweep_0000.broken_*"))
     assert kept == ["sweep_0000.broken_1", "sweep_0000.broken_2"]
     assert (folder.sweep(0) / "data").read_text() == "2"
+
+
+def test_settings_of_a_controller_are_those_its_driver_knows(tmp_path):
+    from inspect import signature
+
+    from mmsar.hardware.motion.amc4030 import Amc4030Stage
+
+    told = 'kind = "amc4030"\nposition_scale = 1e4\nspeed_scale = 60\nhome_timeout_s = 30'
+    options = read_session(changed(tmp_path, "raster", 'kind = "grbl"', told)).stage.options
+    assert options == {"position_scale": 1e4, "speed_scale": 60, "home_timeout": 30}
+    assert set(options) <= set(signature(Amc4030Stage).parameters)
+    with pytest.raises(FormatError, match="unknown key `speed_scale`"):
+        read_session(changed(tmp_path, "raster", 'kind = "grbl"', 'kind = "grbl"\nspeed_scale = 60'))
