@@ -1,8 +1,9 @@
 """A whole recording in the order that works: socket, card, recording, radar; at the end radar, tail, card.
 
-The data socket is bound before the card is told to record, and the card records before the radar starts, so that frames
-begin at byte 0. The card sends the last part of a packet 2 s after the radar's last data, so the end is waited for.
-Whatever goes wrong, the radar is stopped first and the card second, and what was recorded stays a valid recording.
+A radar that still runs is stopped before anything else. The data socket is bound before the card is told to record, and
+the card records before the radar starts, so that frames begin at byte 0. The card sends the last part of a packet 2 s
+after the radar's last data, so the end is waited for. Whatever goes wrong, the radar is stopped first and the card
+second, and what was recorded stays a valid recording.
 """
 
 from collections.abc import Callable
@@ -160,6 +161,8 @@ def record(
     with recorder:
         recorder.bind()
         with card:
+            if radar is not None and (problem := radar.stop()):  # what it still sent would begin the recording
+                raise CaptureError(problem)
             settings = prepare_card(card, config, link)
             if recorder.drain():  # the rest of an earlier stream, or one that still runs
                 card.stop_record()

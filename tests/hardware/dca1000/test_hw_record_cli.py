@@ -17,6 +17,7 @@ from mmsar.hardware.dca1000 import journal
 from mmsar.hardware.dca1000.capture import Capture
 from mmsar.hardware.dca1000.card import Card
 from mmsar.hardware.emulate.faults import FaultPlan
+from mmsar.hardware.emulate.radar import RadarPty
 
 KEYS = (
     "frames_expected frames_complete frames_damaged packets_received duplicates late kernel_dropped upstream_lost "
@@ -93,6 +94,34 @@ def test_record_report_decode(bench, tmp_path, capsys):
     assert main(["hw", "recover", str(folder)]) == 0
     assert "nothing to do" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_radar_is_driven_over_its_serial_port(bench, tmp_path, capsys):
+    """It still streams from before: that is stopped, and the recording begins with the new start."""
+    made = bench(frames=10)
+    with RadarPty(on_start=lambda config: made.card.start_stream(), on_stop=made.card.stop_stream) as radar:
+        line = [*command(made, tmp_path / "r", 10)[3:], "--port", radar.port, "--board", "IWR1843BOOST"]
+        assert main(line) == 0
+        assert radar.starts == 1 and not radar.running
+        radar.lines.clear()
+        line[line.index(str(tmp_path / "r"))] = str(tmp_path / "again")
+        assert main(line) == 0
+        assert radar.lines[0].startswith("sensorStop") or "sensorStop" in radar.lines
+    assert "recording armed\n" in capsys.readouterr().err
+    for name in ("r", "again"):
+        capture, valid = made.check(tmp_path / name)
+        assert valid.all() and capture.report.lossless and capture.manifest["board"]
+        names = [event["event"] for event in capture.events]
+        assert names.index("start_record") < names.index("radar_started") < names.index("stop_record")
+
+
+def test_a_radar_that_refuses_is_told_and_the_card_stopped(bench, tmp_path, capsys):
+    made = bench(frames=10)
+    with RadarPty(lvds=False) as radar:
+        assert main([*command(made, tmp_path / "r", 10)[3:], "--port", radar.port]) == 4
+    err = capsys.readouterr().err
+    assert "lvdsStreamCfg" in err and not made.card.recording
+    assert report_of(tmp_path / "r", capsys)["frames_complete"] == 0
 
 
 def test_a_large_recording_is_decoded_piece_by_piece(bench, tmp_path, monkeypatch):
