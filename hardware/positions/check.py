@@ -25,7 +25,7 @@ LARGE = (100.0, 5.0, 50.0)
 """Extent [m], speed [m/s] and acceleration [m/s2], the last two over 0.1 s, beyond which the unit is doubted."""
 SMALL = 2e-3
 """Extent [m] below which a track stands still, or is in another unit."""
-LEVER = (5.0, 0.05, 0.05)
+LEVER = (5.0, 0.08, 0.05)
 """How many times better another order must explain the motion, how much of it at least, and the time base [s]."""
 
 

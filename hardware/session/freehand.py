@@ -10,8 +10,9 @@ from mmsar.errors import FormatError
 from mmsar.hardware.dca1000.capture import Capture
 from mmsar.hardware.echo_track import track_scatterer
 from mmsar.hardware.offset import estimate_offset
+from mmsar.hardware.positions.check import checked
 from mmsar.hardware.positions.mounting import Mounting, board_poses, board_trajectory
-from mmsar.hardware.positions.track import PoseTrack, check_track, read_track
+from mmsar.hardware.positions.track import PoseTrack, read_track
 from mmsar.hardware.session.assemble import Piece, open_capture, pose_times
 from mmsar.hardware.session.folder import SessionFolder
 from mmsar.hardware.session.frametimes import FrameTimes
@@ -38,13 +39,8 @@ def freehand_piece(session: Session, folder: SessionFolder, poses: Path | None, 
             f"{folder.path}: got no position log, wanted the tracker's: give it with --poses, or as [tracker] log"
         )
     tracker = session.tracker
-    track = read_track(path, kind=tracker.kind, body=tracker.body, **tracker.settings)
-    rows = np.zeros(0, dtype=np.intp)
-    for finding in check_track(track):
-        if finding.severity != "note":
-            warnings.append(f"{path.name}: {finding}")
-        rows = np.union1d(rows, finding.rows)
-    track = track.masked(rows)
+    track, found = checked(read_track(path, kind=tracker.kind, body=tracker.body, **tracker.settings))
+    warnings += [f"{path.name}: {finding}" for finding in found if finding.severity != "note"]
     mounting = Mounting(lever_arm=tracker.lever_arm, rotation=tracker.rotation, world=tracker.world)
     frames = np.arange(len(times.start_ns))
     index, time_ns = pose_times(session, times, frames)

@@ -56,12 +56,13 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; errors are one line on stderr."""
     args = build_parser().parse_args(argv)
+    name = " ".join(["mmsar", args.verb, *([args.part] if "part" in args else [])])
     try:
         code = args.run(args) or 0
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        print(f"mmsar {args.verb}: cancelled; nothing half-written was left behind", file=sys.stderr)
+        print(f"{name}: cancelled; nothing half-written was left behind", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader has gone (`| head`): what is still to be flushed at exit goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.debug:
             raise
         message, code = explain_error(error)
-        print(f"mmsar {args.verb}: {' '.join(message.split())}", file=sys.stderr)
+        print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
         return code
 
 

@@ -15,7 +15,9 @@ from mmsar.errors import CaptureError, DeviceError, FormatError, GeometryError, 
 
 READING = {
     "simulate": ["{input}", "-o", "{output}.h5"],
+    "capture": ["{input}", "-o", "{output}.h5"],
     "import": ["{input}", "-o", "{output}.h5"],
+    "calibrate": ["{input}", "--target-mm", "0,0,300", "-o", "{output}.h5"],
     "info": ["{input}"],
     "reconstruct": ["{input}", "-o", "{output}.h5"],
     "metrics": ["{input}"],
@@ -24,12 +26,15 @@ READING = {
 }
 """Verbs that read a file -> their usual arguments."""
 
-SUFFIX = {"simulate": ".toml", "import": ".bin"}
+SUFFIX = {"simulate": ".toml", "capture": ".toml", "import": ".bin"}
 
 BAD_VALUES = {
     "demo": [["--nonsense"]],
     "simulate": [["{input}"], ["{input}", "-o", "x.h5", "--seed", "-1"], ["{input}", "-o", "x.h5", "--snr", "loud"]],
     "import": [["{input}"], []],
+    "capture": [[], ["{input}", "--speed", "3"]],
+    "hw": [[], ["nonsense"], ["record", "{input}"], ["report"], ["poses", "{input}", "--kind", "magic"]],
+    "calibrate": [[], ["{input}", "--target-mm", "1,2", "-o", "x.h5"], ["{input}", "--target-mm", "0,0,300"]],
     "info": [[], ["{input}", "--xml"]],
     "reconstruct": [["{input}", "-o", "x.h5", "--method", "magic"], ["{input}"], []],
     "metrics": [[], ["{input}", "--point", "1,2"], ["{input}", "--point", "a,b,c"]],
@@ -112,7 +117,7 @@ def test_bad_usage_is_exit_code_2(verb, arguments, wrong, tmp_path, capsys, monk
     code, out, err = run(capsys, verb, *filled(arguments, input=path))
     assert code == 2, err
     assert out == ""
-    assert re.match(f"mmsar( {verb})?: ", err.splitlines()[-1])
+    assert re.match(f"mmsar( {verb}( \\w+)?)?: ", err.splitlines()[-1])
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 
@@ -128,7 +133,7 @@ def test_every_verb_has_help_with_an_example(verb, capsys):
 
 def test_tables_above_cover_every_verb():
     assert set(BAD_VALUES) == set(VERBS)
-    assert set(VERBS) - set(READING) == {"demo", "doctor", "bench"}
+    assert set(VERBS) - set(READING) == {"demo", "hw", "doctor", "bench"}
 
 
 def test_help_lists_every_verb(capsys):
