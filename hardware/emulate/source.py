@@ -13,6 +13,8 @@ import numpy as np
 from mmsar.core.checks import finite_number, positive_int
 from mmsar.errors import FormatError, GeometryError
 
+_PRIME = 65521
+
 
 class FrameSource(Protocol):
     """Frames of a radar."""
@@ -58,16 +60,18 @@ class CountingSource:
         self.frame_bytes, self.n_frames = frame_bytes, n_frames
         self.period, self.active = _times(period, active)
         self.ahead = ahead
+        self._stream = counting_bytes(0, frame_bytes + 2 * _PRIME)
 
     def frame(self, k: int, time_ns: int = 0) -> bytes:
         """Bytes of frame `k`; the time does not matter."""
-        return counting_bytes(k * self.frame_bytes, self.frame_bytes)
+        start = k * self.frame_bytes % (2 * _PRIME)
+        return self._stream[start : start + self.frame_bytes]
 
 
 def counting_bytes(start: int, size: int) -> bytes:
     """`size` bytes of the counting stream from byte `start`; both even."""
     first = start // 2
-    return (np.arange(first, first + size // 2, dtype=np.int64) % 65521).astype("<u2").tobytes()
+    return (np.arange(first, first + size // 2, dtype=np.int64) % _PRIME).astype("<u2").tobytes()
 
 
 class FileSource:
