@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mmsar.core.checks import finite_number
-from mmsar.errors import CaptureError, FormatError
+from mmsar.errors import CaptureError, FormatError, GeometryError
 from mmsar.hardware import device
 from mmsar.hardware.dca1000 import protocol, receiver
 from mmsar.hardware.dca1000.card import Card
@@ -51,7 +51,15 @@ class Link:
     packet_delay: float = 25e-6
     """Pause between datagrams [s]."""
     buffer: int = receiver.BUFFER
-    """Socket buffer to ask for [bytes]."""
+    """Socket buffer to ask for [bytes], 1 GiB or less: the kernel books twice as much in an int."""
+
+    def __post_init__(self) -> None:
+        if self.host_ip == self.card_ip:
+            raise GeometryError(f"card address: got {self.card_ip}, this machine's own; wanted the card's; correct it")
+        if not 0 < self.buffer < 1 << 30:
+            raise GeometryError(
+                f"socket buffer: got {self.buffer / 2**20:g} MiB, wanted less than 1024 MiB; ask for less"
+            )
 
     @property
     def capacity(self) -> float:

@@ -105,3 +105,12 @@ def test_two_cards_side_by_side(tmp_path, addresses):
         assert run.finish() == 0 and run_two.finish() == 0, run.said + run_two.said
         time.sleep(0.1)
     assert (run.cube()["signal"] == one).all() and (run_two.cube()["signal"] == two).all()
+
+
+@pytest.mark.parametrize("more", [("--buffer", 99999999), ("--card-ip", "HOST"), ("--buffer", 1e-9)])
+def test_senseless_links(tmp_path, addresses, more):
+    more = [addresses[0] if word == "HOST" else word for word in more]
+    with Recording(tmp_path / "r", RADAR, 3, addresses, *more) as run:
+        assert run.finish() == 3, run.said
+    assert len(run.lines) == 1 and "wanted" in run.said, run.said
+    assert not run.folder.exists()
