@@ -33,7 +33,7 @@ def test_the_raster_example():
     assert high - low == pytest.approx(12 * 7.589e-3)
     position, _ = session.world.poses({"x": np.array([0.2, 0.21]), "y": np.array([0.15, 0.15])})
     np.testing.assert_allclose(position, [[0, 0, 0], [0.01, 0, 0]], atol=1e-12)
-    assert [(axis.name, axis.low, axis.high) for axis in session.stage.axes] == [("x", 0, 0.4), ("y", 0, 0.3)]
+    assert [(axis.name, axis.low, axis.high) for axis in session.stage.axes] == [("x", 0, 0.399), ("y", 0, 0.299)]
 
 
 def test_the_cylinder_example():
@@ -70,8 +70,8 @@ def test_the_board_is_turned_when_it_lies(tmp_path):
             'board = "IWR1843BOOST"',
             "measure the vector from RX1 to TX1",
         ),
-        ("raster", "limits_mm = [0, 400]", "limits_mm = [0]", r"\[x\] limits_mm: got 1 numbers"),
-        ("raster", "limits_mm = [0, 400]", "limits_mm = [400, 0]", r"\[x\].*wanted low < high"),
+        ("raster", "limits_mm = [0, 399]", "limits_mm = [0]", r"\[x\] limits_mm: got 1 numbers"),
+        ("raster", "limits_mm = [0, 399]", "limits_mm = [399, 0]", r"\[x\].*wanted low < high"),
         ("raster", "[stage.x]", "[stage.z]", "no axis x; wanted a table"),
         ("raster", 'kind = "grbl"', 'kind = "girbl"', "did you mean grbl"),
         ("raster", "step_x_mm = 0.9", "step_x_mm = 0.9\nspeed_mm_s = 20", "one step per frame of 40 ms is 22.5 mm/s"),
