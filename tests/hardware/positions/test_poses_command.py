@@ -114,7 +114,7 @@ def test_bad_input_is_one_line(log, tmp_path, capsys, monkeypatch, args, code, m
     assert main(["hw", "poses", *args]) == code
     shown = capsys.readouterr()
     assert message in shown.err
-    assert shown.err.startswith("mmsar hw: ")
+    assert shown.err.startswith("mmsar hw poses: ")
     assert len(shown.err.splitlines()) == 1
     assert shown.out == ""
 
