@@ -74,6 +74,18 @@ def test_descriptions_are_valid(block, tmp_path):
     tables = tomllib.loads(block)
     if tables.get("format"):
         assert read_description(tables, tmp_path).format == tables["format"]
+    elif "kind" in tables.get("scan", {}):
+        from mmsar.hardware.session.check import errors, findings
+        from mmsar.hardware.session.setup import read_session
+
+        for file in (ROOT / "data" / "sessions").glob("*.cfg"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+        (tmp_path / "session.toml").write_text(block)
+        assert not errors(findings(read_session(tmp_path / "session.toml")))
+    else:
+        from mmsar.io.importers.description import KEYS
+
+        assert all(set(keys) <= set(KEYS[table]) for table, keys in tables.items())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -81,6 +93,15 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), f"{page.name}: {target} is not there"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_sections_lead_to_one(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            text = ((page.parent / target) if target else page).read_text(encoding="utf-8")
+            heads = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+            assert anchor in {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}, anchor
 
 
 def test_every_verb_is_documented():
@@ -98,3 +119,80 @@ def test_every_dataset_is_documented():
     for attribute in (*schema.CHIRP_UNITS, *schema.RASTER_UNITS, *schema.GRID_UNITS, schema.SCHEMA_ATTR):
         assert f"`{attribute}`" in text
     assert f"(integer, now {schema.SCHEMA})" in text
+
+
+def test_every_part_of_the_bench_is_documented():
+    from mmsar.cli.hw import PARTS
+
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `hw (\w+)` \|", text, re.M)) == set(PARTS)
+
+
+def capture_page(section: str) -> str:
+    """A section of docs/capture.md, its subsections included."""
+    text = (ROOT / "docs" / "capture.md").read_text(encoding="utf-8")
+    return re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)[1]
+
+
+def asked_for(source: str) -> set[str]:
+    """The keys that a reader of TOML tables asks for: literals of its calls, units filled in."""
+    calls = "text|flag|number|numbers|positive|whole|choice|has|table"
+    found = set(re.findall(rf'\b(?:t|top|scan)\.(?:{calls})\(f?"([^"]+)"', source))
+    found |= set(re.findall(r'_file\(t, folder, "([^"]+)"', source)) | set(re.findall(r'\bkey = f"([^"]+)"', source))
+    for group in re.findall(r"for key in \(([^)]*)\)", source):
+        found |= set(re.findall(r'"([^"]+)"', group))
+    return {key.replace("{unit}", unit) for key in found for unit in ("mm", "deg")}
+
+
+def test_every_key_of_a_session_file_is_documented():
+    from mmsar.hardware.session import setup
+
+    asked = asked_for(Path(setup.__file__).read_text(encoding="utf-8")) | set(setup.TOLD)
+    assert {"limits_mm", "speed_deg_s", "offset_guess_ms", "calibration", "speed_scale", "dwell_ms", "topic"} <= asked
+    rows = re.findall(r"^\|(.*?)\|", capture_page("Keys of session files"), re.M)
+    documented = {key for row in rows for key in re.findall(r"`\[*([\w.]+)\]*`", row)}
+    tables = {"radar", "card", "stage", "scan", "tracker", "output", "stage.x", "stage.y", "stage.angle"}
+    assert asked - tables <= documented
+    assert documented - tables <= asked
+
+
+def test_every_key_of_a_report_and_of_a_board_is_documented():
+    from dataclasses import fields
+
+    from mmsar.hardware import board
+    from mmsar.hardware.dca1000.report import Report
+
+    text = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    documented = {key for row in re.findall(r"^\|(.*?)\|", text, re.M) for key in re.findall(r"`(\w+)`", row)}
+    assert {field.name for field in fields(Report)} <= documented
+    assert set(board.KEYS) <= documented
+
+
+def test_every_status_of_the_card_is_explained():
+    from mmsar.hardware.dca1000.diagnose import ADVICE
+
+    text = capture_page("Troubleshooting")
+    for said in ADVICE.values():
+        assert re.split("[:(]", said)[0].strip() in text
+
+
+def test_every_finding_of_the_checker_is_explained():
+    from mmsar.hardware.config import bench_findings, cfg_hints, limits
+
+    text = capture_page("Troubleshooting")
+    said = set()
+    for module in (bench_findings, cfg_hints, limits):
+        source = Path(module.__file__).read_text(encoding="utf-8")
+        said |= set(re.findall(r'(?:_finding|say)\(\s*"(?:error|warning|note)",\s*"([^"]+)"', source))
+    assert {"sweep", "network link", "board", "lvdsStreamCfg"} <= said
+    assert {limit for limit in said if f"`{limit}`" not in text} == set()
+
+
+def test_tables_of_symptoms_have_a_cause_and_a_cure():
+    text = capture_page("Troubleshooting")
+    sections = re.split(r"^### ", text, flags=re.M)[1:]
+    assert len(sections) >= 6
+    for section in sections:
+        rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("|")]
+        assert len(rows) > 4, section[:30]
+        assert all(cell.strip() for row in rows for cell in (row[0], row[-1]))

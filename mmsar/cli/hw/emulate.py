@@ -59,7 +59,7 @@ def _board(parser: argparse.ArgumentParser, device: str | None, board: str | Non
         "--board", default=board, metavar="NAME", help=f"antenna board ({board or 'needed for a scene'})"
     )
     parser.add_argument(
-        "--scene", metavar="SCENE.toml", help="scene file as of `mmsar simulate`; default: three points"
+        "--scene", metavar="SCENE.toml", help="scene file as of `mmsar simulate`; default: one or three points"
     )
     parser.add_argument("--noise", type=float, default=20.0, metavar="COUNTS", help="RMS noise of the samples (20)")
 
@@ -116,6 +116,8 @@ def _run_bench(args: argparse.Namespace) -> None:
     freehand = session.stage is None
     if freehand and args.scene is None:
         scene = Scene.points([[0.0, 0.0, 0.3]])  # its time offset is found by one echo that stands out
+    elif session.kind == "cylinder" and args.scene is None:
+        scene = Scene.points([[0.04, 0.0, 0.0], [-0.02, 0.0, 0.03], [0.0, 0.0, -0.05]])  # on the turntable
     stand = Before(scene=scene, noise=args.noise, tracker_log=log if freehand else None)
     with bench_for(session, stand, **common) as bench:
         bench.radar.on_problem = _problem
