@@ -47,6 +47,16 @@ def test_a_raster_scan_finds_its_target(benches, capsys):
     found = peak(scan, TARGET)
     assert np.all(np.abs(found - TARGET) < cells(scan, TARGET[2]) / 4)
     assert capsys.readouterr().out.splitlines()[-1] == str(bench.output)
+    bench.session_file.write_text(bench.session_file.read_text() + '\n[output]\nloops = "poses"\n')
+    assert main(["capture", str(bench.session_file), "-o", str(bench.output), "--assemble"]) == 0
+    loops = load_scan(bench.output)
+    assert loops.shape == (300, 2, 4, 128)
+    assert loops.raster is None
+    steps = np.diff(loops.trajectory.time[:4])
+    config = bench.session().radar.config
+    assert steps[0] == pytest.approx(2 * config.chirp_time, rel=1e-3), "from loop to loop"
+    both = loops.read().reshape(150, 2, 2, 4, 128).mean(axis=1)
+    np.testing.assert_allclose(both, scan.read(), atol=1e-2)
 
 
 def test_step_and_stop_finds_its_target_too(benches):
