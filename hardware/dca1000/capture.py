@@ -18,8 +18,8 @@ from mmsar.errors import GeometryError
 from mmsar.hardware.adc import cube_shape, decode_frames
 from mmsar.hardware.config.radar import parse_cfg
 from mmsar.hardware.dca1000.assemble import FrameBuffer
-from mmsar.hardware.dca1000.index import Index, read_part
-from mmsar.hardware.dca1000.journal import INDEX, chunk_path, read_events, read_manifest
+from mmsar.hardware.dca1000.index import Index
+from mmsar.hardware.dca1000.journal import INDEX, read_block, read_events, read_manifest
 from mmsar.hardware.dca1000.records import parse
 from mmsar.hardware.dca1000.recover import in_progress, read_report, survey
 from mmsar.hardware.dca1000.report import Report
@@ -97,14 +97,13 @@ class Capture:
         GeometryError
             A slice with a step.
         FormatError
-            A journal that was cut after recording.
+            A journal that was cut or changed after recording.
         """
         start, stop = self._range(frames)
         size = self.config.frame_bytes
         buffer = FrameBuffer(size, first=start, count=stop - start)
         for block in self.index.blocks(start * size, stop * size):
-            path = chunk_path(self.folder, int(self.index.chunk[block]))
-            data = read_part(path, int(self.index.at[block]), int(self.index.size[block]))
+            data = read_block(self.folder, *self.index.place(block))
             buffer.place_records(parse(data), self.index.skipped(block))
         return buffer
 

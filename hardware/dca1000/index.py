@@ -1,6 +1,5 @@
 """Where which part of the stream lies in a journal: made while writing, or again by reading the journal."""
 
-import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +64,10 @@ class Index:
         """Which blocks hold bytes of the stream's part [begin, end)."""
         return np.flatnonzero((self.begin < end) & (self.end > begin))
 
+    def place(self, block: int) -> tuple[int, int, int]:
+        """Chunk, beginning in it and size of a block's records."""
+        return int(self.chunk[block]), int(self.at[block]), int(self.size[block])
+
     def skipped(self, block: int) -> np.ndarray:
         """Packets of a block that are not used."""
         return self.skip[self.skip[:, 0] == block, 1]
@@ -98,13 +101,3 @@ class IndexBuilder:
             covered=ledger.covered.copy(),
             stamps=ledger.stamps.copy(),
         )
-
-
-def read_part(path: str | os.PathLike[str], at: int, size: int) -> bytes:
-    """`size` bytes of a file from `at` on; FormatError when it is shorter."""
-    with open(path, "rb") as file:
-        file.seek(at)
-        data = file.read(size)
-    if len(data) != size:
-        raise FormatError(f"{path}: got {at + len(data)} bytes, wanted {at + size}; the chunk was cut after recording")
-    return data

@@ -299,3 +299,18 @@ def _block_at(view: memoryview, chunk: int, at: int) -> Block | None:
         kernel_dropped=kernel_dropped,
         foreign=foreign,
     )
+
+
+def read_block(folder: Path, chunk: int, at: int, size: int) -> bytes:
+    """The records of a block that begin `at` bytes into a chunk; FormatError when they are not what was written."""
+    path = chunk_path(folder, chunk)
+    with open(path, "rb") as file:
+        file.seek(at - BLOCK_HEAD.size)
+        data = file.read(BLOCK_HEAD.size + size + FOOT.size)
+    if len(data) < BLOCK_HEAD.size + size + FOOT.size:
+        what = "the chunk was cut"
+    elif zlib.crc32(memoryview(data)[: -FOOT.size]) != FOOT.unpack_from(data, len(data) - FOOT.size)[0]:
+        what = f"the block at byte {at} changed"
+    else:
+        return data[BLOCK_HEAD.size : -FOOT.size]
+    raise FormatError(f"{path}: {what} after recording; mmsar hw recover {folder} leaves out what is damaged")

@@ -8,17 +8,17 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmsar.errors import CaptureError
+from mmsar.errors import CaptureError, FormatError
 from mmsar.hardware.dca1000.index import Index, IndexBuilder
 from mmsar.hardware.dca1000.journal import (
-    INDEX,
     MANIFEST,
     REPORT,
     Damage,
+    read_block,
     read_blocks,
     read_events,
     read_json,
@@ -128,12 +128,17 @@ def read_report(folder: Path) -> Report:
     read_manifest(folder)
     path = folder / REPORT
     if path.exists() and not in_progress(folder):
-        return Report.from_json(read_json(path), str(path))
+        try:
+            return Report.from_json(read_json(path), str(path))
+        except FormatError as error:
+            raise FormatError(f"{error}; run mmsar hw recover {folder}") from error
     return survey(folder, ended="is being recorded" if in_progress(folder) else None).report
 
 
 def recover(folder: Path) -> tuple[Report, bool]:
     """Write report and index of a recording that lacks them; the report, and whether anything had to be done.
+
+    Whole ones are held against the journal's checksums: what changed on the disk since then is left out and counted.
 
     Raises
     ------
@@ -142,15 +147,19 @@ def recover(folder: Path) -> tuple[Report, bool]:
     """
     read_manifest(folder)
     with _alone(folder):
-        if (folder / REPORT).exists() and (folder / INDEX).exists():
-            Index.load(folder)
-            return Report.from_json(read_json(folder / REPORT), str(folder / REPORT)), False
+        report = index = None
+        with suppress(FormatError, OSError):
+            report = Report.from_json(read_json(folder / REPORT), str(folder / REPORT))
+        with suppress(FormatError, OSError):
+            index = Index.load(folder)
+            for block in range(len(index.at)):
+                read_block(folder, *index.place(block))
+            if report is not None:
+                return report, False
         found = survey(folder)
         (folder / RESERVE).unlink(missing_ok=True)
         found.index.save(folder)
-        report = found.report
-        if (folder / REPORT).exists():  # only the index was missing
-            report = Report.from_json(read_json(folder / REPORT), str(folder / REPORT))
-        else:
+        if report is None or found.report.frames_complete != report.frames_complete:  # else only the index was missing
+            report = found.report
             write_json(folder / REPORT, report.to_json())
         return report, True
