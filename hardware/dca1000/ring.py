@@ -94,19 +94,21 @@ class Ring:
             os.close(fd)
             raise
 
-    def take(self) -> tuple[list[memoryview], int]:
-        """The records that are there and not taken yet, in order, and the value of `Slot.TAIL` that frees them.
+    def take(self) -> tuple[memoryview, int]:
+        """The next records, in one piece (empty: none), and the value of `Slot.TAIL` they begin at.
 
-        They come as none, one or two pieces of whole records; release them before the ring is closed.
+        To free the first n bytes of it, set `Slot.TAIL` to that value + n. Release it before the ring is closed.
         """
         slots, size = self.slots, self.size
         head, tail = slots[Slot.HEAD], slots[Slot.TAIL]
-        begin, end = tail % size, head % size
-        if tail // size == head // size:
-            parts = [(begin, end)]
-        else:
-            parts = [(begin, slots[Slot.WRAP] - tail // size * size), (0, end)]
-        return [self.data[a:b] for a, b in parts if b > a], head
+        end = head
+        if tail // size != head // size:
+            end = slots[Slot.WRAP]
+            if tail == end:  # all of the last lap is taken
+                tail = slots[Slot.TAIL] = head // size * size
+                end = head
+        begin = tail % size
+        return self.data[begin : begin + end - tail], tail
 
     def close(self) -> None:
         """Unmap; the memory goes with the last process that holds it."""

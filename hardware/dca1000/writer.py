@@ -76,18 +76,16 @@ class RingWriter:
             time.sleep(POLL)
 
     def _move(self) -> None:
-        spans, head = self.ring.take()
+        span, begin = self.ring.take()
         try:
-            for span in spans:
-                with span:
-                    cuts = boundaries(span, BLOCK)
-                    for a, b in pairwise(cuts):
-                        with span[a:b] as part:
-                            self._write(part)
+            with span:
+                for a, b in pairwise(boundaries(span, BLOCK)):
+                    with span[a:b] as part:
+                        self._write(part)
+                    self.ring.slots[Slot.TAIL] = begin + b  # block by block: a backlog keeps no receiver waiting
         except OSError as error:
             self.error = error.with_traceback(None)  # its frames hold pieces of the ring, which could not be closed
             self.ring.slots[Slot.ERRNO] = error.errno or errno.EIO
-        self.ring.slots[Slot.TAIL] = head
 
     def _write(self, part: memoryview) -> None:
         slots, ledger = self.ring.slots, self.ledger
@@ -157,6 +155,8 @@ def main(text: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the recorder decides what an interruption means
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ring, folder = Ring(given["ring"]), Path(given["folder"])
+    with suppress(OSError):
+        os.nice(-5)
     lock = os.open(folder / MANIFEST, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
