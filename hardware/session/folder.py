@@ -25,6 +25,8 @@ PLAN = "plan.json"
 DONE = "done.json"
 RECORDING = "recording"
 STAGE_LOG = "stage.csv"
+ABOUT = (PLAN, "session.toml", "radar.cfg")
+"""Files of a session's folder that are not data."""
 SCHEMA = 1
 
 
@@ -63,9 +65,11 @@ class SessionFolder:
         Raises
         ------
         CaptureError
-            There is already something in the folder, or it cannot be written.
+            There is already something in the folder (files about a session that recorded nothing do not count), or it
+            cannot be written.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        # a folder of files about a session that never recorded a sweep is as good as an empty one
+        if path.exists() and not (path.is_dir() and all(file.name in ABOUT for file in path.iterdir())):
             raise CaptureError(
                 f"{path}: already there; wanted a new folder for the recordings: --resume goes on with it, "
                 "another --output or --folder starts anew"
@@ -75,8 +79,8 @@ class SessionFolder:
             folder = cls(path)
             plan = json.loads(json.dumps(plan_of(session)))
             folder._write(path / PLAN, {**plan, "digest": digest_of(plan)})
-            (path / "session.toml").write_bytes(session.path.read_bytes())
-            (path / "radar.cfg").write_text(session.radar.config.text, encoding="utf-8", newline="")
+            (path / ABOUT[1]).write_bytes(session.path.read_bytes())
+            (path / ABOUT[2]).write_text(session.radar.config.text, encoding="utf-8", newline="")
         except OSError as error:
             raise CaptureError(f"{path}: cannot be written ({error.strerror}); check the disk and the path") from error
         return folder

@@ -96,6 +96,8 @@ def test_a_folder_is_begun_once_and_resumed_only_with_the_same_plan(tmp_path):
     folder = SessionFolder.create(tmp_path / "scan", session)
     assert (folder.path / "radar.cfg").read_text() == session.radar.config.text
     assert SessionFolder.open(tmp_path / "scan", session).plan()["digest"] == digest_of(plan_of(session))
+    SessionFolder.create(tmp_path / "scan", session)  # nothing is recorded yet: begun again
+    folder.begin(0)
     with pytest.raises(CaptureError, match=r"already there.*--resume"):
         SessionFolder.create(tmp_path / "scan", session)
     (tmp_path / "changed").mkdir()
