@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.signal.calibrate import apply_calibration, attach_calibration
 
     if args.output is not None:
-        check_target(args.output)
+        read = (args.scan, args.apply, args.foreign, args.check, args.subtract_empty, args.delays)
+        check_target(args.output, sources=read)
     scan = load_scan(args.scan, lazy=True)
     if args.foreign is not None:
         calibration = _imported(args, scan)

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.export import export_image
     from mmsar.io.image_h5 import load_image
 
-    check_target(args.output)
+    check_target(args.output, sources=(args.image,))
     image = load_image(args.image)
     if args.output.suffix.lower() == ".png":
         from mmsar.view.plot import save_figure

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.atomic import check_target
     from mmsar.io.scan_h5 import save_scan
 
-    check_target(args.output)
+    check_target(args.output, sources=(args.source, args.description))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         scan = import_recording(args.source, args.description, check_sign=args.check_sign, lazy=True)

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.signal.background import remove_mean, subtract_reference
 
     if args.output is not None:
-        check_target(args.output)
+        check_target(args.output, sources=(args.scan, args.reference))
     resolve_device(args.device)
     options = ReconOptions(
         window=args.window,

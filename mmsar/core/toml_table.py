@@ -25,8 +25,8 @@ def load_table(path: Path, wanted: str) -> "Table":
         When the file cannot be read.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"{path}: not a TOML file ({error}); wanted {wanted}") from None
     return Table(content, f"{path}")
 
@@ -57,6 +57,8 @@ class Table:
         value = self.take(key, default, wanted="a number")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise FormatError(f"{self.where} {key}: got {value!r}, wanted a number")
+        if not abs(value) < 1e300:  # inf and nan are numbers to TOML, whole ones have no end
+            raise FormatError(f"{self.where} {key}: got {value}, wanted a finite number")
         return float(value)
 
     def whole(self, key: str, default: int = ...) -> int:  # type: ignore[assignment]

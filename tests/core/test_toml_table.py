@@ -46,5 +46,14 @@ def test_read_table_names_the_place_of_a_models_complaint():
 def test_a_file_that_is_not_toml(tmp_path):
     path = tmp_path / "a.toml"
     path.write_text("= 3")
-    with pytest.raises(FormatError, match="not a TOML file .* wanted a session"):
+    with pytest.raises(FormatError, match=r"not a TOML file .* wanted a session"):
+        load_table(path, "a session")
+
+
+def test_a_byte_order_mark_and_endless_nesting(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xef\xbb\xbfname = 'x'\r\n")
+    assert load_table(path, "a session").content == {"name": "x"}
+    path.write_text("a = " + "[" * 5000)
+    with pytest.raises(FormatError, match="not a TOML file"):
         load_table(path, "a session")

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
     for target in (args.plot, args.tum):
         if target is not None:
-            check_target(target)
+            check_target(target, sources=(args.log,))
     told = {"rotation": args.rotation, "units": args.units, "time_unit": args.time_unit, "zone": args.zone}
     told |= {"clock": args.clock, "topic": args.topic, "frame": args.frame}
     reason = "as told" if args.kind else sniff(args.log).reason

@@ -232,8 +232,8 @@ def load_description(source: str | os.PathLike[str] | Mapping[str, Any] | None, 
             raise FormatError(f"{hint}{path}: no such description; write one (TOML) and name it with --description")
         where = path.name
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise FormatError(f"{where}: not valid TOML: {error}") from error
     return Description(tables=tables, where=where, folder=folder)
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsar.errors import FormatError, GeometryError
+from mmsar.hardware.config.cfg_text import CfgText
 from mmsar.hardware.config.limits import check
 from mmsar.hardware.config.radar import UNKNOWN_LAYOUT, device_of, parse_cfg, read_cfg
 
@@ -234,7 +235,8 @@ def test_any_changed_word_is_read_or_refused(place, word):
     except FormatError as error:
         assert "\n" not in str(error)
     else:
-        assert config.n_tx == 3
+        first, last = (int(w) for w in CfgText.parse(config.text).named("frameCfg")[0].args[:2])
+        assert config.n_tx == last - first + 1
         check(config)
 
 
