@@ -233,9 +233,6 @@ class Running:
         return problems
 
 
-_Running = Running  # the name the sessions still use
-
-
 def check_frames(config: "RadarConfig", n_frames: int) -> None:
     """Raise FormatError when the configuration sends fewer frames than are wanted."""
     if config.n_frames and n_frames > config.n_frames:

@@ -14,8 +14,7 @@ from typing import Any
 
 from mmsar.errors import CaptureError
 from mmsar.hardware.dca1000.card import Card, CardStatus
-from mmsar.hardware.dca1000.record import Link, prepare_card, record, start_card, warnings_for
-from mmsar.hardware.dca1000.record import _Running as Running
+from mmsar.hardware.dca1000.record import Link, Running, prepare_card, record, start_card, warnings_for
 from mmsar.hardware.dca1000.recorder import Recorder, RecorderState
 from mmsar.hardware.dca1000.report import Report
 from mmsar.hardware.motion.stage import Stage, StageState, open_stage

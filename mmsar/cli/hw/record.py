@@ -11,7 +11,6 @@ Example:
 """
 
 import argparse
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,13 +20,18 @@ if TYPE_CHECKING:
 
 HELP = "record frames from a DCA1000 to a folder"
 
+USUAL_DEVICE = "xWR1843"
+"""The chip of a configuration that names none."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("config", metavar="CONFIG.cfg", help="configuration of the radar")
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="folder to make (new or empty)")
     parser.add_argument("--frames", type=_count, metavar="N", help="frames to record (those of frameCfg)")
-    parser.add_argument("--device", metavar="CHIP", help="radar chip or its board, as xWR1843 (from the comments)")
+    parser.add_argument(
+        "--device", metavar="CHIP", help="radar chip or board (the one its comments name, else xWR1843)"
+    )
     parser.add_argument("--board", metavar="NAME", help="antenna board, noted in the recording")
     parser.add_argument("--no-radar", action="store_true", help="something else starts and stops the radar")
     parser.add_argument("--port", help="the radar's serial command port; default: the one USB names so")
@@ -45,11 +49,12 @@ def run(args: argparse.Namespace) -> int:
     """Record, then say what came."""
     from pathlib import Path
 
+    from mmsar.cli.interruptions import Interruptions
     from mmsar.hardware.config.radar import read_cfg
     from mmsar.hardware.dca1000.record import IDLE_TIMEOUT, START_TIMEOUT, START_TIMEOUT_ALONE, Link, Patience
     from mmsar.hardware.dca1000.recorder import SILENCE, check_folder
 
-    config = read_cfg(args.config, device=args.device)
+    config = read_cfg(args.config, device=args.device or _device(args.config))
     frames = args.frames or config.n_frames
     if not frames:
         from mmsar.errors import FormatError
@@ -73,13 +78,13 @@ def run(args: argparse.Namespace) -> int:
         start=args.start_timeout or (START_TIMEOUT_ALONE if args.no_radar else START_TIMEOUT),
         silence=args.idle_timeout or (IDLE_TIMEOUT if config.trigger == "hardware" else SILENCE),
     )
-    with _Interruptions() as interruptions:
+    with Interruptions() as interruptions:
         try:
             report = _record(args, folder, config, frames, link=link, board=board, patience=patience)
         except KeyboardInterrupt:
             interruptions.ignore()
             _say_kept(folder)
-            return 143 if interruptions.terminated else 130
+            return interruptions.code
     _say(report, folder)
     return 0
 
@@ -114,29 +119,15 @@ def _record(args: argparse.Namespace, folder, config: "RadarConfig", frames: int
         )
 
 
-class _Interruptions:
-    """Ctrl-C and SIGTERM interrupt once; while things are being stopped, further ones are ignored."""
+def _device(path: str) -> str | None:
+    """The usual chip, which is said, for a configuration whose comments name none; None: they name some."""
+    from mmsar.hardware.config.cfg_text import read_text
+    from mmsar.hardware.config.radar import chips_named
 
-    def __init__(self) -> None:
-        self.terminated = False
-
-    def __enter__(self) -> "_Interruptions":
-        self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def ignore(self) -> None:
-        """From now on nothing interrupts."""
-        for number in self._before:
-            signal.signal(number, signal.SIG_IGN)
-
-    def _handle(self, number: int, _: object) -> None:
-        self.ignore()
-        self.terminated = number == signal.SIGTERM
-        raise KeyboardInterrupt
+    if chips_named(read_text(path)):
+        return None
+    _warn(f"no chip is named in the comments of {path}: taken as {USUAL_DEVICE}; give --device if it is another")
+    return USUAL_DEVICE
 
 
 def _say_findings(config: "RadarConfig", packet_delay: float) -> None:

@@ -89,14 +89,18 @@ def test_recording_into_a_recording(made, addresses):
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
-def test_chip_must_be_known(tmp_path, addresses):
-    """A configuration that does not name its chip is refused without --device."""
+def test_chip_is_told_or_said(tmp_path, addresses):
+    """Several chips named in the comments are refused without --device; none is the usual one, and a warning."""
     config = tmp_path / "c.cfg"
-    config.write_text(RADAR.text)
+    config.write_text("% for xWR1843 and xWR6843\n" + RADAR.text)
     line = ["hw", "record", config, "-o", tmp_path / "r", "--frames", 3, "--no-radar"]
     done = mmsar(*line, "--host-ip", addresses[0], "--card-ip", addresses[1])
     assert done.returncode == 3 and "--device" in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "r").exists()
+    config.write_text(RADAR.text)
+    done = mmsar(*line, "--host-ip", addresses[0], "--card-ip", addresses[1])
+    assert done.returncode == 4, "nobody at the address"
+    assert "no chip is named" in done.stderr and "taken as xWR1843" in done.stderr
     assert mmsar("hw", "check", config).returncode == 3
     assert mmsar("hw", "check", config, "--device", "xWR1843").returncode == 0
     config.write_text("".join(line for line in RADAR.text.splitlines(True) if not line.startswith("profileCfg")))
