@@ -2,6 +2,7 @@
 
     f0 = start + slope adc_start           first sample
     B = slope N / fs                       sampled bandwidth
+    lambda = c / (f0 + B / 2)              wavelength at the centre
     dR = c / 2B, R_max = fs c / (2 slope)  range resolution, unambiguous range (all N bins, complex samples)
     T_c = idle + ramp_end                  chirp to chirp
     v_max = lambda / (4 n_tx T_c)          unambiguous radial speed
@@ -13,6 +14,7 @@ The card sends 1456 bytes of samples in 1466 bytes every 1466 x 8 ns + packet de
 
 from dataclasses import asdict, dataclass
 
+from mmsar.constants import C0
 from mmsar.core.checks import finite_number
 from mmsar.errors import GeometryError
 from mmsar.hardware.config.dca_json import PACKET_DELAY
@@ -67,6 +69,8 @@ def derived(config: RadarConfig) -> Derived:
     from mmsar.hardware.device import device
 
     chirp = config.chirp()
+    centre = chirp.f0 + chirp.bandwidth / 2
+    wavelength = C0 / centre
     known = config.layout != UNKNOWN_LAYOUT
     frame_bytes = config.frame_bytes if known else None
     chirp_bits = 8 * frame_bytes / config.chirps_per_frame if known else None
@@ -75,8 +79,8 @@ def derived(config: RadarConfig) -> Derived:
         last_frequency=chirp.f0 + chirp.step * (config.n_samples - 1),
         ramp_stop_frequency=config.start_frequency + config.slope * config.ramp_end,
         bandwidth=chirp.bandwidth,
-        centre_frequency=chirp.f_centre,
-        wavelength=chirp.wavelength,
+        centre_frequency=centre,
+        wavelength=wavelength,
         range_resolution=chirp.range_resolution,
         range_max=chirp.range_max,
         chirp_time=config.chirp_time,
@@ -84,8 +88,8 @@ def derived(config: RadarConfig) -> Derived:
         frame_active=config.frame_active,
         duty=config.frame_active / config.frame_period,
         rf_duty=config.chirps_per_frame * config.ramp_end / config.frame_period,
-        velocity_max=chirp.wavelength / (4 * config.n_tx * config.chirp_time),
-        scan_speed_max=chirp.wavelength / 4 / config.frame_period,
+        velocity_max=wavelength / (4 * config.n_tx * config.chirp_time),
+        scan_speed_max=wavelength / 4 / config.frame_period,
         frame_bytes=frame_bytes,
         data_rate=config.data_rate if known else None,
         lane_rate=chirp_bits / config.chirp_time / device(config.device).lanes if known else None,

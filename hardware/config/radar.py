@@ -71,6 +71,7 @@ def read_cfg(path: str | Path, *, device: str | None = None, for_capture: bool =
     """
     text = read_text(path)
     if device is None:
+        _check_kind(text, str(path))
         named = chips_named(text)
         if len(named) != 1:
             got = "no chip" if not named else f"the chips {', '.join(sorted(named))}"
@@ -80,16 +81,30 @@ def read_cfg(path: str | Path, *, device: str | None = None, for_capture: bool =
 
 
 def _config(text: str, chip: Device, name: str) -> RadarConfig:
-    if not text.lstrip().startswith("{"):
-        return config_from_lines(CfgText.parse(text), chip, name)
-    value = parse_json(text, name)
-    if "mmWaveDevices" in value:
+    kind = _check_kind(text, name)
+    if kind == "mmwave":
         return config_from_mmwave(text, chip, name)
-    if is_pymmw(value):
+    if kind == "pymmw":
         lines = CfgText.parse(lines_of_pymmw(text, name))
         return replace(config_from_lines(lines, chip, f"{name} as command lines"), text=text)
-    what = "a DCA1000 configuration" if "DCA1000Config" in value else f"JSON with {', '.join(list(value)[:3])}"
-    raise FormatError(f"{name}: got {what}, wanted a radar configuration (.cfg or .mmwave.json)")
+    return config_from_lines(CfgText.parse(text), chip, name)
+
+
+def _check_kind(text: str, name: str) -> str:
+    """What a text is: "mmwave", "pymmw" (both JSON) or "lines"; FormatError for what is no configuration at all."""
+    wanted = "wanted a radar configuration (.cfg or .mmwave.json)"
+    if not text.lstrip().startswith("{"):
+        if not CfgText.parse(text).commands:
+            raise FormatError(f"{name}: got {'no command' if text.strip() else 'an empty file'}, {wanted}")
+        return "lines"
+    value = parse_json(text, name)
+    if "mmWaveDevices" in value:
+        return "mmwave"
+    if is_pymmw(value):
+        return "pymmw"
+    what = f"JSON with {', '.join(list(value)[:3]) or 'nothing in it'}"
+    what = "a DCA1000 configuration" if "DCA1000Config" in value else what
+    raise FormatError(f"{name}: got {what}, {wanted}")
 
 
 def device_of(text: str) -> str | None:

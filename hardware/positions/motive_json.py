@@ -22,18 +22,23 @@ USES = frozenset(("body", "clock", "frame"))
 def read(path: str, told: Declared) -> PoseTrack:
     """The track of one rigid body; FormatError for another structure or a choice that is not clear."""
     tree = load_json(path)
+    bodies, frames = (tree.get(key) if isinstance(tree, dict) else None for key in ("rigidBodies", "frames"))
+    if not isinstance(bodies, dict) or not isinstance(frames, list):
+        raise FormatError(f"{path}: not a Motive recording: wanted an object rigidBodies and a list frames")
+    times, rows = [], []
     try:
-        names = {int(key): str(name) for key, name in tree["rigidBodies"].items()}
-        bodies = choose(path, [Asset("Rigid Body", name) for name in names.values()], told.body)
-        wanted = next(key for key, name in names.items() if name == bodies.name)
-        times, rows = [], []
-        for i, frame in enumerate(tree["frames"]):
+        names = {int(key): str(name) for key, name in bodies.items()}
+        chosen = choose(path, [Asset("Rigid Body", name) for name in names.values()], told.body)
+        wanted = next(key for key, name in names.items() if name == chosen.name)
+        for i, frame in enumerate(frames):
             times.append(nanoseconds(str(frame["timestamp"]), 9, f"{path}, frame {i}"))
             here = [body for body in frame["rigidBodies"] if body["id"] == wanted]
             rows.append([*here[0]["position"], *here[0]["orientation"]] if here else [float("nan")] * 7)
         table = np.array(rows, dtype=np.float64).reshape(len(rows), 7)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FormatError(f"{path}: not a Motive recording: {type(error).__name__} {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"{path}: not a Motive recording: frame {max(len(times) - 1, 0)}: {type(error).__name__} {error}"
+        ) from None
     need_rows(path, len(rows))
     return PoseTrack.from_log(
         np.array(times, dtype=np.int64),
@@ -42,7 +47,7 @@ def read(path: str, told: Declared) -> PoseTrack:
         clock=told.clock or "take",
         frame=told.frame or FRAME,
         sigma=told.sigma,
-        source=f"motive-json {bodies.name!r} {path}",
+        source=f"motive-json {chosen.name!r} {path}",
     )
 
 

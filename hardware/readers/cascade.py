@@ -140,7 +140,9 @@ class CascadeCapture:
             for chip, entries in enumerate(self._entries):
                 entry = entries[self._places[chip, k]]
                 raw = np.fromfile(entry.file, "<i2", count=words, offset=entry.offset)
-                cube[row, :, chip * RX_PER_CHIP : (chip + 1) * RX_PER_CHIP] = decode(raw, LAYOUT, **shape)[0]
+                cube[row, :, chip * RX_PER_CHIP : (chip + 1) * RX_PER_CHIP] = decode(
+                    raw, LAYOUT, **shape, bits=config.adc_bits
+                )[0]
         cube = cube.reshape(len(index), config.n_loops, config.n_tx, config.n_rx, config.n_samples)
         valid = np.broadcast_to(self.frames_complete[index][:, None, None, None, None], cube.shape)
         return cube, valid

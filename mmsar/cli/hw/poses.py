@@ -112,6 +112,7 @@ def _report(path: str, raw: "PoseTrack", track: "PoseTrack", found: "list[Findin
         "start_ns": int(raw.time_ns[0]),
         "frame": raw.frame,
         "rotation_measured": raw.rotation_measured,
+        "rotation_changes": bool(raw.valid.any() and np.ptp(raw.rotation[raw.valid], axis=0).any()),
         "rows": len(raw),
         "lost": int(np.count_nonzero(~raw.valid)),
         "masked": int(np.count_nonzero(raw.valid & ~track.valid)),
@@ -140,12 +141,13 @@ def _table(report: dict[str, Any]) -> list[str]:
     if report["extent"] is not None:
         spans = zip("xyz", report["extent"], strict=True)
         extent = ", ".join(f"{axis} {low:.3f} to {high:.3f}" for axis, (low, high) in spans) + " m"
+    known = report["rotation_measured"]
     rows = [
         ("file", report["file"]),
         ("format", f"{report['kind']} ({report['reason']})"),
         ("clock", clock),
         ("world", report["frame"]),
-        ("rotation", "measured" if report["rotation_measured"] else "not in the log"),
+        ("rotation", ("measured" if report["rotation_changes"] else "constant") if known else "not in the log"),
         (
             "poses",
             f"{report['rows']}: {report['used']} used, {report['lost']} lost in the log, {report['masked']} masked",

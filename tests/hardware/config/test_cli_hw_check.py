@@ -76,7 +76,7 @@ def test_card_configuration(tmp_path, capsys):
         ((GOOD, "--device", "IWR1"), "device: got 'IWR1', wanted one of"),
         ((GOOD, "--board", "mine"), "board: got 'mine', wanted one of"),
         ((GOOD, "--packet-delay", "600"), "packet_delay: got 600 us, wanted 5 to 500 us"),
-        ((TEXTS / "other_empty.cfg",), "say --device"),
+        ((TEXTS / "other_empty.cfg",), "got an empty file, wanted a radar configuration"),
         ((TEXTS / "none.cfg",), "no such file or folder"),
         ((TEXTS,), "check the path"),
     ],

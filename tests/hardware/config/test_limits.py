@@ -170,7 +170,7 @@ def test_scan_speed():
     assert found(GOOD, speed=2.0)["TDM motion"] == "note"
     assert found(GOOD, speed=2.0)["motion within a frame"] == "note"
     (finding,) = [f for f in check(GOOD, speed=0.1) if f.limit == "sampling in space"]
-    assert "go at most 18.96 mm/s" in finding.explanation
+    assert "go at most 18.95 mm/s" in finding.explanation
     for wrong in (0, -1, float("nan")):
         with pytest.raises(GeometryError, match="speed: got"):
             check(GOOD, speed=wrong)

@@ -146,11 +146,21 @@ def test_other_radar_line_is_named():
 
 
 @pytest.mark.parametrize("name", ["other_comments_only", "other_empty", "other_newlines_only"])
-def test_chip_is_never_guessed(name):
+def test_files_without_a_command(name):
+    for device in (None, "xWR1843"):
+        with pytest.raises(FormatError, match=r"got (no command|an empty file), wanted a radar configuration"):
+            read_cfg(TEXTS / f"{name}.cfg", device=device)
+
+
+def test_chip_is_never_guessed(tmp_path):
+    path = tmp_path / "x.cfg"
+    lines = (TEXTS / "ok_1843_3tx_visualizer_order.cfg").read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if not line.startswith("%")))
     with pytest.raises(FormatError, match="got no chip named in its comments, wanted one; say --device"):
-        read_cfg(TEXTS / f"{name}.cfg")
-    with pytest.raises(FormatError, match="got no"):
-        read_cfg(TEXTS / f"{name}.cfg", device="xWR1843")
+        read_cfg(path)
+    path.write_text('{"robot": 1}')
+    with pytest.raises(FormatError, match=r"got JSON with robot, wanted a radar configuration"):
+        read_cfg(path)
 
 
 @pytest.mark.parametrize(

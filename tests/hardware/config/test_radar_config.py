@@ -28,8 +28,8 @@ def test_derived_quantities_by_hand():
     assert values.bandwidth == pytest.approx(3.3792e9, **exactly)  # 66 MHz/us x 51.2 us
     assert values.last_frequency == pytest.approx(80.762e9, **exactly)  # 255 steps of 13.2 MHz on
     assert values.ramp_stop_frequency == pytest.approx(80.96e9, **exactly)
-    assert values.centre_frequency == pytest.approx(79.079e9, **exactly)
-    assert values.wavelength == pytest.approx(0.003791050190316013, **exactly)
+    assert values.centre_frequency == pytest.approx(79.0856e9, **exactly)  # first + half the bandwidth
+    assert values.wavelength == pytest.approx(0.003790733812476608, **exactly)
     assert values.range_resolution == pytest.approx(0.04435849579783247, **exactly)
     assert values.range_max == pytest.approx(11.355774924242424, **exactly)
     assert values.chirp_time == pytest.approx(67e-6, **exactly)
@@ -37,8 +37,8 @@ def test_derived_quantities_by_hand():
     assert values.frame_active == pytest.approx(3.216e-3, **exactly)
     assert values.duty == pytest.approx(0.06432, **exactly)
     assert values.rf_duty == pytest.approx(0.0576, **exactly)
-    assert values.velocity_max == pytest.approx(4.715236555119419, **exactly)
-    assert values.scan_speed_max == pytest.approx(0.018955250951580066, **exactly)
+    assert values.velocity_max == pytest.approx(4.714843050344039, **exactly)
+    assert values.scan_speed_max == pytest.approx(0.01895366906238304, **exactly)
     assert values.frame_bytes == 196608
     assert values.data_rate == pytest.approx(3932160, **exactly)
     assert values.lane_rate == pytest.approx(4 * 256 * 32 / 67e-6 / 2, **exactly)

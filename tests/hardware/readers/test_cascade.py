@@ -1,6 +1,7 @@
 """Cascade recordings written by hand: order of receivers, frames from the index, drops aligned by time, refusals."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -285,3 +286,13 @@ def test_a_damaged_index_is_refused_or_harmless(tmp_path: Path, at: int, value: 
     else:
         samples, valid = capture.samples()
         assert samples.shape == valid.shape and capture.frames_complete.sum() <= 5
+
+
+def test_samples_of_twelve_bits_have_their_sign(tmp_path: Path) -> None:
+    cube = np.clip(cube_of(2).real, -2048, 2047).astype(np.complex64)
+    kept = {name: [0, 1] for name in CHIPS}
+    folder = write(tmp_path / "c", cube, kept)
+    for path in folder.glob("*_data.bin"):
+        (np.fromfile(path, "<i2") & 0x0FFF).tofile(path)
+    samples, valid = open_cascade(folder, replace(config_of(), adc_bits=12)).samples()
+    assert valid.all() and np.array_equal(samples, cube)
