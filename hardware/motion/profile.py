@@ -16,7 +16,7 @@ from mmsar.core.checks import finite_number
 def run_up(speed: float, acceleration: float) -> float:
     """Distance from rest to `speed` [m/s] at `acceleration` [m/s^2]: v^2 / (2 a) [m]; angles likewise."""
     speed = finite_number("run_up speed", speed, "m/s", above=0)
-    return speed**2 / (2 * finite_number("run_up acceleration", acceleration, "m/s^2", above=0))
+    return speed * speed / (2 * finite_number("run_up acceleration", acceleration, "m/s^2", above=0))
 
 
 @dataclass(frozen=True, kw_only=True)

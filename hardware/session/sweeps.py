@@ -18,6 +18,8 @@ from mmsar.hardware.motion.profile import Trapezoid, run_up
 SETTLE = 0.25
 """Time at constant speed before and behind a sweep [s]: two and a half reports of the stage."""
 MODES = ("continuous", "step")
+MOST = 65_535
+"""Most rows, and most places of one: the frames that frameCfg counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +126,9 @@ def raster_sweeps(
     Raises
     ------
     GeometryError
-        Counts below 1 or steps that are not above 0.
+        Counts below 1 or above `MOST`, or steps that are not above 0.
     """
-    n_y, n_x = (positive_int(f"raster {name}", n) for name, n in zip(("rows", "columns"), shape, strict=True))
+    n_y, n_x = (_count(f"raster {name}", n) for name, n in zip(("rows", "columns"), shape, strict=True))
     step_x, step_y = (
         finite_number(f"raster step_{name}", s, "m", above=0.0 if n > 1 else None)
         for name, s, n in zip("xy", step, (n_x, n_y), strict=True)
@@ -166,9 +168,9 @@ def cylinder_sweeps(
     Raises
     ------
     GeometryError
-        Fewer than two angles, or a span that is 0 or more than a turn.
+        Fewer than two angles or more than `MOST`, or a span that is 0 or more than a turn.
     """
-    n = positive_int("cylinder angles", n_angles)
+    n = _count("cylinder angles", n_angles)
     span = finite_number("cylinder span", span, "rad", above=0.0)
     if n < 2 or span > 2 * np.pi * (1 + 1e-9):
         raise GeometryError(
@@ -180,6 +182,13 @@ def cylinder_sweeps(
         _sweep(i, "angle", angle if i % 2 == 0 or not serpentine else angle[::-1], others, drive)
         for i, others in enumerate(rows)
     )
+
+
+def _count(name: str, value: object) -> int:
+    count = positive_int(name, value)
+    if count > MOST:
+        raise GeometryError(f"{name}: got {count}, wanted at most {MOST}, the frames a radar counts")
+    return count
 
 
 def _sweep(index: int, axis: str, places: np.ndarray, others: Mapping[str, float], drive: Drive) -> Sweep:

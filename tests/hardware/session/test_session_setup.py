@@ -83,6 +83,9 @@ def test_the_board_is_turned_when_it_lies(tmp_path):
         ("cylinder", 'channel = "X"\n', "", "channel: missing"),
         ("freehand", "lever_arm_mm = [0, 0, 0]", "lever_arm_mm = [0, 0]", "three numbers"),
         ("freehand", "duration_s = 30", "duration_s = -1", "duration_s: got -1"),
+        ("freehand", "duration_s = 30", "duration_s = inf", "duration_s: got inf, wanted a finite number"),
+        ("raster", "rows = 13", "rows = 99999999999999999999", "rows: got 99999999999999999999, wanted at most 65535"),
+        ("cylinder", "angles = 1680", "angles = 70000", "angles: got 70000, wanted at most 65535"),
     ],
 )
 def test_mistakes_are_explained(tmp_path, name, old, new, message):
