@@ -23,6 +23,7 @@ def refused(tmp_path, addresses, *more, said, **card_options):
     assert "recording armed" not in run.said
 
 
+@pytest.mark.slow
 def test_nobody_at_the_address(tmp_path, addresses):
     with Recording(tmp_path / "r", RADAR, 3, addresses) as run:
         assert run.finish() == 4
@@ -34,10 +35,12 @@ def test_card_that_never_answers(tmp_path, addresses):
     refused(tmp_path, addresses, mute=range(256), said=addresses[1])
 
 
+@pytest.mark.slow
 def test_card_that_goes_deaf_for_good(tmp_path, addresses):
     refused(tmp_path, addresses, deaf=1e9, said=addresses[1])
 
 
+@pytest.mark.slow
 def test_record_not_answered(tmp_path, addresses):
     refused(tmp_path, addresses, mute=[START], said=addresses[1])
 
@@ -79,7 +82,7 @@ def test_deaf_after_configuration_and_chatter(tmp_path, addresses):
     with Card(*addresses, deaf=0.7, chatter=True, source_port=0) as card:
         with Recording(tmp_path / "r", RADAR, 5, addresses) as run:
             run.wait_armed()
-            card.emit(split(wire))
+            card.emit(split(wire), tail=0.2)
             assert run.finish() == 0, run.said
         assert card.commands.index(START) > card.commands.index(CONFIG_FPGA)
         assert VERSION in card.commands
@@ -100,8 +103,8 @@ def test_two_cards_side_by_side(tmp_path, addresses):
     ):
         run.wait_armed()
         run_two.wait_armed()
-        first_card.stream(split(one_wire), rate=500)
-        second_card.stream(split(two_wire), rate=500)
+        first_card.stream(split(one_wire), rate=500, tail=0.5)
+        second_card.stream(split(two_wire), rate=500, tail=0.5)
         assert run.finish() == 0 and run_two.finish() == 0, run.said + run_two.said
         time.sleep(0.1)
     assert (run.cube()["signal"] == one).all() and (run_two.cube()["signal"] == two).all()

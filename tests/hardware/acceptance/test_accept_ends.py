@@ -15,12 +15,12 @@ from customer import KEYS, Recording, account, cube, mmsar, report
 from wirelayouts import Radar
 
 FAST = Radar(samples=256, loops=32, tx=(1, 4), frames=0)
-FRAMES = 400
+FRAMES = 300
 
 
 @pytest.fixture(scope="module")
 def stream():
-    """Samples and datagrams of a long recording (105 MB)."""
+    """Samples and datagrams of a long recording (79 MB)."""
     samples, wire = FAST.measure(FRAMES, seed=9)
     return samples, split(wire), len(wire)
 
@@ -69,19 +69,17 @@ def kill(folder, addresses, stream, after, rate):
     return whole
 
 
-def test_killed_at_random_moments(tmp_path, addresses, stream):
-    rng = random.Random(os.urandom(8))
-    for number in range(2):
-        after = rng.uniform(1.6, 3.0)
-        assert kill(tmp_path / f"r{number}", addresses, stream, after, 25000) > 0, after
+def test_killed_at_a_random_moment(tmp_path, addresses, stream):
+    after = random.Random(os.urandom(8)).uniform(1.6, 2.6)
+    assert kill(tmp_path / "r", addresses, stream, after, 25000) > 0, after
 
 
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments(tmp_path, addresses, stream):
     rng = random.Random(os.urandom(8))
     for _ in range(20):
-        after = rng.uniform(0.05, 3.2)
-        kill(tmp_path / "r", addresses, stream, after, 40000)
+        after = rng.uniform(0.05, 2.6)
+        kill(tmp_path / "r", addresses, stream, after, 30000)
         subprocess.run(["rm", "-r", tmp_path / "r"], check=True)
 
 
@@ -163,16 +161,20 @@ def test_disk_full(tmp_path, addresses, stream):
         subprocess.run(["umount", "-l", disk], check=True)
 
 
+@pytest.mark.slow
 def test_stalled_receiver(tmp_path, addresses, stream):
     """A buffer of 64 KiB and a receiver that stands still for a while: what its socket dropped is told as that."""
     samples, datagrams, _ = stream
+    frames = 150
+    datagrams = datagrams[: -(-frames * FAST.frame_bytes // 1456)]
+    datagrams[-1] = datagrams[-1][: 10 + (frames * FAST.frame_bytes - 1) % 1456 + 1]
     with Card(*addresses) as card:
-        with Recording(tmp_path / "r", FAST, FRAMES, addresses, "--buffer", 0.0625) as run:
+        with Recording(tmp_path / "r", FAST, frames, addresses, "--buffer", 0.0625) as run:
             run.wait_armed()
             thread = card.stream(datagrams, rate=10000)
             victims = children(run.process.pid)
-            for _ in range(3):
-                time.sleep(0.8)
+            for _ in range(2):
+                time.sleep(0.7)
                 for pid in victims:
                     os.kill(pid, signal.SIGSTOP)
                 time.sleep(0.3)
@@ -188,6 +190,7 @@ def test_stalled_receiver(tmp_path, addresses, stream):
     assert "in its socket" in run.said
 
 
+@pytest.mark.slow
 def test_long_offsets_are_refused_not_wrapped(tmp_path, addresses):
     """A packet far beyond the recording is no data of it."""
     radar = Radar(samples=60, loops=4, tx=(1,))
@@ -198,7 +201,7 @@ def test_long_offsets_are_refused_not_wrapped(tmp_path, addresses):
             run.wait_armed()
             far = split(bytes(1456))[0]
             card.raw(b"\x10\0\0\0" + (2**40).to_bytes(6, "little") + far[10:])
-            card.emit(datagrams)
+            card.emit(datagrams, tail=0.2)
             run.finish()
     got = run.cube()
     assert np.array_equal(got["signal"], samples) and got["valid"].all()

@@ -14,7 +14,9 @@ RADAR = Radar(samples=128, loops=16, tx=(1, 4, 2), frames=0)
 SMALL = Radar(samples=60, loops=4, tx=(1, 4))
 
 
-def record(tmp_path, addresses, radar, frames, order_of, *, during=lambda card: None, rate=8000, **card_options):
+def record(
+    tmp_path, addresses, radar, frames, order_of, *, during=lambda card: None, rate=8000, tail=0.3, **card_options
+):
     """Record frames whose packets are emitted as `order_of(count)` says; returns run, samples, wanted, present."""
     samples, wire = radar.measure(frames, seed=3)
     datagrams = split(wire)
@@ -23,7 +25,7 @@ def record(tmp_path, addresses, radar, frames, order_of, *, during=lambda card: 
         with Recording(tmp_path / "r", radar, frames, addresses) as run:
             run.wait_armed()
             during(card)
-            card.emit(datagrams, order, rate=rate)
+            card.emit(datagrams, order, tail=tail)
             assert run.finish() == 0, run.said
     wanted, present = account(order, len(datagrams), len(wire), radar.frame_bytes)
     return run, samples, wanted, present

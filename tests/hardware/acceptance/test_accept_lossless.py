@@ -23,19 +23,21 @@ RADARS = {
     "6843": Radar(device="xWR6843", order="qqii", tx=(1, 4, 2), start=60.0, loops=4),
     "2944": Radar(device="xWR2944", order="real", tx=(1, 4, 8), samples=128),
 }
-BATCH = 3
+FIRST = ["1443", "1843-qqii"]
+_REST = [name for name in RADARS if name not in FIRST]
+OTHERS = [_REST[k : k + 5] for k in range(0, len(_REST), 5)]
 
 
-@pytest.mark.parametrize("first", range(0, len(RADARS), BATCH))
-def test_every_layout(tmp_path, addresses, first):
+@pytest.mark.parametrize("names", [FIRST, *(pytest.param(batch, marks=pytest.mark.slow) for batch in OTHERS)])
+def test_every_layout(tmp_path, addresses, names):
+    """Recordings side by side: each to its own card, and of each every value."""
     base, last = addresses[0].rsplit(".", 1)
-    names = list(RADARS)[first : first + BATCH]
     with ExitStack() as stack:
         runs = []
         for name in names:
             radar = RADARS[name]
-            radar.frame_bytes % 1456 or pytest.fail("a frame that divides the payload tests less")
-            own = (f"{base}.{100 + len(runs) * 2 + int(last) % 50}", f"{base}.{101 + len(runs) * 2 + int(last) % 50}")
+            assert radar.frame_bytes % 1456, "a frame that divides the payload tests less"
+            own = tuple(f"{base}.{100 + len(runs) * 2 + int(last) % 50 + k}" for k in (0, 1))
             samples, wire = radar.measure(radar.frames, seed=len(runs))
             card = stack.enter_context(Card(*own))
             run = stack.enter_context(Recording(tmp_path / name, radar, radar.frames, own))
