@@ -39,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.scan_h5 import save_scan
 
     session = read_session(args.session)
+    if args.poses is not None and session.kind != "freehand":
+        print(f"mmsar capture: --poses is for freehand sessions, {args.session} is a {session.kind}", file=sys.stderr)
+        return 2
     found = findings(session)
     if args.check:
         return _explain(session, found)

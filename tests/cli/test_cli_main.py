@@ -209,3 +209,11 @@ def test_closed_pipe_is_quiet(unbuffered):
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=env)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.3", "localhost", "127.0.0", "::1"])
+def test_emulated_instruments_stay_on_this_machine(address, capsys):
+    for arguments in (["emulate", "dca", "--host-ip", address], ["replay", "x", "--card-ip", address]):
+        code, _, err = run(capsys, "hw", *arguments)
+        assert code == 2
+        assert f"got {address}" in err.replace("'", "")

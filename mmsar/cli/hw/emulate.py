@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mmsar.hardware.emulate.dca import DcaEmulator
     from mmsar.simulate.scene import Scene
 
+from mmsar.cli.loopback import loopback
+
 HELP = "run an emulated instrument"
 START_AFTER = 0.5
 
@@ -65,8 +67,10 @@ def _board(parser: argparse.ArgumentParser, device: str | None, board: str | Non
 
 
 def _card(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host-ip", default="127.0.0.1", help="address of the recording program (%(default)s)")
-    parser.add_argument("--card-ip", default="127.0.0.2", help="address of the card (%(default)s)")
+    parser.add_argument(
+        "--host-ip", type=loopback, default="127.0.0.1", help="address of the recording program (%(default)s)"
+    )
+    parser.add_argument("--card-ip", type=loopback, default="127.0.0.2", help="address of the card (%(default)s)")
     parser.add_argument("--faults", default="", metavar="LIST", help="what goes wrong, as drop=0.01,seed=1")
 
 

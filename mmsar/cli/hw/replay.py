@@ -10,6 +10,8 @@ Example:
 
 import argparse
 
+from mmsar.cli.loopback import loopback
+
 HELP = "send a recording again as the card would"
 SETTLE = 0.2
 """From the start of a recording to the first datagram [s]."""
@@ -20,8 +22,8 @@ STOP_WITHIN = 5.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("source", metavar="FOLDER|FILE.pcap", help="recording or packet capture")
-    parser.add_argument("--host-ip", default="127.0.0.1", help="address to send to (%(default)s)")
-    parser.add_argument("--card-ip", default="127.0.0.2", help="address to be the card at (%(default)s)")
+    parser.add_argument("--host-ip", type=loopback, default="127.0.0.1", help="address to send to (%(default)s)")
+    parser.add_argument("--card-ip", type=loopback, default="127.0.0.2", help="address to be the card at (%(default)s)")
     parser.add_argument("--speed", type=_positive, default=1.0, metavar="X", help="times faster than recorded (1)")
     parser.add_argument("--port", type=int, default=4098, help="data port in a packet capture (%(default)s)")
     parser.add_argument(
