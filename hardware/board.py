@@ -42,6 +42,8 @@ KEYS = {
     "unknown": "a list of texts",
     "unsure_tx": "a list of transmitters from 0",
 }
+LARGEST = 1.0
+"""Farthest that an element may be from the origin of its table [m]; beyond, millimetres were taken for metres."""
 OPTIONAL = {"aliases": [], "centre_tx": None, "polarity": None, "unknown": [], "unsure_tx": []}
 
 
@@ -80,8 +82,8 @@ class Board:
     def __post_init__(self) -> None:
         chip = find_device(self.device)
         object.__setattr__(self, "device", chip.name)
-        object.__setattr__(self, "tx", real_array("Board.tx", self.tx, (None, 3), "m"))
-        object.__setattr__(self, "rx", real_array("Board.rx", self.rx, (None, 3), "m"))
+        object.__setattr__(self, "tx", _near("Board.tx", real_array("Board.tx", self.tx, (None, 3), "m")))
+        object.__setattr__(self, "rx", _near("Board.rx", real_array("Board.rx", self.rx, (None, 3), "m")))
         shape = (len(self.tx), len(self.rx))
         if shape[0] > chip.n_tx or shape[1] > chip.n_rx:
             raise GeometryError(
@@ -118,7 +120,7 @@ class Board:
         sigma : float or None
             Standard deviation of the measurement [m].
         """
-        vector = real_array("tx_rx_gap", gap, (3,), "m")
+        vector = _near("tx_rx_gap", real_array("tx_rx_gap", gap, (3,), "m"))
         tx, rx = self.tx - self.tx[0] + vector, self.rx - self.rx[0]
         centre = (tx[list(self.centre_tx)].mean(axis=0) + rx.mean(axis=0)) / 2
         return replace(
@@ -255,6 +257,13 @@ def _build(entry: Mapping[str, Any], where: str) -> Board:
         return found if entry["tx_rx_gap_m"] is None else found.with_gap(entry["tx_rx_gap_m"])
     except GeometryError as error:
         raise FormatError(f"{where}: {error}") from None
+
+
+def _near(name: str, places: np.ndarray) -> np.ndarray:
+    far = float(np.abs(places).max())
+    if far > LARGEST:
+        raise GeometryError(f"{name}: got {far:g} m, wanted at most {LARGEST:g}; these are metres, not millimetres")
+    return places
 
 
 def _indices(name: str, value: Any, count: int, *, empty: bool) -> tuple[int, ...]:

@@ -33,10 +33,16 @@ if TYPE_CHECKING:
 UNKNOWN_LAYOUT = "unknown"
 """Layout of a configuration whose `obstacles` say why its samples could not be told apart."""
 
+LARGEST = 1e18
+"""No value of a configuration is larger, in SI units: slopes come to 1e14 Hz/s."""
+
 _DIGESTED = (
     "device start_frequency slope adc_start fs n_samples rx tx_order complex_samples complex2x adc_bits "
     "tx_start tx_backoff tx_phase hpf rx_gain"
 ).split()
+
+
+_NUMBERS = "start_frequency slope fs frame_period ramp_end idle adc_start trigger_delay tx_start".split()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +129,11 @@ class RadarConfig:
             self._set(name, positive_int(f"RadarConfig.{name}", getattr(self, name)))
         if isinstance(self.n_frames, bool) or not isinstance(self.n_frames, (int, np.integer)) or self.n_frames < 0:
             raise GeometryError(f"RadarConfig.n_frames: got {self.n_frames!r}, wanted a whole number >= 0 (0: endless)")
+        for name in (*_NUMBERS, "n_samples", "n_loops", "n_frames", "chirp_threshold"):
+            if abs(getattr(self, name)) > LARGEST:
+                raise GeometryError(
+                    f"RadarConfig.{name}: got {getattr(self, name)!s:.12}, wanted what a radar can have"
+                )
         self._set("rx", _indices("RadarConfig.rx", self.rx, chip.n_rx))
         self._set("tx_order", _indices("RadarConfig.tx_order", self.tx_order, chip.n_tx))
         if list(self.rx) != sorted(set(self.rx)):

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from mmsar.hardware.positions.breaks import find_breaks
 from mmsar.hardware.positions.findings import Finding
 from mmsar.hardware.positions.outliers import find_outliers
-from mmsar.hardware.positions.track import MAX_GAP, NORM_TOLERANCE, PoseTrack
+from mmsar.hardware.positions.track import FARTHEST, MAX_GAP, NORM_TOLERANCE, PoseTrack, lengths
 
 JITTER = 0.2
 """Spread of the steps of time that is reported, as a part of the period."""
@@ -69,7 +69,8 @@ def _bad_rows(track: PoseTrack) -> list[Finding]:
     """Rows that the log holds and that cannot be used: off unit length, out of order, masked before."""
     found = []
     finite = np.isfinite(track.position).all(axis=1) & np.isfinite(track.rotation).all(axis=1)
-    length = np.linalg.norm(np.where(finite[:, None], track.rotation, [0.0, 0.0, 0.0, 1.0]), axis=1)
+    length = lengths(np.where(finite[:, None], track.rotation, [0.0, 0.0, 0.0, 1.0]))
+    away = np.abs(np.where(finite[:, None], track.position, 0.0)).max(axis=1)
     off = np.abs(length - 1) > NORM_TOLERANCE
     newest = np.maximum.accumulate(np.where(track.valid, track.time_ns, np.iinfo(np.int64).min))
     oldest = np.minimum.accumulate(np.where(track.valid, track.time_ns, np.iinfo(np.int64).max)[::-1])[::-1]
@@ -78,6 +79,8 @@ def _bad_rows(track: PoseTrack) -> list[Finding]:
         at = float(track.time_ns[i] - track.time_ns[0]) / 1e9
         if off[i]:
             what, size, unit, why = "norm", length[i], "1", "quaternion not of unit length; not used"
+        elif away[i] >= FARTHEST:
+            what, size, unit, why = "place", away[i], "m", "a damaged number; not used"
         elif misplaced[i]:
             what, size, unit = (
                 "order",

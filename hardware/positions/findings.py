@@ -14,7 +14,8 @@ class Finding:
     severity: str
     """ "error": wrong as it stands; "warning": doubtful, or poses are lost; "note": worth knowing."""
     what: str
-    """Kind: gap, order, norm, marker swap, glitch, jump, outlier, rate, units, quaternion order, sign, masked."""
+    """Kind: gap, order, norm, place, marker swap, glitch, jump, outlier, rate, units, quaternion order, sign,
+    masked."""
     time: float | None = None
     """Start, seconds after the first row; None for the whole track."""
     size: float

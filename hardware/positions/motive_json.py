@@ -57,5 +57,5 @@ def load_json(path: str) -> object:
 
     try:
         return json.loads(read_text(path), parse_float=Decimal)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (json.JSONDecodeError, ArithmeticError, RecursionError) as error:
         raise FormatError(f"{path}: not JSON: {error}") from None

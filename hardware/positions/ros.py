@@ -88,9 +88,8 @@ def _opened(path: str) -> Iterator[object]:
     except MmsarError:
         raise
     except Exception as error:  # a foreign parser on foreign bytes: whatever it trips over, the file is the cause
-        raise FormatError(
-            f"{path}: cannot be read as a bag, damaged or cut short: {type(error).__name__}: {error}"
-        ) from error
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise FormatError(f"{path}: cannot be read as a bag, damaged or cut short: {what}") from error
 
 
 def _topic(path: str, bag: object, topic: str, told: Declared) -> PoseTrack:

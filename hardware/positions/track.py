@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NORM_TOLERANCE = 1e-3
 """How far from 1 the length of a logged quaternion may be."""
+FARTHEST = 1e9
+"""Positions beyond this are damaged numbers [m]."""
 MAX_GAP = 0.05
 """Longest time between valid rows that is bridged [s]."""
 
@@ -72,7 +74,7 @@ class PoseTrack:
             raise GeometryError(f"PoseTrack.valid: got {valid.dtype} of shape {valid.shape}, wanted bool ({n},)")
         if not (np.isfinite(position[valid]).all() and np.isfinite(rotation[valid]).all()):
             raise GeometryError("PoseTrack: got valid rows that are not finite, wanted them marked as not valid")
-        length = np.linalg.norm(rotation[valid], axis=1)
+        length = lengths(rotation[valid])
         if np.any(np.abs(length - 1) > NORM_TOLERANCE):
             worst = length[np.argmax(np.abs(length - 1))]
             raise GeometryError(f"PoseTrack.rotation: got a length of {worst:.4g}, wanted unit quaternions x, y, z, w")
@@ -145,14 +147,15 @@ class PoseTrack:
 
     @classmethod
     def from_log(cls, time_ns: np.ndarray, position: np.ndarray, rotation: np.ndarray, **rest: object) -> "PoseTrack":
-        """A track of raw rows: valid are those that are finite, of unit quaternion, and in order of time.
+        """A track of raw rows: valid are those that are finite, on Earth, of unit quaternion, and in order of time.
 
         Of rows whose times do not increase, as few as possible are marked (a longest increasing run is kept).
         `rest` are the other fields; a `valid` among them can only take rows away.
         """
         position, rotation = np.asarray(position, dtype=np.float64), np.asarray(rotation, dtype=np.float64)
         valid = np.isfinite(position).all(axis=1) & np.isfinite(rotation).all(axis=1)
-        valid[valid] &= np.abs(np.linalg.norm(rotation[valid], axis=1) - 1) <= NORM_TOLERANCE
+        valid[valid] &= np.abs(position[valid]).max(axis=1, initial=0.0) < FARTHEST
+        valid[valid] &= np.abs(lengths(rotation[valid]) - 1) <= NORM_TOLERANCE
         told = rest.pop("valid", None)
         if told is not None:
             valid &= np.asarray(told, dtype=bool)
@@ -161,6 +164,11 @@ class PoseTrack:
         valid[:] = False
         valid[rows[keep]] = True
         return cls(time_ns=time_ns, position=position, rotation=rotation, valid=valid, **rest)
+
+
+def lengths(rotation: np.ndarray) -> np.ndarray:
+    """Lengths of quaternions (n, 4), of damaged numbers too: those are cut where their squares would overflow."""
+    return np.linalg.norm(np.clip(rotation, -1e100, 1e100), axis=1)
 
 
 def longest_increasing(values: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ def finite_number(name: str, value: object, unit: str, *, above: float | None = 
     """
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise GeometryError(f"{name}: got {value!r}, wanted a number [{unit}]") from None
     if not np.isfinite(number):
         raise GeometryError(f"{name}: got {number}, wanted a finite number [{unit}]")
@@ -50,7 +50,7 @@ def real_array(name: str, value: object, shape: Sequence[int | None], unit: str)
     """
     try:
         array = np.array(value, dtype=np.float64, order="C")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise GeometryError(f"{name}: got {type(value).__name__}, wanted numbers [{unit}]") from None
     check_shape(name, array.shape, shape)
     if not np.isfinite(array).all():

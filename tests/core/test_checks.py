@@ -93,3 +93,10 @@ def test_one_of_names_the_choices():
     assert one_of("method", "bpa", ("bpa", "rma")) == "bpa"
     with pytest.raises(GeometryError, match=r"^method: got 'sar', wanted one of bpa, rma$"):
         one_of("method", "sar", ("bpa", "rma"))
+
+
+def test_whole_numbers_that_no_float_holds():
+    with pytest.raises(GeometryError, match=r"x: got 1000.*, wanted a number \[m\]"):
+        finite_number("x", 10**400, "m")
+    with pytest.raises(GeometryError, match=r"x: got list, wanted numbers \[m\]"):
+        real_array("x", [10**400], (1,), "m")

@@ -173,6 +173,8 @@ def test_own_file(written):
         ({"tx_m": [[0, 0]]}, r"tx_m: got shape \(1, 2\), wanted \(n, 3\)"),
         ({"rx_m": [["a", 0, 0]]}, "rx_m: got list, wanted numbers"),
         ({"rx_m": [[0, 0, 0]] * 5}, "got 2 TX and 5 RX, wanted at most 3 and 4"),
+        ({"rx_m": [[0, 0, 0], [1.9, 0, 0]]}, "got 1.9 m, wanted at most 1; these are metres, not millimetres"),
+        ({"tx_rx_gap_m": [10.7, 0, 0]}, "tx_rx_gap: got 10.7 m, wanted at most 1"),
         ({"tx_rx_gap_m": [0.01]}, r"tx_rx_gap: got shape \(1,\)"),
         ({"design_frequency_hz": -1}, "design_frequency_hz: got -1, wanted more than 0"),
         ({"polarity": [[1, 0], [1, 1]]}, r"polarity: got other values, wanted \+1 or -1"),

@@ -195,3 +195,12 @@ def test_wrong_number_of_frames(n):
 def test_values_that_no_radar_has(changes, message):
     with pytest.raises(GeometryError, match=message):
         replace(THREE, **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("idle", 1e305), ("slope", 1e300), ("tx_start", -1e200), ("n_loops", 10**30), ("n_frames", 10**400)],
+)
+def test_numbers_that_no_radar_can_have(name, value):
+    with pytest.raises(GeometryError, match=f"RadarConfig.{name}: got .*, wanted what a radar can have"):
+        replace(THREE, **{name: value})

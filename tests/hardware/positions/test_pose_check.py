@@ -209,3 +209,15 @@ def test_a_finding_is_one_line(hand):
     for one in check_track(moved(hand.track(noise=NOISE), np.arange(300, 480), shift=(0, 0, 0.2))):
         assert "\n" not in str(one)
         assert one.explanation
+
+
+def test_damaged_numbers_are_rows_not_used():
+    n = 40
+    position, rotation = np.zeros((n, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (n, 1))
+    position[:, 0] = np.linspace(0, 0.1, n)
+    position[7], position[8] = (1e300, 0, 0), (0, -1e308, 0)
+    rotation[20] = (0, 0, 1e308, 1)
+    track = PoseTrack.from_log(np.arange(n) * 10_000_000, position, rotation)
+    assert np.flatnonzero(~track.valid).tolist() == [7, 8, 20]
+    found = check_track(track)
+    assert kinds(found)["place"] == 2 and kinds(found)["norm"] == 1
