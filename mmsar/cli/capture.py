@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         print("mmsar capture: -o SCAN.h5 is missing; give it, or --check", file=sys.stderr)
         return 2
-    target = check_target(args.output)
+    target = check_target(args.output, sources=(args.session, args.poses))
     path = Path(args.folder) if args.folder else target.with_suffix(".capture")
     if not args.assemble:
         bad = errors(found)

@@ -27,9 +27,11 @@ def run(args: argparse.Namespace) -> int:
     """Read the scene, simulate, write the scan."""
     from dataclasses import replace
 
+    from mmsar.io.atomic import check_target
     from mmsar.io.scan_h5 import save_scan
     from mmsar.simulate.setup import load_setup
 
+    check_target(args.output, sources=(args.scene,))
     setup = load_setup(args.scene)
     changes = {"seed": args.seed, "snr_db": args.snr}
     options = replace(setup.options, **{k: v for k, v in changes.items() if v is not None})

@@ -45,15 +45,18 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("calibrate scan.h5 --import cal.mat -o cal.mat", "cal.mat"),
         ("reconstruct scan.h5 -o scan.h5", "scan.h5"),
         ("export image.png image.png", "image.png"),
+        ("simulate raw.toml -o raw.toml", "raw.toml"),
+        ("capture sessions/raster.toml -o sessions/raster.toml", "sessions/raster.toml"),
     ],
 )
 def test_no_verb_writes_over_its_input(files: Path, capsys, command: str, lost: str) -> None:
+    shutil.copytree(Path(__file__).parents[2] / "data" / "sessions", "sessions")
     for name in ("scan.h5", "cal.h5", "cal.mat", "image.png"):
         shutil.copyfile("raw.bin", name)
-    before = {path.name: path.read_bytes() for path in files.iterdir()}
+    before = {path: path.read_bytes() for path in files.rglob("*") if path.is_file()}
     assert main(command.split()) == 3
     assert f"{lost}: got the file that is read" in capsys.readouterr().err
-    assert {path.name: path.read_bytes() for path in files.iterdir()} == before
+    assert {path: path.read_bytes() for path in files.rglob("*") if path.is_file()} == before
 
 
 def test_descriptions_with_a_byte_order_mark_and_endless_nesting(files: Path) -> None:
