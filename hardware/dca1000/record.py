@@ -213,13 +213,18 @@ class Running:
     """Whether the card may be gone: do not wait long for its answer."""
     radar_runs: bool = False
 
+    def stop_radar(self) -> list[str]:
+        """Stop the radar, unless that was done already; what did not work."""
+        if not self.radar_runs or self.radar is None:
+            return []
+        problem = self.radar.stop()
+        self.radar_runs = False
+        self.recorder.event("radar_stopped", problem=problem)
+        return [problem] if problem else []
+
     def stop(self) -> list[str]:
         """Stop the radar, then the card; what did not work."""
-        problems = []
-        if self.radar_runs and self.radar is not None:
-            problem = self.radar.stop()
-            self.recorder.event("radar_stopped", problem=problem)
-            problems += [problem] if problem else []
+        problems = self.stop_radar()
         if self.card_records:
             usual = self.card.timeout
             self.card.timeout = HURRY_TIMEOUT if self.hurry else usual

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmsar._version import __version__
-from mmsar.errors import CaptureError, FormatError
+from mmsar.errors import CaptureError, FormatError, GeometryError, MmsarError
 from mmsar.hardware.dca1000.capture import Capture
 from mmsar.hardware.readers.capture_signal import CaptureSignal
 from mmsar.hardware.session.folder import SessionFolder
@@ -30,6 +30,8 @@ from mmsar.signal.calibrate import attach_calibration
 
 STRAY = 0.5
 """A frame further from its planned place than this part of a step is worth a warning."""
+ASTRAY = 0.1
+"""A frame further from its planned place than this part of the sweep (and two steps) makes another scan of it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,8 +106,18 @@ def assemble(session: Session, folder: SessionFolder, *, poses: Path | None = No
 
         pieces = [freehand_piece(session, folder, poses, warnings)]
     else:
-        pieces = [_sweep_piece(session, folder, sweep, warnings) for sweep in session.sweeps]
-    scan = _scan(session, pieces)
+        pieces = []
+        for sweep in session.sweeps:
+            try:
+                pieces.append(sweep_piece(session, folder, sweep, folder.halts(sweep.index), warnings))
+            except MmsarError as error:
+                cure = f"take {folder.sweep(sweep.index)} away and --resume records it again"
+                raise FormatError(f"{error}; {cure}") from error
+    order = sorted(pieces, key=lambda piece: int(piece.time_ns[0]) if len(piece.time_ns) else 0)
+    planned = all(a is b for a, b in zip(order, pieces, strict=True))
+    if not planned:
+        warnings.append("sweeps were not recorded in the planned order: the scan has them by time, and no raster")
+    scan = _scan(session, order, planned=planned)
     shift = backward_shift(scan)
     if shift is not None:
         text = shift_warning(shift, scan.chirp.wavelength, session.stage.axis("x").backlash)
@@ -151,7 +163,23 @@ def slot_delays(session: Session) -> np.ndarray:
     return (np.arange(config.n_tx) + late + 0.5) * config.chirp_time
 
 
-def _sweep_piece(session: Session, folder: SessionFolder, sweep: Sweep, warnings: list[str]) -> Piece:
+def sweep_piece(
+    session: Session, folder: SessionFolder, sweep: Sweep, halts: Sequence[tuple[int, int]], warnings: list[str]
+) -> Piece:
+    """The poses of a sweep.
+
+    Parameters
+    ----------
+    halts : sequence of (int, int)
+        When the stage stood still at every stop of the sweep [ns].
+    warnings : list of str
+        What is doubtful is appended, one line each.
+
+    Raises
+    ------
+    FormatError
+        A recording or log that cannot be read, or too few frames with a known place on the planned way.
+    """
     capture, signal, times = open_capture(session, folder, sweep.index)
     log = read_stage_log(folder.stage_log(sweep.index))
     axis = session.stage.axis(sweep.axis)
@@ -161,17 +189,24 @@ def _sweep_piece(session: Session, folder: SessionFolder, sweep: Sweep, warnings
     place, known = log.at(middle)
     along = axis.actual(place[sweep.axis], velocity, backward=sweep.direction < 0)
     if sweep.stops:
-        frames = _frames_at_halts(sweep, folder.notes(sweep.index)["halts_ns"], times, session)
+        frames = _frames_at_halts(halts, times, session)
     else:
         first = _nearest_passage(along, known, sweep.first)
         frames = first + np.arange(n)
     if len(frames) < n or frames[0] < 0 or frames[-1] >= len(middle) or not known[frames].all():
         raise FormatError(
-            f"{folder.sweep(sweep.index)}: got too few frames with a known place on the way from "
-            f"{sweep.first:.4g} to {sweep.last:.4g}, wanted {n}; take the folder away and --resume records it again"
+            f"{folder.sweep(sweep.index)}: got {_seen(frames, known)} frames with a known place on the way from "
+            f"{_told(sweep, sweep.first)} to {_told(sweep, sweep.last)}, wanted {n}: the stage was slower or went "
+            "elsewhere, or its reports or the frames ended too early"
         )
     step = abs(sweep.last - sweep.first) / max(n - 1, 1)
     stray = np.abs(along[frames] - np.linspace(sweep.first, sweep.last, n)).max()
+    if stray > max(2 * step, ASTRAY * abs(sweep.last - sweep.first)):
+        raise FormatError(
+            f"{folder.sweep(sweep.index)}: got frames up to {stray / step:.0f} steps from their planned places between "
+            f"{_told(sweep, sweep.first)} and {_told(sweep, sweep.last)}, wanted a step per frame: the stage does not "
+            "go at the speed that was asked for; check its steps per millimetre and its highest speed"
+        )
     if stray > STRAY * step:
         warnings.append(
             f"sweep {sweep.index + 1}: frames are up to {stray / step:.1f} steps from their planned places; the true "
@@ -208,7 +243,17 @@ def _nearest_passage(along: np.ndarray, known: np.ndarray, first: float) -> int:
     return int(np.argmin(distance))
 
 
-def _frames_at_halts(sweep: Sweep, halts: list, times: FrameTimes, session: Session) -> np.ndarray:
+def _seen(frames: np.ndarray, known: np.ndarray) -> int:
+    """How many of the frames there are, with a known place."""
+    return int(known[frames[(frames >= 0) & (frames < len(known))]].sum())
+
+
+def _told(sweep: Sweep, place: float) -> str:
+    """A stage coordinate for people."""
+    return f"{np.rad2deg(place):.1f} deg" if sweep.axis == "angle" else f"{place * 1e3:.1f} mm"
+
+
+def _frames_at_halts(halts: Sequence[tuple[int, int]], times: FrameTimes, session: Session) -> np.ndarray:
     """For every halt the first frame that lies within it as a whole."""
     active = session.radar.config.frame_active * 1e9
     frames = []
@@ -219,11 +264,13 @@ def _frames_at_halts(sweep: Sweep, halts: list, times: FrameTimes, session: Sess
     return np.array(frames, dtype=int)
 
 
-def _scan(session: Session, pieces: list[Piece]) -> Scan:
+def _scan(session: Session, pieces: list[Piece], *, planned: bool) -> Scan:
     time_ns = np.concatenate([piece.time_ns for piece in pieces])
+    if not len(time_ns):
+        raise GeometryError(f"{session.path.name}: got no pose that is known and valid, wanted at least one")
     begin = int(time_ns[0])
     raster = None
-    if session.kind == "raster" and session.loops == "average":
+    if session.kind == "raster" and session.loops == "average" and planned:
         n_y, n_x = session.shape
         serpentine = n_y > 1 and session.sweeps[1].direction < 0
         raster = Raster(n_y=n_y, n_x=n_x, step_x=session.step[0], step_y=session.step[1], serpentine=serpentine)

@@ -11,8 +11,10 @@ from mmsar.hardware.session.setup import Session
 from mmsar.hardware.session.sweeps import Sweep, extent
 from mmsar.hardware.session.world import CylinderWorld
 
-TURN_TIME = 3.5
-"""Time between sweeps beside the moves [s]: stopping and starting the radar and the card."""
+TURN_TIME = 5.5
+"""Time between sweeps beside the moves [s]: stopping and starting the radar and the card, two of them its tail."""
+START = 2.0
+"""Time the radar runs before and after the motion, at most [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ def findings(session: Session) -> list[Finding]:
     needed = figures.frames
     if session.kind != "freehand":
         found += _stage_findings(session)
-        needed = max(frames_of(session, sweep) for sweep in session.sweeps)
+        needed = max(frames_of(session, sweep) for sweep in session.sweeps) + int(np.ceil(START / config.frame_period))
     if config.n_frames and config.n_frames < needed:
         why = "the radar would stop too early; set the fourth value of frameCfg to 0"
         found.append(_error("frames", str(config.n_frames), f"0 (endless) or at least {needed}", why))
@@ -97,8 +99,6 @@ def _stage_findings(session: Session) -> list[Finding]:
         unit, scale = ("deg", 180 / np.pi) if name == "angle" else ("mm", 1e3)
         axis = known.get(name)
         if axis is None:
-            if low == high == 0.0:
-                continue
             found.append(_error(f"axis {name}", "none in [stage]", f"a table [stage.{name}]", "the plan moves it"))
         elif low < axis.low - 1e-9 or high > axis.high + 1e-9:
             found.append(
@@ -119,6 +119,17 @@ def _stage_findings(session: Session) -> list[Finding]:
                     "one step per frame; take smaller steps or a longer frame period",
                 )
             )
+    plan = session.stage
+    slowest = min((a.max_speed for a in plan.axes if a.max_speed is not None and not a.rotary), default=np.inf)
+    if plan.travel_speed > slowest:
+        found.append(
+            _error(
+                "travel_speed_mm_s",
+                f"{plan.travel_speed * 1e3:g} mm/s",
+                f"{slowest * 1e3:g} mm/s",
+                "the slowest axis limits the way from sweep to sweep",
+            )
+        )
     return found
 
 

@@ -115,12 +115,13 @@ class SessionFolder:
         """
         try:
             plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise FormatError(f"{self.path}: no {PLAN} in it; wanted the folder of a session") from None
         except (ValueError, UnicodeDecodeError) as error:
             raise FormatError(f"{self.path / PLAN}: cannot be read ({error})") from None
-        if plan.get("schema") != SCHEMA:
-            raise FormatError(f"{self.path / PLAN}: got schema {plan.get('schema')!r}, wanted {SCHEMA}")
+        schema = plan.get("schema") if isinstance(plan, dict) else None
+        if schema != SCHEMA:
+            raise FormatError(f"{self.path / PLAN}: got schema {schema!r}, wanted {SCHEMA}")
         return plan
 
     def sweep(self, index: int) -> Path:
@@ -160,9 +161,20 @@ class SessionFolder:
         except OSError as error:
             raise CaptureError(f"{self.sweep(index)}: cannot be written ({error.strerror}); check the disk") from error
 
-    def notes(self, index: int) -> dict[str, Any]:
-        """The notes of a sweep that is done."""
-        return json.loads((self.sweep(index) / DONE).read_text(encoding="utf-8"))
+    def halts(self, index: int) -> list[tuple[int, int]]:
+        """When the stage stood still in a sweep that is done [ns, ns]; empty for a continuous one.
+
+        Raises
+        ------
+        FormatError
+            Notes of the sweep that cannot be read.
+        """
+        path = self.sweep(index) / DONE
+        try:
+            halts = json.loads(path.read_text(encoding="utf-8"))["halts_ns"]
+            return [(int(arrived), int(left)) for arrived, left in halts]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FormatError(f"{path}: cannot be read ({type(error).__name__}: {error}), wanted halts_ns") from None
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         with atomic_path(path) as part:

@@ -24,7 +24,7 @@ def backward_shift(scan: Scan) -> RowOffset | None:
         return None
     shape = (raster.n_y, raster.n_x)
     x = scan.virtual_position[:, 0, 0, 0].reshape(shape)
-    signal = np.asarray(scan.signal[:])[:, 0, 0].reshape(*shape, -1)
+    signal = np.concatenate([block[:, 0, 0] for _, block in scan.blocks()]).reshape(*shape, -1)
     backward = x[:, -1] < x[:, 0]
     x = np.where(backward[:, None], x[:, ::-1], x)
     signal = np.where(backward[:, None, None], signal[:, ::-1], signal)

@@ -1,8 +1,11 @@
 """Driving a session: prepare, and for every sweep arm the card, start the radar, move, stop, finish.
 
 One recording per sweep, so that an interruption costs a sweep and not the scan. The stage is polled while it moves and
-its reports are kept; the radar runs from before the motion until a whole frame after it. Whatever goes wrong, the stage
-is told to stop at once, then the radar, then the card, and what was recorded stays a valid recording.
+its reports are kept; the radar runs from before the motion until a whole frame after it. Between radar and card the end
+of the stream is waited for: what the card still held would begin the next recording, and shift every frame of it. A
+sweep is done when it can be used: its frames are looked up in the stage's reports before the next one is driven.
+Whatever goes wrong, the stage is told to stop at once, then the radar, then the card, and what was recorded stays a
+valid recording.
 """
 
 import contextlib
@@ -12,14 +15,16 @@ from contextlib import ExitStack
 from threading import Thread
 from typing import Any
 
-from mmsar.errors import CaptureError
+from mmsar.errors import CaptureError, FormatError, MmsarError
 from mmsar.hardware.dca1000.card import Card, CardStatus
+from mmsar.hardware.dca1000.protocol import AsyncStatus
 from mmsar.hardware.dca1000.record import Link, Running, prepare_card, record, start_card, warnings_for
 from mmsar.hardware.dca1000.recorder import Recorder, RecorderState
 from mmsar.hardware.dca1000.report import Report
 from mmsar.hardware.motion.stage import Stage, StageState, open_stage
 from mmsar.hardware.radar_cli import RadarCli
 from mmsar.hardware.serial_ports import cli_port
+from mmsar.hardware.session.assemble import sweep_piece
 from mmsar.hardware.session.folder import SessionFolder
 from mmsar.hardware.session.setup import Session
 from mmsar.hardware.session.stagelog import StageLogWriter
@@ -31,8 +36,11 @@ SILENCE = 1.0
 """Longest pause between packets while the stage moves, beside three frame periods [s]."""
 LEAD, SLACK = 5.0, 1.3
 """Frames are counted for the planned time of a sweep times SLACK and LEAD [s] more: stages are slower than planned."""
+TAIL = 2.3
+"""Longest wait for the end of the stream once the radar has stopped [s]; it comes after 2.0 s."""
 POLL = 0.05
-DWELL_POLL = 0.02
+DWELL_POLL = 0.25
+"""Longest pause between two looks at a stage that halts [s]."""
 
 Progress = Callable[[int, float, RecorderState], None]
 """Called a few times a second with the sweep's number, the part of it that is driven (0 to 1), and the recorder."""
@@ -93,10 +101,10 @@ class SessionRun:
         if not missing:
             return
         with ExitStack() as stack:
+            radar = stack.enter_context(self._open_radar())  # stops one that still runs, before the card is set up
             card = stack.enter_context(Card(self.link.host_ip, self.link.card_ip, config_port=self.link.config_port))
             card.on_status(self._card_status)
             settings = prepare_card(card, self.session.radar.config, self.link)
-            radar = stack.enter_context(self._open_radar())
             stage = self._open_stage()
             stack.callback(stage.close)
             self._home(stage)
@@ -152,21 +160,22 @@ class SessionRun:
             try:
                 start_card(card, recorder)
                 running.card_records = True
-                for text in warnings_for(recorder, self.link) if not self._configured else ():
-                    self._warn(text)
+                if not self._configured:
+                    self._warn_all(warnings_for(recorder, self.link))
                 self._start_radar(radar, running)
                 self._await_data(recorder)
                 began = time.time_ns()
                 halts = self._drive(sweep, stage, recorder, log, seconds)
                 self._await_frames(recorder, began, time.time_ns())
+                problems = self._stop_radar(running)
             except BaseException as error:
                 _stop(stage, running, recorder, "interrupted" if isinstance(error, KeyboardInterrupt) else str(error))
                 raise
-            problems = running.stop()
+            problems += running.stop()
             report = recorder.finish("sweep complete", interrupted=True, messages=tuple(problems))
         for problem in problems:
             raise CaptureError(problem)
-        self._judge(sweep, report)
+        self._judge(sweep, report, halts)
         self.folder.finish(
             sweep.index,
             {
@@ -208,6 +217,13 @@ class SessionRun:
         self._configured = True
         running.recorder.event("radar_started")
 
+    def _stop_radar(self, running: Running) -> list[str]:
+        """Stop the radar and wait until the card has sent what it held; what did not work."""
+        so_far = len(running.card.statuses)
+        problems = running.stop_radar()
+        running.card.wait_status(AsyncStatus.RECORD_COMPLETED, timeout=TAIL, after=so_far)
+        return problems
+
     def _await_data(self, recorder: Recorder) -> None:
         deadline = time.monotonic() + FIRST_FRAME + self.session.radar.config.frame_period
         while not recorder.state().packets:
@@ -221,7 +237,7 @@ class SessionRun:
     def _await_frames(self, recorder: Recorder, began: int, ended: int) -> None:
         """Wait until a whole frame after the motion has come."""
         config = self.session.radar.config
-        frames = int((ended - began) * 1e-9 / config.frame_period) + 2
+        frames = int(((ended - began) * 1e-9 + POLL) / config.frame_period) + 2  # the first packet was seen late
         wanted = min(frames, recorder.n_frames) * config.frame_bytes
         # the end of a frame stays in the card until the next one pushes it out
         guard = _Silence(config.frame_period)
@@ -251,10 +267,10 @@ class SessionRun:
             _follow(stage, move_to, sweep.speed, seconds, look)
             if sweep.stops:
                 arrived, until = time.time_ns(), time.monotonic() + self.session.drive.dwell
-                while time.monotonic() < until:
-                    time.sleep(min(DWELL_POLL, self.session.drive.dwell))
+                while (left := until - time.monotonic()) > 0:
+                    time.sleep(min(DWELL_POLL, left))
+                    look(stage.state())
                 halts.append((arrived, time.time_ns()))
-                look(stage.state())
         look(stage.state())
         return halts
 
@@ -275,13 +291,22 @@ class SessionRun:
                         stage.stop()
                     raise
 
-    def _judge(self, sweep: Sweep, report: Report) -> None:
+    def _judge(self, sweep: Sweep, report: Report, halts: list[tuple[int, int]]) -> None:
+        """Raise CaptureError for a sweep that is of no use; warn of losses."""
+        try:
+            sweep_piece(self.session, self.folder, sweep, halts, [])
+        except MmsarError as error:
+            raise CaptureError(f"sweep {sweep.index + 1}: {error}; --resume records it again") from error
         lost = report.upstream_lost + report.kernel_dropped
         if lost:
             self._warn(
                 f"sweep {sweep.index + 1}: {lost} packets lost ({report.kernel_dropped} in this computer), "
                 f"{report.frames_damaged} frames damaged; their channels are marked as not valid"
             )
+
+    def _warn_all(self, texts: list[str]) -> None:
+        for text in texts:
+            self._warn(text)
 
     # Without a stage
 
@@ -299,7 +324,7 @@ class SessionRun:
                 link=self.link,
                 radar=radar,
                 board=self.session.radar.array.name,
-                on_armed=lambda texts: [self._warn(text) for text in texts] and None,
+                on_armed=self._warn_all,
                 on_progress=lambda state: self._progress(0, state.reached / (n * config.frame_bytes), state),
             )
         self.folder.finish(0, {"halts_ns": [], "frames_complete": report.frames_complete})
@@ -355,5 +380,5 @@ def _stop(stage: Stage, running: Running, recorder: Recorder, why: str) -> None:
     halting.start()
     problems += running.stop()
     halting.join()
-    with contextlib.suppress(CaptureError):
+    with contextlib.suppress(CaptureError, FormatError):  # the first error is the one to tell
         recorder.finish(why, interrupted=True, messages=tuple(problems))

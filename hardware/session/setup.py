@@ -6,7 +6,7 @@ keys are refused with the nearest known one; files are looked for beside the ses
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class RadarSetup:
     array: AntennaArray
     """Phase centres of the board, transmitters in firing order."""
     port: str
-    """Serial port of its command line; "auto" to look for it, "none" when something else starts the radar."""
+    """Serial port of its command line; "auto" to look for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,7 +287,14 @@ def _raster(t: Table, stage: StageSetup, period: float) -> dict[str, Any]:
     drive = _drive(t, stage, period, step[0], "mm", MM)
     sweeps = raster_sweeps(shape, step, drive, centre=tuple(centre), serpentine=serpentine)
     world = PlanarWorld(centre=(*centre, 0.0), sign=(int(sign[0]), int(sign[1]), 1), z=t.number("z_mm", 0.0) * MM)
-    return {"sweeps": sweeps, "drive": drive, "world": world, "shape": shape, "step": step}
+    return {"sweeps": _standing(sweeps, stage), "drive": drive, "world": world, "shape": shape, "step": step}
+
+
+def _standing(sweeps: tuple[Sweep, ...], stage: StageSetup) -> tuple[Sweep, ...]:
+    """A single sweep of a stage without further axes: nothing else is placed."""
+    if len(sweeps) > 1 or len(stage.axes) > 1:
+        return sweeps
+    return tuple(replace(sweep, others={}) for sweep in sweeps)
 
 
 def _cylinder(t: Table, stage: StageSetup, period: float) -> dict[str, Any]:
@@ -310,7 +317,8 @@ def _cylinder(t: Table, stage: StageSetup, period: float) -> dict[str, Any]:
         height=float(heights.mean()) if len(heights) else 0.0,
     )
     rows = float(heights[1] - heights[0]) if len(heights) > 1 else 0.0
-    return {"sweeps": sweeps, "drive": drive, "world": world, "shape": (len(sweeps), n), "step": (step, rows)}
+    shape = (len(sweeps), n)
+    return {"sweeps": _standing(sweeps, stage), "drive": drive, "world": world, "shape": shape, "step": (step, rows)}
 
 
 def _freehand(t: Table) -> dict[str, Any]:

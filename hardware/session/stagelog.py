@@ -120,6 +120,8 @@ def read_stage_log(path: Path) -> StageLog:
             text = file.read()
     except FileNotFoundError:
         raise FormatError(f"{path}: no such stage log; the sweep has to be recorded again") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: the stage log cannot be read ({error})") from None
     whole = text[: text.rfind("\n") + 1]
     rows = list(csv.reader(whole.splitlines()))
     if not rows or rows[0][:1] != ["time_ns"] or len(rows[0]) < 2:

@@ -80,6 +80,7 @@ class Benches:
         rotary = (True, False, False) if unit == "deg" else (False, False, False)
         settings = {110: 30000, 120: 2000, 130: 1000, 27: 1} if unit == "deg" else {}
         grbl = GrblPty(start=(-30.0, -20.0, -10.0), settings=settings, rotary=rotary, **options.pop("grbl", {}))
+        options.setdefault("flush", 0.4)  # between rows a session waits for the card's tail, which comes after 2 s
         bench = self._bench(points, stage=grbl, **options)
         text = STAGE.format(stage=grbl.port, unit=unit, acceleration=acceleration)
         self._write(bench, f"{text}{axes}\n[scan]\n{scan}")

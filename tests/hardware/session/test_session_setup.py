@@ -117,9 +117,9 @@ def test_an_interrupted_sweep_is_kept_aside(tmp_path):
         path = folder.begin(0)
         (path / "data").write_text(str(number))
         assert not folder.is_done(0)
-    folder.finish(0, {"frames": 3})
+    folder.finish(0, {"halts_ns": [(3, 4)]})
     assert folder.is_done(0)
-    assert folder.notes(0) == {"frames": 3}
+    assert folder.halts(0) == [(3, 4)]
     kept = sorted(p.name for p in folder.path.glob("sweep_0000.broken_*"))
     assert kept == ["sweep_0000.broken_1", "sweep_0000.broken_2"]
     assert (folder.sweep(0) / "data").read_text() == "2"
