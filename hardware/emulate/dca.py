@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-from mmsar.errors import CaptureError
+from mmsar.errors import CaptureError, GeometryError
 from mmsar.hardware.dca1000.protocol import (
     CONFIG_PORT,
     DATA_PORT,
@@ -104,9 +104,13 @@ class DcaEmulator:
 
         Raises
         ------
+        GeometryError
+            One address for both.
         CaptureError
             An address that is not this machine's or a port in use.
         """
+        if card_ip == host_ip:
+            raise GeometryError(f"emulated card: got {card_ip} for card and host, wanted an address for each")
         self.card_ip, self.host_ip = card_ip, host_ip
         self.source, self.faults, self.flush, self.pace, self.habits = source, faults, flush, pace, habits
         self.on_reset_radar: Callable[[], None] | None = None

@@ -9,6 +9,7 @@ valid recording.
 """
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -25,16 +26,16 @@ from mmsar.hardware.motion.stage import Stage, StageState, open_stage
 from mmsar.hardware.radar_cli import RadarCli
 from mmsar.hardware.serial_ports import cli_port
 from mmsar.hardware.session.assemble import sweep_piece
+from mmsar.hardware.session.check import outline
 from mmsar.hardware.session.folder import SessionFolder
 from mmsar.hardware.session.setup import Session
 from mmsar.hardware.session.stagelog import StageLogWriter
 from mmsar.hardware.session.sweeps import Sweep
+from mmsar.hardware.session.watch import SLACK, Silence, follow
 
 FIRST_FRAME = 5.0
 """Longest wait for the first packet after the radar's start [s]."""
-SILENCE = 1.0
-"""Longest pause between packets while the stage moves, beside three frame periods [s]."""
-LEAD, SLACK = 5.0, 1.3
+LEAD = 5.0
 """Frames are counted for the planned time of a sweep times SLACK and LEAD [s] more: stages are slower than planned."""
 TAIL = 2.3
 """Longest wait for the end of the stream once the radar has stopped [s]; it comes after 2.0 s."""
@@ -100,6 +101,7 @@ class SessionRun:
         missing = self.missing()
         if not missing:
             return
+        self._check_room(len(missing) / len(self.session.sweeps))
         with ExitStack() as stack:
             radar = stack.enter_context(self._open_radar())  # stops one that still runs, before the card is set up
             card = stack.enter_context(Card(self.link.host_ip, self.link.card_ip, config_port=self.link.config_port))
@@ -110,6 +112,15 @@ class SessionRun:
             self._home(stage)
             for sweep in missing:
                 self._sweep(sweep, card, radar, stage, settings)
+
+    def _check_room(self, part: float) -> None:
+        """Raise CaptureError when the disk cannot hold this part of the session's recordings."""
+        wanted, free = part * outline(self.session).nbytes, shutil.disk_usage(self.folder.path).free
+        if free < wanted:
+            raise CaptureError(
+                f"{self.folder.path}: got {free / 2**20:,.0f} MiB free on the disk, wanted {wanted / 2**20:,.0f} MiB "
+                "for the recordings; free some space, or put them on another disk with --folder"
+            )
 
     def _open_radar(self) -> RadarCli:
         port = self.session.radar.port
@@ -240,7 +251,7 @@ class SessionRun:
         frames = int(((ended - began) * 1e-9 + POLL) / config.frame_period) + 2  # the first packet was seen late
         wanted = min(frames, recorder.n_frames) * config.frame_bytes
         # the end of a frame stays in the card until the next one pushes it out
-        guard = _Silence(config.frame_period)
+        guard = Silence(config.frame_period)
         while (state := recorder.state()).reached < wanted:
             guard.check(state)
             time.sleep(POLL)
@@ -249,7 +260,7 @@ class SessionRun:
         self, sweep: Sweep, stage: Stage, recorder: Recorder, log: StageLogWriter, seconds: float
     ) -> list[tuple[int, int]]:
         """Drive a sweep and keep the stage's reports; for a sweep with stops, when it stood still [ns, ns]."""
-        guard = _Silence(self.session.radar.config.frame_period)
+        guard = Silence(self.session.radar.config.frame_period)
         length = abs(sweep.stop - sweep.start) or 1.0
 
         def look(state: StageState) -> None:
@@ -264,7 +275,7 @@ class SessionRun:
         halts = []
         for target in sweep.stops or (sweep.stop,):
             move_to = {sweep.axis: target}
-            _follow(stage, move_to, sweep.speed, seconds, look)
+            follow(stage, move_to, sweep.speed, seconds, look)
             if sweep.stops:
                 arrived, until = time.time_ns(), time.monotonic() + self.session.drive.dwell
                 while (left := until - time.monotonic()) > 0:
@@ -313,6 +324,7 @@ class SessionRun:
     def _freehand(self) -> None:
         if self.folder.is_done(0):
             return
+        self._check_room(1.0)
         config = self.session.radar.config
         n = max(1, round(self.session.duration / config.frame_period))
         self.folder.begin(0)
@@ -328,42 +340,6 @@ class SessionRun:
                 on_progress=lambda state: self._progress(0, state.reached / (n * config.frame_bytes), state),
             )
         self.folder.finish(0, {"halts_ns": [], "frames_complete": report.frames_complete})
-
-
-class _Silence:
-    """Notices a card that has stopped sending while it should."""
-
-    def __init__(self, frame_period: float) -> None:
-        self.limit = SILENCE + 3 * frame_period
-        self.packets, self.since = -1, time.monotonic()
-
-    def check(self, state: RecorderState) -> None:
-        now = time.monotonic()
-        if state.packets != self.packets:
-            self.packets, self.since = state.packets, now
-        elif now - self.since > self.limit:
-            raise CaptureError(
-                f"the card fell silent for {self.limit:.1f} s while the radar should send: check cables, power and the "
-                "radar; --resume goes on with this sweep"
-            )
-
-
-def _follow(
-    stage: Stage, target: dict[str, float], speed: float, seconds: float, look: Callable[[StageState], None]
-) -> None:
-    """A move, watched until the stage stands at its target."""
-    stage.move_to(target, speed=speed)
-    deadline = time.monotonic() + 10 + 2 * SLACK * seconds
-    while True:
-        state = stage.state()
-        look(state)
-        if state.alarm is not None:
-            raise CaptureError(f"stage: {state.alarm}; clear the cause, then --resume goes on with this sweep")
-        if state.idle:
-            stage.wait_idle(timeout=2.0)
-            return
-        if time.monotonic() > deadline:
-            raise CaptureError(f"stage: still moving after {seconds * SLACK * 2 + 10:.0f} s, twice the planned time")
 
 
 def _stop(stage: Stage, running: Running, recorder: Recorder, why: str) -> None:

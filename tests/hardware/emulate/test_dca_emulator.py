@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from mmsar.errors import CaptureError
+from mmsar.errors import CaptureError, GeometryError
 from mmsar.hardware.emulate.dca import DcaEmulator, Habits
 from mmsar.hardware.emulate.faults import FaultPlan
 from mmsar.hardware.emulate.process import CardProcess
@@ -362,3 +362,8 @@ def test_card_in_a_process_of_its_own(addresses):
         assert (log.packed, log.sent, len(log.frame_times)) == (138, 138, 40)
         with pytest.raises(CaptureError, match="in use"):
             CardProcess(card_ip, host_ip, source=source)
+
+
+def test_card_and_host_have_an_address_each(addresses):
+    with pytest.raises(GeometryError, match="an address for each"):
+        DcaEmulator(addresses[0], addresses[0])

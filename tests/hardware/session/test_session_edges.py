@@ -117,6 +117,16 @@ def test_a_log_of_another_day_is_refused(benches, capsys):
     assert "check clock and offset" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_a_disk_too_small_for_the_recordings_is_said_before(benches, capsys):
+    from mmsar.hardware.emulate.hand import Hand, HandClock
+
+    text = '\nkind = "freehand"\nduration_s = 4e8\n'  # 300 TB
+    bench = benches.handheld(text, [TARGET], HandClock(Hand(duration=1.0)))
+    assert capture(bench) == 4
+    assert "MiB free on the disk, wanted" in capsys.readouterr().err.splitlines()[-1]
+    assert not bench.emulated.configs, "nothing was started"
+
+
 def test_a_position_log_is_for_freehand_sessions(benches, capsys):
     bench = benches.staged(ROWS, [TARGET], axes=AXES)
     assert capture(bench, "--poses", "track.tum") == 2
