@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mmsar.cli.arguments import count
+
 if TYPE_CHECKING:
     from mmsar.model.grid import ImageGrid
     from mmsar.model.scan import Scan
@@ -73,15 +75,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Options of `mmsar bench`."""
     parser.add_argument("--size", choices=tuple(SIZES), default="medium", help="how much to compute (default: medium)")
     parser.add_argument(
-        "--repeat", type=_count, default=3, metavar="N", help="repetitions, the best counts (default: 3)"
+        "--repeat", type=count, default=3, metavar="N", help="repetitions, the best counts (default: 3)"
     )
     parser.add_argument("--json", action="store_true", help="print the timings as JSON")
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a whole number >= 1")
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

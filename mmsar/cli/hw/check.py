@@ -11,8 +11,9 @@ Example:
 
 import argparse
 import json
-import math
 from typing import TYPE_CHECKING, Any
+
+from mmsar.cli.arguments import positive
 
 if TYPE_CHECKING:
     from mmsar.hardware.board import Board
@@ -28,9 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help=".cfg, .mmwave.json or cf.json")
     parser.add_argument("--device", metavar="CHIP", help="radar chip or its board, as xWR1843 (from the comments)")
     parser.add_argument("--board", metavar="NAME", help="antenna board, or a board file (.json)")
-    parser.add_argument("--speed", type=_positive, metavar="MM_S", help="speed of the scan [mm/s]")
+    parser.add_argument("--speed", type=positive, metavar="MM_S", help="speed of the scan [mm/s]")
     parser.add_argument(
-        "--packet-delay", type=_positive, metavar="US", help="pause of the card between packets, 5 to 500 [us] (25)"
+        "--packet-delay", type=positive, metavar="US", help="pause of the card between packets, 5 to 500 [us] (25)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON (SI units) instead")
 
@@ -168,13 +169,3 @@ def _card(args: argparse.Namespace, settings: "DcaSettings") -> tuple[dict[str, 
         + ("" if settings.stop_after is None else f" ({settings.stop_after:g})"),
     ]
     return report, lines, card_findings(settings, args.device)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0")
-    return value

@@ -19,11 +19,12 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from mmsar.cli.arguments import count, loopback, positive
+
 if TYPE_CHECKING:
     from mmsar.hardware.emulate.dca import DcaEmulator
     from mmsar.simulate.scene import Scene
 
-from mmsar.cli.loopback import loopback
 
 HELP = "run an emulated instrument"
 START_AFTER = 0.5
@@ -39,12 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _card(bench)
     dca = kinds.add_parser("dca", help="the capture card")
     dca.add_argument("--config", metavar="CONFIG.cfg", help="radar configuration that says what the frames are")
-    dca.add_argument("--frames", type=_count, metavar="N", help="frames (those of the configuration, or 100)")
-    dca.add_argument("--frame-bytes", type=_count, metavar="B", help="counting frames of this size, without --config")
-    dca.add_argument("--period-ms", type=_positive, metavar="MS", help="from frame to frame; without --config: 40")
+    dca.add_argument("--frames", type=count, metavar="N", help="frames (those of the configuration, or 100)")
+    dca.add_argument("--frame-bytes", type=count, metavar="B", help="counting frames of this size, without --config")
+    dca.add_argument("--period-ms", type=positive, metavar="MS", help="from frame to frame; without --config: 40")
     dca.add_argument("--file", metavar="RAW.bin", help="send this file instead of computed frames")
     dca.add_argument(
-        "--start-after", type=_positive, default=START_AFTER, metavar="S", help="radar starts this long after a record"
+        "--start-after", type=positive, default=START_AFTER, metavar="S", help="radar starts this long after a record"
     )
     _board(dca, None, None)
     _card(dca)
@@ -261,20 +262,3 @@ def _summary(card: "DcaEmulator") -> None:
         if log.max_lag > 0.05:
             parts.append(f"up to {log.max_lag * 1e3:.0f} ms late: this machine is too slow or too busy for the frames")
         print("; ".join([*parts, *log.notes]))
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text) if text.isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a whole number >= 1")
-    return value

@@ -17,6 +17,8 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
+from mmsar.cli.arguments import positive
+
 if TYPE_CHECKING:
     from mmsar.hardware.positions.findings import Finding
     from mmsar.hardware.positions.track import PoseTrack
@@ -55,8 +57,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", help="clock of the stamps; device or host for a T265")
     parser.add_argument("--topic", help="topic of a bag")
     parser.add_argument("--frame", help="fixed frame of a bag's transforms")
-    parser.add_argument("--max-gap", type=_positive, default=50.0, metavar="MS", help="longest gap to bridge [ms] (50)")
-    parser.add_argument("--smooth", type=_positive, metavar="HZ", help="low-pass the track; 15 Hz or more")
+    parser.add_argument("--max-gap", type=positive, default=50.0, metavar="MS", help="longest gap to bridge [ms] (50)")
+    parser.add_argument("--smooth", type=positive, metavar="HZ", help="low-pass the track; 15 Hz or more")
     parser.add_argument("--all", action="store_true", help="list every finding on its own")
     parser.add_argument("--json", action="store_true", help="print JSON (SI units) instead of the table")
     parser.add_argument("--plot", metavar="OUT.png", help="draw the track (.png, .pdf or .svg)")
@@ -241,13 +243,3 @@ def _write(track: "PoseTrack", target: str) -> None:
 
     with atomic_path(target) as part:
         part.write_text(text_of(track), encoding="utf-8")
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0")
-    return value

@@ -14,6 +14,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from mmsar.cli.arguments import count, positive
+
 if TYPE_CHECKING:
     from mmsar.hardware.config.radar import RadarConfig
     from mmsar.hardware.dca1000.report import Report
@@ -28,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("config", metavar="CONFIG.cfg", help="configuration of the radar")
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="folder to make (new or empty)")
-    parser.add_argument("--frames", type=_count, metavar="N", help="frames to record (those of frameCfg)")
+    parser.add_argument("--frames", type=count, metavar="N", help="frames to record (those of frameCfg)")
     parser.add_argument(
         "--device", metavar="CHIP", help="radar chip or board (the one its comments name, else xWR1843)"
     )
@@ -38,11 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host-ip", default="192.168.33.30", help="this machine's address for the card (%(default)s)")
     parser.add_argument("--card-ip", default="192.168.33.180", help="the card's address (%(default)s)")
     parser.add_argument(
-        "--packet-delay", type=_positive, default=25.0, metavar="US", help="pause of the card, [us] (25)"
+        "--packet-delay", type=positive, default=25.0, metavar="US", help="pause of the card, [us] (25)"
     )
-    parser.add_argument("--buffer", type=_positive, default=64.0, metavar="MIB", help="socket buffer to ask for (64)")
-    parser.add_argument("--start-timeout", type=_positive, metavar="S", help="wait for the first packet (5; 30 alone)")
-    parser.add_argument("--idle-timeout", type=_positive, metavar="S", help="longest silence (2.6; 60 with trigger 2)")
+    parser.add_argument("--buffer", type=positive, default=64.0, metavar="MIB", help="socket buffer to ask for (64)")
+    parser.add_argument("--start-timeout", type=positive, metavar="S", help="wait for the first packet (5; 30 alone)")
+    parser.add_argument("--idle-timeout", type=positive, metavar="S", help="longest silence (2.6; 60 with trigger 2)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -164,19 +166,3 @@ def _say_kept(folder) -> None:
 
 def _warn(text: str) -> None:
     print(f"mmsar hw record: warning: {text}", file=sys.stderr, flush=True)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a whole number of frames, 1 or more")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0")
-    return value

@@ -10,7 +10,7 @@ Example:
 
 import argparse
 
-from mmsar.cli.loopback import loopback
+from mmsar.cli.arguments import loopback, positive
 
 HELP = "send a recording again as the card would"
 SETTLE = 0.2
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="FOLDER|FILE.pcap", help="recording or packet capture")
     parser.add_argument("--host-ip", type=loopback, default="127.0.0.1", help="address to send to (%(default)s)")
     parser.add_argument("--card-ip", type=loopback, default="127.0.0.2", help="address to be the card at (%(default)s)")
-    parser.add_argument("--speed", type=_positive, default=1.0, metavar="X", help="times faster than recorded (1)")
+    parser.add_argument("--speed", type=positive, default=1.0, metavar="X", help="times faster than recorded (1)")
     parser.add_argument("--port", type=int, default=4098, help="data port in a packet capture (%(default)s)")
     parser.add_argument(
         "--now", action="store_true", help="send at once, without waiting for a recording to be started"
@@ -60,13 +60,3 @@ def run(args: argparse.Namespace) -> int:
     for note in recorded.notes:
         print(f"note: {note}")
     return 0
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0")
-    return value

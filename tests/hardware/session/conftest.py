@@ -50,6 +50,17 @@ acceleration_{unit}_s2 = {acceleration}
 travel_speed_mm_s = 80
 """
 
+AXES = """
+[stage.x]
+limits_mm = [0, 398]
+zero_mm = -399
+
+[stage.y]
+limits_mm = [0, 398]
+zero_mm = -399
+"""
+"""[stage.*] tables of a GRBL with 399 mm of travel."""
+
 
 @dataclass
 class Bench:

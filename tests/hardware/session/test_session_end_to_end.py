@@ -9,17 +9,8 @@ from mmsar.cli import main
 from mmsar.hardware.emulate.hand import Hand, HandClock, TrackerLog
 from mmsar.io.scan_h5 import load_scan
 
-from .conftest import cells, peak
+from .conftest import AXES, cells, peak
 
-AXES = """
-[stage.x]
-limits_mm = [0, 398]
-zero_mm = -399
-
-[stage.y]
-limits_mm = [0, 398]
-zero_mm = -399
-"""
 RASTER = """
 kind = "raster"
 rows = 3

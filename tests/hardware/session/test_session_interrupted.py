@@ -18,15 +18,8 @@ from mmsar.hardware.session.folder import SessionFolder
 from mmsar.hardware.session.run import SessionRun
 from mmsar.io.scan_h5 import load_scan
 
-AXES = """
-[stage.x]
-limits_mm = [0, 398]
-zero_mm = -399
+from .conftest import AXES
 
-[stage.y]
-limits_mm = [0, 398]
-zero_mm = -399
-"""
 ROWS = """
 kind = "raster"
 rows = 3
