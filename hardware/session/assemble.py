@@ -17,11 +17,12 @@ from mmsar.errors import CaptureError, FormatError, GeometryError, MmsarError
 from mmsar.hardware.dca1000.capture import Capture
 from mmsar.hardware.readers.capture_signal import CaptureSignal
 from mmsar.hardware.session.folder import SessionFolder
-from mmsar.hardware.session.frametimes import FrameTimes, frame_times
+from mmsar.hardware.session.frametimes import frame_times
 from mmsar.hardware.session.rows import backward_shift, shift_warning
 from mmsar.hardware.session.setup import Session
 from mmsar.hardware.session.stagelog import read_stage_log
 from mmsar.hardware.session.sweeps import Sweep
+from mmsar.hardware.timing import FrameClock
 from mmsar.io.calibration_h5 import load_calibration
 from mmsar.io.importers.raw_frames import Frames
 from mmsar.io.lazy import FileSignal
@@ -125,8 +126,8 @@ def assemble(session: Session, folder: SessionFolder, *, poses: Path | None = No
     return scan, warnings
 
 
-def open_capture(session: Session, folder: SessionFolder, index: int) -> tuple[Capture, CaptureSignal, FrameTimes]:
-    """The recording of a sweep, its samples by pose, and the times of its frames."""
+def open_capture(session: Session, folder: SessionFolder, index: int) -> tuple[Capture, CaptureSignal, FrameClock]:
+    """The recording of a sweep, its samples by pose, and the clock of its frames."""
     capture = Capture.open(folder.recording(index))
     if capture.config.digest != session.radar.config.digest:
         raise FormatError(f"{folder.recording(index)}: recorded with another radar configuration than the session's")
@@ -146,21 +147,13 @@ def open_capture(session: Session, folder: SessionFolder, index: int) -> tuple[C
     return capture, CaptureSignal(capture, frames, moves=moves), frame_times(capture, latency=session.latency)
 
 
-def pose_times(session: Session, times: FrameTimes, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which poses the frames give, and the time of the first transmit slot of each [ns]."""
+def pose_times(session: Session, clock: FrameClock, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which poses the frames give, and the time of each [ns]: the middle of its first transmitter's chirps."""
     config = session.radar.config
-    per = 1 if session.loops == "average" else config.n_loops
-    loop_ns = config.chirps_per_loop * config.chirp_time * 1e9
-    loops = np.arange(per)
-    poses = (frames[:, None] * per + loops).ravel()
-    return poses, (times.start_ns[frames][:, None] + np.rint(loops * loop_ns).astype(np.int64)).ravel()
-
-
-def slot_delays(session: Session) -> np.ndarray:
-    """Middle of every transmit slot after the pose's time [s], (n_tx,); of an average, in the middle of the loops."""
-    config = session.radar.config
-    late = config.n_tx * (config.n_loops - 1) / 2 if session.loops == "average" else 0.0
-    return (np.arange(config.n_tx) + late + 0.5) * config.chirp_time
+    if session.loops == "average":
+        return frames, clock.pose_times(config, frames)
+    poses = frames[:, None] * config.n_loops + np.arange(config.n_loops)
+    return poses.ravel(), clock.slots(config, frames)[:, :, 0].ravel()
 
 
 def sweep_piece(
@@ -180,16 +173,17 @@ def sweep_piece(
     FormatError
         A recording or log that cannot be read, or too few frames with a known place on the planned way.
     """
-    capture, signal, times = open_capture(session, folder, sweep.index)
+    capture, signal, clock = open_capture(session, folder, sweep.index)
     log = read_stage_log(folder.stage_log(sweep.index))
     axis = session.stage.axis(sweep.axis)
     velocity = sweep.speed * sweep.direction if not sweep.stops else 0.0
     n = session.shape[1]
-    middle = np.rint(times.start_ns + 0.5e9 * session.radar.config.frame_active).astype(np.int64)
+    start_ns = clock.at(np.arange(capture.n_frames))
+    middle = np.rint(start_ns + 0.5e9 * session.radar.config.frame_active).astype(np.int64)
     place, known = log.at(middle)
     along = axis.actual(place[sweep.axis], velocity, backward=sweep.direction < 0)
     if sweep.stops:
-        frames = _frames_at_halts(halts, times, session)
+        frames = _frames_at_halts(halts, start_ns, session)
     else:
         first = _nearest_passage(along, known, sweep.first)
         frames = first + np.arange(n)
@@ -212,7 +206,7 @@ def sweep_piece(
             f"sweep {sweep.index + 1}: frames are up to {stray / step:.1f} steps from their planned places; the true "
             "places are used (is the stage's speed what was asked for?)"
         )
-    poses, time_ns = pose_times(session, times, frames)
+    poses, time_ns = pose_times(session, clock, frames)
     place, _ = log.at(time_ns)
     place[sweep.axis] = axis.actual(place[sweep.axis], velocity, backward=sweep.direction < 0)
     position, rotation = session.world.poses({name: place[name] for name in (sweep.axis, *sweep.others)})
@@ -230,8 +224,8 @@ def sweep_piece(
         rotation=rotation,
         valid=valid[poses - low],
         notes={
-            "frame_clock_rms_us": round(times.residual * 1e6, 3),
-            "drift_ppm": round(times.drift_ppm, 3),
+            "frame_clock_rms_us": round(clock.residual_rms * 1e6, 3),
+            "drift_ppm": round(clock.drift_ppm, 3),
             "stray_steps": round(float(stray / step), 4) if step else 0.0,
         },
     )
@@ -253,13 +247,13 @@ def _told(sweep: Sweep, place: float) -> str:
     return f"{np.rad2deg(place):.1f} deg" if sweep.axis == "angle" else f"{place * 1e3:.1f} mm"
 
 
-def _frames_at_halts(halts: Sequence[tuple[int, int]], times: FrameTimes, session: Session) -> np.ndarray:
+def _frames_at_halts(halts: Sequence[tuple[int, int]], start_ns: np.ndarray, session: Session) -> np.ndarray:
     """For every halt the first frame that lies within it as a whole."""
     active = session.radar.config.frame_active * 1e9
     frames = []
     for arrived, left in halts:
-        k = int(np.searchsorted(times.start_ns, arrived))
-        if k < len(times.start_ns) and times.start_ns[k] + active <= left:
+        k = int(np.searchsorted(start_ns, arrived))
+        if k < len(start_ns) and start_ns[k] + active <= left:
             frames.append(k)
     return np.array(frames, dtype=int)
 
@@ -284,7 +278,7 @@ def _scan(session: Session, pieces: list[Piece], *, planned: bool) -> Scan:
             position=np.concatenate([piece.position for piece in pieces]),
             rotation=np.concatenate([piece.rotation for piece in pieces]),
         ),
-        tx_delay=slot_delays(session),
+        tx_delay=session.radar.config.tx_delay(),
         raster=raster,
         valid=np.concatenate([piece.valid for piece in pieces]),
         attrs={

@@ -1,7 +1,5 @@
 """When the frames of a recording were, on the computer's clock."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mmsar.errors import FormatError
@@ -13,22 +11,8 @@ LEAST = 3
 """Frames with a stamp that a clock is fitted to, at least."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FrameTimes:
-    """Start of every frame of a recording."""
-
-    clock: FrameClock
-    """The fitted clock."""
-    start_ns: np.ndarray
-    """Start of the first chirp [ns, CLOCK_REALTIME], (n_frames,), int64."""
-    residual: float
-    """RMS of the stamps about the fitted clock [s]; transport delays are in it."""
-    drift_ppm: float
-    """How much longer than nominal the frame period is [1e-6]."""
-
-
-def frame_times(capture: Capture, *, latency: float = 0.0) -> FrameTimes:
-    """The frame times of a recording by its fitted frame clock, for lost frames too.
+def frame_times(capture: Capture, *, latency: float = 0.0) -> FrameClock:
+    """The clock fitted to the frames of a recording: it tells the start of lost frames too.
 
     Parameters
     ----------
@@ -52,7 +36,4 @@ def frame_times(capture: Capture, *, latency: float = 0.0) -> FrameTimes:
             f"{capture.folder}: the computer's clock was set while this was recorded, so the times of the stage or "
             "tracker are not those of the frames; switch the time service off for a scan and record it again"
         )
-    clock = clock.shifted(-latency)
-    return FrameTimes(
-        clock=clock, start_ns=clock.at(np.arange(len(stamps))), residual=clock.residual_rms, drift_ppm=clock.drift_ppm
-    )
+    return clock.shifted(-latency)

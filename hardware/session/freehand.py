@@ -15,8 +15,8 @@ from mmsar.hardware.positions.mounting import Mounting, board_poses, board_traje
 from mmsar.hardware.positions.track import PoseTrack, read_track
 from mmsar.hardware.session.assemble import Piece, open_capture, pose_times
 from mmsar.hardware.session.folder import SessionFolder
-from mmsar.hardware.session.frametimes import FrameTimes
 from mmsar.hardware.session.setup import Session
+from mmsar.hardware.timing import FrameClock
 
 BLOCK = 64 << 20
 """Samples that are read at once [bytes]."""
@@ -32,7 +32,7 @@ def freehand_piece(session: Session, folder: SessionFolder, poses: Path | None, 
     GeometryError
         No frame within the log.
     """
-    capture, signal, times = open_capture(session, folder, 0)
+    capture, signal, clock = open_capture(session, folder, 0)
     path = poses or session.tracker.log
     if path is None:
         raise FormatError(
@@ -42,9 +42,9 @@ def freehand_piece(session: Session, folder: SessionFolder, poses: Path | None, 
     track, found = checked(read_track(path, kind=tracker.kind, body=tracker.body, **tracker.settings))
     warnings += [f"{path.name}: {finding}" for finding in found if finding.severity != "note"]
     mounting = Mounting(lever_arm=tracker.lever_arm, rotation=tracker.rotation, world=tracker.world)
-    frames = np.arange(len(times.start_ns))
-    index, time_ns = pose_times(session, times, frames)
-    to_track, offset_notes = _to_track(session, capture, times, track, mounting, path)
+    frames = np.arange(capture.n_frames)
+    index, time_ns = pose_times(session, clock, frames)
+    to_track, offset_notes = _to_track(session, capture, clock, track, mounting, path)
     trajectory, known = board_trajectory(track, mounting, to_track(time_ns))
     valid = signal.valid()
     use = known & valid.any(axis=(1, 2))
@@ -63,14 +63,14 @@ def freehand_piece(session: Session, folder: SessionFolder, poses: Path | None, 
         notes={
             "log": path.name,
             **offset_notes,
-            "frame_clock_rms_us": round(times.residual * 1e6, 3),
-            "drift_ppm": round(times.drift_ppm, 3),
+            "frame_clock_rms_us": round(clock.residual_rms * 1e6, 3),
+            "drift_ppm": round(clock.drift_ppm, 3),
         },
     )
 
 
 def _to_track(
-    session: Session, capture: Capture, times: FrameTimes, track: PoseTrack, mounting: Mounting, path: Path
+    session: Session, capture: Capture, clock: FrameClock, track: PoseTrack, mounting: Mounting, path: Path
 ) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, Any]]:
     """Radar times to the tracker's clock [ns], and what to note of it."""
     tracker = session.tracker
@@ -85,7 +85,7 @@ def _to_track(
         return (lambda time_ns: time_ns + shift), {"offset_s": given}
     position, rotation = board_poses(track, mounting)
     board = PoseTrack.from_log(track.time_ns, position, rotation, valid=track.valid, clock=track.clock)
-    echo = track_scatterer(*_one_channel(capture, times), capture.config.chirp(), near=tracker.scatterer)
+    echo = track_scatterer(*_one_channel(capture, clock), capture.config.chirp(), near=tracker.scatterer)
     array = session.radar.array
     found = estimate_offset(echo, board, tx=array.tx[0], rx=array.rx[0], guess_ns=shift)
     return found.to_track, {
@@ -96,9 +96,9 @@ def _to_track(
     }
 
 
-def _one_channel(capture: Capture, times: FrameTimes) -> tuple[np.ndarray, np.ndarray]:
+def _one_channel(capture: Capture, clock: FrameClock) -> tuple[np.ndarray, np.ndarray]:
     """The chirps of the first transmitter and receiver that came whole, and the middle of each [ns]."""
-    slots = times.clock.slots(capture.config, np.arange(capture.n_frames))[:, :, 0]
+    slots = clock.slots(capture.config, np.arange(capture.n_frames))[:, :, 0]
     samples, stamps = [], []
     step = max(1, BLOCK // (9 * int(np.prod(capture.shape[1:]))))
     for first in range(0, capture.n_frames, step):
