@@ -10,21 +10,9 @@ from pathlib import Path
 
 from mmsar.errors import FormatError
 from mmsar.hardware.positions.columns import find
+from mmsar.hardware.positions.kinds import KINDS
 from mmsar.hardware.positions.text import BLANK, read_text, rows_of
 
-KINDS = (
-    "tum",
-    "euroc",
-    "motive-csv",
-    "motive-json",
-    "vicon-csv",
-    "rosbag",
-    "t265-csv",
-    "arkit-json",
-    "arkit-csv",
-    "arcore-csv",
-    "gantry-csv",
-)
 MAGIC = {b"#ROSBAG V": "ROS 1 bag", b"SQLite format 3\0": "SQLite file", b"\x89MCAP0\r\n": "MCAP file"}
 HEAD = 1 << 16
 NS_DIGITS = 16

@@ -5,15 +5,31 @@ import ipaddress
 import math
 
 
-def positive(text: str) -> float:
-    """A finite number above 0."""
+def number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number")
+    return value
+
+
+def positive(text: str, *, unit: str = "") -> float:
+    """A finite number above 0; `unit` is named in the refusal."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0")
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0{unit}")
     return value
+
+
+def millimetres(text: str) -> float:
+    """A length above 0 [mm]."""
+    return positive(text, unit=" [mm]")
 
 
 def count(text: str) -> int:

@@ -18,6 +18,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
+from mmsar.cli.arguments import millimetres, number
 from mmsar.cli.points import parse_point
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--empty-mean", action="store_true", help="subtract its mean over poses, not pose by pose")
     parser.add_argument("--refine", action="store_true", help="move the reflector to where the poses agree best")
     parser.add_argument("--stationary", action="store_true", help="the radar stood still: refuse a scan that moved")
-    parser.add_argument("--sphere-mm", type=_length, metavar="R", help="the reflector is a sphere of this radius [mm]")
+    parser.add_argument(
+        "--sphere-mm", type=millimetres, metavar="R", help="the reflector is a sphere of this radius [mm]"
+    )
     parser.add_argument("--no-delays", action="store_true", help="one range bias for all channels")
     parser.add_argument("--bias-mm", type=_interval, metavar="LOW,HIGH", help="range bias to look in (-100,250)")
-    parser.add_argument("--temperature-c", type=_number, metavar="T", help="temperature of the radar, as a note")
+    parser.add_argument("--temperature-c", type=number, metavar="T", help="temperature of the radar, as a note")
     parser.add_argument("--delays", metavar="FILE.mat", help="with --import calData: delayOffset or rangeOffset_mm")
     parser.add_argument("--tx", type=_indices, metavar="I,...", help="with --import: its transmitters, from 0")
     parser.add_argument("--rx", type=_indices, metavar="I,...", help="with --import: its receivers, from 0")
@@ -248,28 +251,11 @@ def _check_usage(args: argparse.Namespace) -> None:
         args.fail("argument --empty-mean: wanted only with --subtract-empty")
 
 
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number")
-    return value
-
-
-def _length(text: str) -> float:
-    value = _number(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0 [mm]")
-    return value
-
-
 def _interval(text: str) -> tuple[float, float]:
     parts = text.split(",")
     if len(parts) != 2:
         raise argparse.ArgumentTypeError(f"got {text!r}, wanted two numbers, as in -100,250 [mm]")
-    low, high = (_number(part) for part in parts)
+    low, high = (number(part) for part in parts)
     if low >= high:
         raise argparse.ArgumentTypeError(f"got {text!r}, wanted the lower one first [mm]")
     return low, high

@@ -14,13 +14,15 @@ import json
 import math
 from typing import Any
 
+from mmsar.cli.arguments import millimetres
+
 HELP = "tell what a scan, image or calibration file holds"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("file", metavar="FILE.h5", help="scan, image or calibration")
-    parser.add_argument("--z", type=_millimetres, default=300.0, metavar="MM", help="range to give the resolution for")
+    parser.add_argument("--z", type=millimetres, default=300.0, metavar="MM", help="range to give the resolution for")
     parser.add_argument("--json", action="store_true", help="print JSON (SI units and radians) instead")
 
 
@@ -177,13 +179,3 @@ def _pitch(value: float | None) -> str:
 
 def _length(value: float | None) -> str:
     return "none" if value is None else f"{value * 1e3:.2f} mm"
-
-
-def _millimetres(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0 [mm]")
-    return value

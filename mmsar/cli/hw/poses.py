@@ -18,25 +18,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mmsar.cli.arguments import positive
+from mmsar.hardware.positions.kinds import KINDS
 
 if TYPE_CHECKING:
     from mmsar.hardware.positions.findings import Finding
     from mmsar.hardware.positions.track import PoseTrack
 
 HELP = "read, check and plot a position log"
-KINDS = (
-    "tum",
-    "euroc",
-    "motive-csv",
-    "motive-json",
-    "vicon-csv",
-    "rosbag",
-    "t265-csv",
-    "arkit-json",
-    "arkit-csv",
-    "arcore-csv",
-    "gantry-csv",
-)
 SHOWN = 5
 """Times listed of findings of one kind."""
 
