@@ -112,15 +112,9 @@ def _bind(sock: socket.socket, host_ip: str, port: int) -> None:
             if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
                 time.sleep(0.05)
                 continue
-            if error.errno == errno.EADDRINUSE:
-                why = "the port is taken; another recording is running, end it first (ss -ulpn shows which)"
-            elif error.errno == errno.EADDRNOTAVAIL:
-                why = (
-                    f"no network card here has this address; sudo ip addr add {host_ip}/24 dev NAME, or give --host-ip"
-                )
-            else:
-                why = (error.strerror or str(error)).lower()
-            raise CaptureError(f"data port {host_ip}:{port}: {why}") from None
+            from mmsar.hardware.dca1000.diagnose import bind_failed
+
+            raise bind_failed(error, host_ip, port) from None
 
 
 def drain(sock: socket.socket) -> int:
