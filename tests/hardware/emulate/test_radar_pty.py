@@ -1,5 +1,6 @@
 """The emulated command line: character for character, and the states of the demo behind it."""
 
+import select
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,10 +129,20 @@ def test_channels_cannot_change_before_a_reboot():
         assert b"Done" in ask(b"channelCfg 15 1 0\n")
 
 
+def test_power_up_banner():
+    """Read without pyserial, which throws away what came before it opened the port."""
+    said = b""
+    with RadarPty(banner=True) as radar, open(radar.port, "rb", buffering=0) as port:
+        while not said.endswith(radar.prompt):
+            assert select.select([port], [], [], 5.0)[0], said
+            said += port.read(1000)
+    assert said.startswith(b"\xfe\x00*****")
+    assert said.endswith(b"*\n\rmmwDemo:/>")
+
+
 def test_reboot_stops_forgets_and_does_not_listen():
     told = []
     with board(on_stop=lambda: told.append("stop"), reboot_time=1.0, banner=True) as (ask, radar):
-        assert ask(b"").endswith(b"*\n\rmmwDemo:/>")
         obeyed(ask)
         ask(b"sensorStart\n")
         radar.reboot()
