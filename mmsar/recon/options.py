@@ -7,6 +7,9 @@ from mmsar.errors import GeometryError
 from mmsar.signal.multistatic import PHASES
 from mmsar.signal.window import TAPERS
 
+KERNELS = ("matched", "hankel", "exponential", "exponential-sampled")
+"""Azimuth kernels of isar."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReconOptions:
@@ -29,6 +32,10 @@ class ReconOptions:
     """Compensation of rma and empm: "reference" (exact at the scene's centre) or "taylor" (the paper's)."""
     z_ref: float | None = None
     """Aperture plane of empm [m]; default the mean height of the phase centres."""
+    kernel: str = "matched"
+    """Azimuth kernel of isar (see recon.isar): "matched", "hankel", "exponential" or "exponential-sampled"."""
+    far_field: bool = False
+    """isar of samples that are referred to the axis of rotation and seen from far away: plane waves."""
     error_db: float = -50.0
     """Accuracy of the numerics (interpolation, compression, NUFFT) relative to an exact sum [dB]."""
     memory: int | None = None
@@ -42,6 +49,7 @@ class ReconOptions:
         one_of("window", self.window, TAPERS)
         one_of("density", self.density, ("auto", "on", "off"))
         one_of("phase", self.phase, PHASES)
+        one_of("kernel", self.kernel, KERNELS)
         if self.z_ref is not None:
             finite_number("z_ref", self.z_ref, "m")
         if not -100.0 <= finite_number("error_db", self.error_db, "dB") <= -20.0:
