@@ -4,7 +4,7 @@ A target on a turntable sees the antennas go round it. With the phase centre of 
 its separation split into d_t along the circle and d_y along the axis, imagers of rotation want 2 R0', the way to and
 from the point of the cylinder of radius R0 at the same angle and height. What is taken out by exp(-j k phi):
 
-    taylor      phi = 2 (R_v - R0) + (d_t^2 + d_y^2) / (4 R0)          (Near-field MIMO-ISAR, arXiv 2305.02030: d_y only)
+    taylor      phi = 2 (R_v - R0) + (d_t^2 + d_y^2) / (4 R0)         (Near-field MIMO-ISAR, arXiv 2305.02030: d_y only)
     reference   phi = |c - x_T| + |c - x_R| - 2 |c - v0|               exact for the point c of the axis
 
 Far away (`far_field`) nothing is to be taken out: the samples are referred to the axis already.
