@@ -13,12 +13,10 @@ them: the mean of the steps to the two neighbouring angles times that to the two
 import numpy as np
 
 from mmsar.model.scan import Geometry
-from mmsar.signal.cylinder import round_of, unrolled
+from mmsar.signal.cylinder import lines, round_of, turns_of, unrolled
 
 LIMIT = 4.0
 """Largest weight relative to the median: a lonely sample at the rim does not dominate."""
-TURN = 4.0
-"""Mean number of samples at one height from which on they are turns."""
 
 
 def spacing(geometry: Geometry) -> float:
@@ -37,7 +35,7 @@ def density_weights(geometry: Geometry) -> np.ndarray:
     points, period = _aperture(geometry)
     weight = None
     if period is not None:
-        weight = _by_turns(points, period, same=geometry.chirp.wavelength)
+        weight = _by_turns(points, period, wavelength=geometry.chirp.wavelength)
     if weight is None:
         weight = _by_smoothing(points, 2.0 * _spacing(points, geometry.chirp.wavelength / 8), period or 0.0)
     weight = np.minimum(weight, LIMIT * np.median(weight))
@@ -64,26 +62,18 @@ def _spacing(points: np.ndarray, floor: float) -> float:
     return max(float(np.sqrt(np.prod(size) / len(points))), floor)
 
 
-def _by_turns(points: np.ndarray, period: float, *, same: float) -> np.ndarray | None:
-    """Area of every sample (n,) when the samples lie in turns, else None; `same` is the wavelength [m]."""
-    turn, heights = _lines(points[:, 1], same / 40)
-    if len(points) < TURN * len(heights):
+def _by_turns(points: np.ndarray, period: float, *, wavelength: float) -> np.ndarray | None:
+    """Area of every sample (n,) when the samples lie in turns, else None."""
+    turns = turns_of(points, wavelength)
+    if turns is None:
         return None
+    turn, heights = turns
     length = np.empty(len(points))
     order = np.argsort(turn, kind="stable")
     for members in np.split(order, np.cumsum(np.bincount(turn))[:-1]):
-        place, angles = _lines(points[members, 0], same / 1000)
+        place, angles = lines(points[members, 0], wavelength / 1000)
         length[members] = (_cells(angles, period) / np.bincount(place))[place]
     return length * _cells(heights, 0.0)[turn]
-
-
-def _lines(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the different values each is (n,), and those (m,), rising; equal are those within `tolerance`."""
-    order = np.argsort(values, kind="stable")
-    group = np.concatenate([[0], np.cumsum(np.diff(values[order]) > tolerance)])
-    index = np.empty(len(values), dtype=np.int64)
-    index[order] = group
-    return index, np.bincount(group, weights=values[order]) / np.bincount(group)
 
 
 def _cells(places: np.ndarray, period: float) -> np.ndarray:

@@ -19,6 +19,8 @@ from mmsar.errors import GeometryError
 from mmsar.model.scan import Geometry
 from mmsar.signal.multistatic import PHASES
 
+TURN = 4
+"""Mean number of samples at one height from which on they are turns."""
 CLOSED = np.deg2rad(3.0)
 """A gap up to this angle [rad] does not open a circle, however fine the steps are."""
 
@@ -69,10 +71,11 @@ def cylinder_of(geometry: Geometry) -> Cylinder:
             "it; check the radius"
         )
     angle = np.arctan2(z, x)
-    same = geometry.chirp.wavelength / (64 * radius)
     ordered = np.sort(angle[used])
+    covered = 2 * np.pi - float(_steps_round(ordered).max())
+    same = min(geometry.chirp.wavelength / (64 * radius), covered / (4 * len(angle)))
     ordered = ordered[np.concatenate([[True], np.diff(ordered) > same])]
-    steps = np.diff(np.append(ordered, ordered[0] + 2 * np.pi))
+    steps = _steps_round(ordered)
     step = float(np.median(steps)) if len(ordered) > 1 else 0.0
     widest = int(np.argmax(steps))
     gap = float(steps[widest])
@@ -87,6 +90,11 @@ def cylinder_of(geometry: Geometry) -> Cylinder:
         step=step,
         cut=float((ordered[widest] + gap / 2 + np.pi) % (2 * np.pi) - np.pi),
     )
+
+
+def _steps_round(ordered: np.ndarray) -> np.ndarray:
+    """From each of rising angles to the next, the last one to the first [rad]."""
+    return np.diff(np.append(ordered, ordered[0] + 2 * np.pi))
 
 
 def is_round(geometry: Geometry) -> bool:
@@ -118,6 +126,25 @@ def unrolled(cylinder: Cylinder) -> np.ndarray:
     """
     angle = (cylinder.angle - cylinder.cut) % (2 * np.pi)
     return np.stack([cylinder.radius * angle, cylinder.height, cylinder.distance - cylinder.radius], axis=-1)
+
+
+def turns_of(points: np.ndarray, wavelength: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Which turn each of unrolled phase centres (n, 2 or 3) [m] belongs to, (n,), and the heights of the turns [m].
+
+    None when they are no turns, each at one height, but a helix or a cloud.
+    """
+    turn, heights = lines(points[:, 1], wavelength / 40)
+    level = float(np.abs(points[:, 1] - heights[turn]).max()) <= wavelength / 40
+    return (turn, heights) if level and len(points) >= TURN * len(heights) else None
+
+
+def lines(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the different values each is, (n,), and those, rising, (m,); equal are neighbours within `tolerance`."""
+    order = np.argsort(values, kind="stable")
+    group = np.concatenate([[0], np.cumsum(np.diff(values[order]) > tolerance)])
+    index = np.empty(len(values), dtype=np.int64)
+    index[order] = group
+    return index, np.bincount(group, weights=values[order]) / np.bincount(group)
 
 
 def cylinder_path_difference(

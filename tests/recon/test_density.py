@@ -188,3 +188,13 @@ def test_lost_poses_of_a_turn_leave_their_angle_to_their_neighbours(lab):
     weight = density_weights(ring(lab, angle, weight=on)).ravel()
     assert np.all(weight[[10, 40]] == 0)
     np.testing.assert_allclose(weight[[9, 11, 39, 41]] / weight[0], 1.5)
+
+
+def test_a_helix_that_rises_slower_half_of_the_time_weighs_by_its_thread(lab):
+    angle = np.arange(60 * 180) * np.deg2rad(2)
+    rise = np.where(np.arange(len(angle)) < len(angle) / 2, 2.0, 4.0)
+    height = np.cumsum(rise) * 1e-3 / 180
+    weight = density_weights(ring(lab, angle, height)).ravel()
+    assert weight[len(angle) * 6 // 10 : -1000].mean() / weight[1000 : len(angle) * 4 // 10].mean() == pytest.approx(
+        2, rel=0.05
+    )
