@@ -246,7 +246,7 @@ class Trajectory:
             A radius or a span that is not above 0, angles beyond one turn (degrees by mistake), no angles or heights.
         """
         radius = finite_number("Trajectory.turntable radius", radius, "m", above=0.0)
-        start = _radians("start", finite_number("Trajectory.turntable start", start, "rad"))
+        start = _radians("start", finite_number("Trajectory.turntable start", start, "rad"), turns=2)
         if direction not in (1, -1):
             raise GeometryError(f"Trajectory.turntable direction: got {direction!r}, wanted +1 or -1")
         turned = start + direction * _table_angles(angles, span)
@@ -300,13 +300,13 @@ def _table_angles(angles: int | np.ndarray, span: float | None) -> np.ndarray:
     if span is not None:
         raise GeometryError("Trajectory.turntable: got both a list of angles and a span, wanted one of them")
     given = real_array("Trajectory.turntable angles", angles, (None,), "rad")
-    _radians("angles", float(np.ptp(given)), f"angles up to {given[np.argmax(np.abs(given))]:g}")
+    _radians("angles", float(np.ptp(given)), got=f"angles up to {given[np.argmax(np.abs(given))]:g}")
     return given
 
 
-def _radians(name: str, value: float, got: str = "") -> float:
-    """The value itself when it is at most a turn; `got` says in other words what there was."""
-    if abs(value) > 2 * np.pi * (1 + 1e-6):
+def _radians(name: str, value: float, *, turns: int = 1, got: str = "") -> float:
+    """The value itself when it is at most so many turns; `got` says in other words what there was."""
+    if abs(value) > 2 * np.pi * turns * (1 + 1e-6):
         raise GeometryError(
             f"Trajectory.turntable {name}: got {got or f'{value:g}'}, wanted radians (a turn is 6.28); use "
             "numpy.deg2rad, or Trajectory.around for more than a turn"
