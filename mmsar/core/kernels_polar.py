@@ -119,3 +119,39 @@ def turn_rays(rows, kr, cosine, sine, middle, sign, out):
         for a in range(len(cosine)):
             s, c = sincos_cycles(kr[i] * (cosine[a] * x + sine[a] * z))
             out[i, a] = rows[i, a] * complex(np.float32(c), np.float32(s))
+
+
+@njit(nogil=True, cache=True, fastmath=FAST)
+def spread_lines(lines, start, taps, out):
+    """out[start_i + t] += taps[i, t] lines[i]: rows to a coarser grid of rows.
+
+    Parameters
+    ----------
+    lines : complex64 (n, n_x)
+        Rows, any stride.
+    start : int64 (n,)
+        First row each goes to.
+    taps : float32 (n, width)
+        Weights.
+    out : complex64 (n_coarse, n_x)
+        Overwritten.
+    """
+    out[:] = 0
+    for i in range(lines.shape[0]):
+        for t in range(taps.shape[1]):
+            weight = taps[i, t]
+            row = out[start[i] + t]
+            for x in range(lines.shape[1]):
+                row[x] += weight * lines[i, x]
+
+
+@njit(nogil=True, cache=True, fastmath=FAST)
+def gather_lines(coarse, start, taps, out):
+    """The adjoint of `spread_lines`: `out` (n, n_x) is overwritten."""
+    for i in range(out.shape[0]):
+        row = out[i]
+        row[:] = 0
+        for t in range(taps.shape[1]):
+            weight = taps[i, t]
+            for x in range(out.shape[1]):
+                row[x] += weight * coarse[start[i] + t, x]

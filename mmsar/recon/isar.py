@@ -25,6 +25,7 @@ from mmsar.recon.fourier import SpectralPlan, only_cpu
 from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
 from mmsar.recon.options import KERNELS, ReconOptions
 from mmsar.recon.polar import PolarMigration, RingAperture, is_flat, largest_rho, path_limits
+from mmsar.recon.ringfront import EvenRing, RingFront, even_ring
 from mmsar.signal.compress import compress
 from mmsar.signal.cylinder import Cylinder, cylinder_of, cylinder_path_difference
 from mmsar.signal.multistatic import PHASES
@@ -67,7 +68,11 @@ def plan(
             f"method isar: the phase centres are {1e3 * (cylinder.radius - cylinder.deviation):.0f} mm and more from "
             f"the y axis, {1e3 * cylinder.radius:.0f} mm in the mean; wanted them on a circle about it; use method bpa"
         )
-    aperture = ring_aperture(cylinder, geometry, options)
+    angle, height = cylinder.angle.ravel(), cylinder.height.ravel()
+    wavelength, rho = geometry.chirp.wavelength, max(largest_rho(grid), geometry.chirp.wavelength)
+    raster = angle_raster(angle, height, wavelength, rho)
+    ring = None if raster is None else even_ring(raster, (wavelength / 40 / rho, wavelength / 40))
+    aperture = ring_aperture(cylinder, geometry, options, ring)
     if options.far_field:
         path = np.zeros(geometry.weight.shape)
     else:
@@ -80,14 +85,13 @@ def plan(
         geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=options.error_db - 10, power=power
     )
     scale = ((low + high) / 4) ** power / geometry.norm
-    angle, height = cylinder.angle.ravel(), cylinder.height.ravel()
 
-    def make_front(migration: PolarMigration, n: int, eps: float) -> RectilinearFront | IrregularFront:
-        raster = angle_raster(angle, height, geometry.chirp.wavelength, largest_rho(grid))
+    def make_front(migration: PolarMigration, n: int, eps: float) -> RingFront | RectilinearFront | IrregularFront:
+        if ring is not None and not migration.flat_ring:
+            return RingFront(ring, migration)
         if raster is not None:
             return RectilinearFront(raster, migration)
-        points = np.stack([angle, height], axis=1)
-        return IrregularFront(points, migration, n_frequencies=n, eps=eps)
+        return IrregularFront(np.stack([angle, height], axis=1), migration, n_frequencies=n, eps=eps)
 
     return SpectralPlan(
         geometry,
@@ -103,7 +107,7 @@ def plan(
     )
 
 
-def ring_aperture(cylinder: Cylinder, geometry: Geometry, options: ReconOptions) -> RingAperture:
+def ring_aperture(cylinder: Cylinder, geometry: Geometry, options: ReconOptions, ring: EvenRing | None) -> RingAperture:
     """The aperture as the migration wants it."""
     height = cylinder.height[geometry.weight != 0]
     return RingAperture(
@@ -111,6 +115,7 @@ def ring_aperture(cylinder: Cylinder, geometry: Geometry, options: ReconOptions)
         heights=(float(height.min()), float(height.max())),
         n_angles=max(1, round(2 * np.pi / cylinder.step)) if cylinder.step > 0 else 1,
         kernel="far_field" if options.far_field else options.kernel,
+        height_step=None if ring is None else ring.height_step,
     )
 
 
@@ -119,8 +124,7 @@ def angle_raster(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Angles, heights and the flat index of every channel where they form a product grid, else None.
 
-    The tolerance is lambda / 40 at the target's edge for angles, and for heights.
+    The tolerance is lambda / 40, for angles at the target's edge `rho` [m].
     """
-    scale = max(rho, wavelength)
-    raster = product_grid(np.stack([angle * scale, height, 0 * angle], axis=1), tolerance=wavelength / 40)
-    return None if isinstance(raster, str) else (raster[0] / scale, *raster[1:])
+    raster = product_grid(np.stack([angle * rho, height, 0 * angle], axis=1), tolerance=wavelength / 40)
+    return None if isinstance(raster, str) else (raster[0] / rho, *raster[1:])

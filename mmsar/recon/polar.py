@@ -11,7 +11,7 @@ integral over plane waves, so that with the spectrum S(n, ky, k) of the samples
     P(a) = sum_n W_n S(n, ky, k) exp(jna),    W_n = j^-n H_n(k_r R0)                        (`recon.azimuth`)
     p(x, y, z) = -j / 4pi sum_k integral dky exp(j ky y) integral da P(a) exp(j k_r (x cos a + z sin a))
 
-The inner integral is a type-1 NUFFT from polar wavenumbers to the very pixels asked for, one for every ky and all
+The integral over a is a type-1 NUFFT from polar wavenumbers to the very pixels asked for, one for every ky and all
 frequencies; nothing is interpolated. One ring and a slice at its height need no ky: exp(-jKR) is sqrt(pi K R / 2)
 exp(-j pi/4) H_0(KR) there, to 1 / 8KR.
 """
@@ -29,6 +29,7 @@ from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.recon.azimuth import azimuth_weights, highest_order
 from mmsar.recon.band import EDGE, FEW_ZONES, PAD, SPILL, STEEPEST
+from mmsar.recon.heights import HeightSynthesis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class RingAperture:
     """Angles a full turn would have at the scan's step."""
     kernel: str
     """Azimuth kernel, or "far_field"."""
+    height_step: float | None = None
+    """Step of even heights [m]: the height wavenumbers are those of an FFT over them then."""
 
 
 def largest_rho(grid: ImageGrid) -> float:
@@ -125,11 +128,11 @@ class PolarMigration:
         self._pairs = [pair for pair in ((i, last - i) for i in range(last // 2 + 1)) if self._masks(pair).any()]
         """Height wavenumbers -|ky| and |ky| that are imaged together, by index."""
         self._sides = 1 if last == 0 else 2
-        synthesis = np.exp(1j * np.outer(grid.y - middle, self.ky)).astype(np.complex64)
-        columns = np.array(self._pairs)[:, : self._sides].ravel()
-        self._synthesis = synthesis[:, columns]
-        if self._sides == 2 and len(self._pairs) and self._pairs[-1][0] == self._pairs[-1][1]:
-            self._synthesis[:, -1] = 0  # ky = 0 is there once
+        columns = np.array(self._pairs, dtype=int).reshape(-1, 2)[:, : self._sides].ravel()
+        weight = np.ones(len(columns))
+        if self._sides == 2 and len(columns) and columns[-2] == columns[-1]:
+            weight[-1] = 0  # ky = 0 is there once
+        self._heights = HeightSynthesis(self.ky[columns], grid.y, weight, error=eps)
         self._workers: dict[tuple, Workers] = {}
         per_plane = 8 * self._sides * len(self._pairs) * grid.shape[2]
         self._z_step = int(np.clip(memory // max(1, per_plane), 1, grid.shape[0]))
@@ -167,6 +170,10 @@ class PolarMigration:
         reach = max(limit + (1 + SPILL * few) * edge for limit, edge in self._edges)
         steepest = min(max(reach, 1e-3), STEEPEST)
         period = max(abs(bottom - high), abs(top - low)) + far * steepest / np.sqrt(1 - steepest**2)
+        step = self.aperture.height_step
+        if step is not None:
+            samples = int(np.ceil(max(period, high - low + step) / step - 1e-9))
+            period = good_size(samples) * step
         self.dky = 2 * np.pi / period
         widest = min(max(limit + edge for limit, edge in self._edges), STEEPEST)
         count = int(np.ceil(float(self.k2.max()) * widest / self.dky))
@@ -227,7 +234,7 @@ class PolarMigration:
         points = len(self.k2) * self.n_angles
         per_thread = Waves.nbytes((self._z_step, self.grid.shape[2]), self._sides, points) + 40 * points
         planes = 8 * self._sides * len(self._pairs) * self._z_step * self.grid.shape[2]
-        return self._synthesis.nbytes + planes + min(threads(), max(1, len(self._pairs))) * per_thread
+        return self._heights.nbytes + planes + min(threads(), max(1, len(self._pairs))) * per_thread
 
     # the transforms
 
@@ -245,23 +252,22 @@ class PolarMigration:
                     kernels.turn_rays(fft(), kr, self._cosine, self._sine, middle, 1.0, rays.strengths[side])
                 rays.waves(rays.flat, planes[p])
 
-            def to_image(j: int, slab=slab, planes=planes) -> None:
-                np.matmul(self._synthesis, self._columns(planes, j), out=out[slab.start + j])
+            def to_image(j: int, coarse: np.ndarray, slab=slab, planes=planes) -> None:
+                self._heights(self._columns(planes, j), coarse, out[slab.start + j])
 
             self._held("backward", slab).run(to_plane, range(len(self._pairs)), label="rotate: waves", show=show)
             with one_blas_thread():
-                Workers().run(to_image, range(slab.stop - slab.start), label="rotate: heights", show=show)
+                self._coarse().run(to_image, range(slab.stop - slab.start), label="rotate: heights", show=show)
         return out
 
     def adjoint(self, image: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(n_z, n_y, n_x) complex64 image to the spectrum, complex64 (m, n_pairs)."""
         total = np.zeros((len(self.k2), self.n_pairs), dtype=np.complex64)
-        analysis = np.ascontiguousarray(self._synthesis.conj().T)
         for slab, middle in self._slabs():
             planes = self._planes(slab)
 
-            def from_image(j: int, slab=slab, planes=planes) -> None:
-                self._columns(planes, j)[:] = analysis @ image[slab.start + j]
+            def from_image(j: int, coarse: np.ndarray, slab=slab, planes=planes) -> None:
+                self._heights.adjoint(image[slab.start + j], coarse, self._columns(planes, j))
 
             def from_plane(p: int, fft: RowFFT, rays: _Rays, middle=middle, planes=planes) -> None:
                 kr, weights = self._weights(self._pairs[p])
@@ -272,7 +278,7 @@ class PolarMigration:
                     kernels.store_orders(fft(), weights[side], column, len(self.ky), total)
 
             with one_blas_thread():
-                Workers().run(from_image, range(slab.stop - slab.start), label="adjoint: heights", show=show)
+                self._coarse().run(from_image, range(slab.stop - slab.start), label="adjoint: heights", show=show)
             self._held("forward", slab).run(from_plane, range(len(self._pairs)), label="adjoint: waves", show=show)
         return total
 
@@ -300,8 +306,14 @@ class PolarMigration:
             self.aperture.kernel, kr, self.aperture.radius, last, k2=self.k2, n_angles=self.aperture.n_angles
         )
         one *= self._scale[:, None]
-        np.multiply(one, self._masks(pair)[:, :, None], out=weights[:, :, : one.shape[1]], casting="same_kind")
+        lift = np.exp(1j * self.ky[list(pair)] * (self._heights.middle - self.centre[1]))
+        np.multiply(
+            one, (self._masks(pair) * lift[:, None])[:, :, None], out=weights[:, :, : one.shape[1]], casting="same_kind"
+        )
         return kr, weights
+
+    def _coarse(self) -> Workers:
+        return Workers(lambda: (self._heights.buffer(self.grid.shape[2]),))
 
     def _held(self, direction: str, slab: slice) -> Workers:
         key = (direction, slab.stop - slab.start)
