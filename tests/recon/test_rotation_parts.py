@@ -87,7 +87,7 @@ def test_what_is_not_an_even_ring():
     assert even_ring(rasters(60, 5, jitter=crooked), TOLERANCE) is None
     angles, heights, index = rasters(60, 5)
     assert even_ring((angles * 0.9, heights, index), TOLERANCE) is None, "not all the way round"
-    assert even_ring((angles, heights**2, index), TOLERANCE) is None
+    assert even_ring((angles, heights + 2e-4 * np.arange(5) ** 2, index), TOLERANCE) is None
     assert even_ring((angles, heights[:1], index[:60]), TOLERANCE) is None, "one height: nothing to transform"
     assert even_ring((angles, heights, np.append(index, index[0])), TOLERANCE) is None
     heights[2] += 0.9e-5
