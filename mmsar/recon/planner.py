@@ -15,13 +15,13 @@ from mmsar.errors import MmsarError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon import bpa, empm, nufft, rma
+from mmsar.recon import bpa, empm, isar, nufft, rma
 from mmsar.recon.density import density_weights
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.predict import BPA_PLANNING, METHODS, Prediction, predict
 
-_MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft, "bpa": bpa}
+_MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft, "isar": isar, "bpa": bpa}
 
 
 def reconstruct(
@@ -41,7 +41,7 @@ def reconstruct(
     grid : ImageGrid, optional
         Default: `default_grid(scan)`.
     method : str
-        "auto", "rma", "empm", "nufft" or "bpa".
+        "auto", "rma", "empm", "nufft", "isar" or "bpa".
     device : str
         "auto" or "cpu" in this version.
     options : ReconOptions, optional
