@@ -66,7 +66,7 @@ def predict(
     geometry, grid
         What would be imaged where.
     phase, z_ref
-        Options: `phase` is of empm, rma and isar, `z_ref` of empm.
+        Options: `phase` is of rma, empm and isar, `z_ref` of empm.
     far_field : bool
         Samples referred to the axis of rotation: a case for isar only.
     """

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmsar.constants import C0
-from mmsar.model import Geometry, Scan
+from mmsar.model import Chirp, Geometry, Scan
 from mmsar.signal.cylinder import Cylinder, cylinder_path_difference, on_cylinder, round_of, turns_of, unrolled
 from mmsar.signal.pitch import AxisSampling, axis_sampling
 
@@ -78,9 +78,8 @@ def round_sampling(scan: Scan) -> RoundSampling | None:
     far_field = bool(scan.attrs.get("far_field", False))
     points = unrolled(cylinder)[geometry.weight != 0]
     step, height = _steps(points, cylinder, wavelength)
-    half, k = cylinder.span / 2, (float(chirp.k.min()), float(chirp.k.max()))
-    depth = 2 * k[1] - 2 * (k[0] if half < np.pi / 2 else k[1]) * float(np.cos(half))
-    full = FULL_CIRCLE * wavelength
+    half = cylinder.span / 2
+    across, along, _ = resolution_of(cylinder, chirp, 0.0)
     rings = [] if far_field else [rho for rho in RADII if rho <= 0.6 * cylinder.radius]
     phases = residual_phase(geometry, cylinder, rings) if rings else []
     report = RoundSampling(
@@ -93,12 +92,34 @@ def round_sampling(scan: Scan) -> RoundSampling | None:
         step=step,
         height=height,
         alias_radius=C0 / float(chirp.f.max()) / (4 * step),
-        resolution_across=full if cylinder.closed else wavelength / (4 * float(np.sin(min(half, np.pi / 2)))),
-        resolution_along=full if cylinder.closed else 2 * np.pi / depth,
+        resolution_across=across,
+        resolution_along=along,
         residual=tuple(Residual(rho=rho, phase=float(phase)) for rho, phase in zip(rings, phases, strict=True)),
     )
     object.__setattr__(report, "warnings", tuple(_warnings(report, wavelength)))
     return report
+
+
+def resolution_of(cylinder: Cylinder, chirp: Chirp, height: float) -> tuple[float, float, float]:
+    """Resolution in the plane of rotation across and along the middle of the directions seen, and along the axis [m].
+
+    Parameters
+    ----------
+    cylinder : Cylinder
+        The phase centres.
+    chirp : Chirp
+        The waveform.
+    height : float
+        Extent of the phase centres along y [m]; 0: infinite resolution along the axis.
+    """
+    half, k = cylinder.span / 2, (float(chirp.k.min()), float(chirp.k.max()))
+    vertical = max(chirp.wavelength / 4, chirp.wavelength * cylinder.radius / (2 * height)) if height > 0 else np.inf
+    if cylinder.closed:
+        return FULL_CIRCLE * chirp.wavelength, FULL_CIRCLE * chirp.wavelength, vertical
+    depth = 2 * k[1] - 2 * (k[0] if half < np.pi / 2 else k[1]) * float(np.cos(half))
+    sine = float(np.sin(min(half, np.pi / 2)))
+    across = chirp.wavelength / (4 * sine) if sine > 0 else np.inf
+    return across, 2 * np.pi / depth if depth > 0 else np.inf, vertical
 
 
 def _steps(points: np.ndarray, cylinder: Cylinder, wavelength: float) -> tuple[float, AxisSampling]:
