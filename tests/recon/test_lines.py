@@ -9,6 +9,8 @@ from mmsar.recon import bpa, empm, nufft, rma
 from mmsar.recon.lines import onto_line
 from mmsar.recon.migration import Migration
 from mmsar.recon.operators import dot_test
+from mmsar.recon.options import ReconOptions
+from mmsar.recon.planner import reconstruct
 
 METHODS = {"rma": rma, "empm": empm, "nufft": nufft}
 PITCH = 0.95e-3
@@ -139,6 +141,22 @@ def test_a_point_has_its_place_width_and_phase(lab):
     assert np.rad2deg(np.angle(values[1])) == pytest.approx(0, abs=2) and abs(values[1]) == pytest.approx(1, abs=0.01)
     np.testing.assert_allclose(response.position[1:], point[1:], atol=1e-4)
     assert 0.85 < response.width[1] / (lab.chirp.wavelength * 0.3 / (2 * length)) < 1.0
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_a_scan_along_a_line_images_the_plane_before_it_without_a_word(lab, axis):
+    """Default grid and method; positions that wander too."""
+    point = turned([[0.0, 0.02, 0.3]], axis)[0]
+    path = Trajectory.linear(120, PITCH, axis=axis)
+    wander = np.random.default_rng(5).uniform(-1, 1, path.position.shape) * 0.8e-3
+    for position in (path.position, path.position + wander):
+        moved = Trajectory(time=path.time, position=position)
+        image = reconstruct(lab.scan_of(AntennaArray.single(), moved, [point]), options=ReconOptions(progress=False))
+        assert image.grid.shape[1 if axis == "x" else 2] == 1
+        z, y, x = np.unravel_index(np.argmax(image.magnitude()), image.grid.shape)
+        found = np.array([image.grid.x[x], image.grid.y[y], image.grid.z[z]])
+        assert np.all(np.abs(found - point) <= image.grid.spacing)
+        assert image.magnitude().max() == pytest.approx(1, abs=0.15)
 
 
 def test_phase_centres_go_onto_a_line_only_where_that_changes_nothing():
