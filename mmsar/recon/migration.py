@@ -73,12 +73,8 @@ class Migration:
             self._distance = np.hypot(aside, self._distance)
         self._direct = grid.shape[0] <= FEW or not uniform(self._distance, self.k2)
         self.centre = grid.centre[:2]
-        self.period, self.first, self.count, self.dk = [], [], [], []
-        for axis in (0, 1):
-            for held, value in zip(
-                (self.period, self.first, self.count, self.dk), self._modes(band, axis), strict=True
-            ):
-                held.append(value)
+        modes = (self._modes(band, axis) for axis in (0, 1))
+        self.period, self.first, self.count, self.dk = (list(pair) for pair in zip(*modes, strict=True))
         kx, ky = self.mode_axes
         self._masks = [band.mask(axis, modes / self.k2.mean()) for axis, modes in enumerate((kx, ky))]
         inside = np.zeros((kx.size, ky.size), dtype=bool)
@@ -92,9 +88,8 @@ class Migration:
         self._turn_column = np.mod(self.first[0] + np.arange(kx.size), self.period[0]).astype(np.int32)
         self._index = self._buffer_index(np.mod(self.first[1] + np.arange(ky.size), self.period[1]))
         offset = [g - c for g, c in zip(grid.origin[:2], self.centre, strict=True)]
-        phase = (-1j if self.line is None else np.exp(-0.25j * np.pi)) * np.exp(
-            1j * (self.kx * offset[0] + self.ky * offset[1])
-        )
+        phase = np.exp(1j * (self.kx * offset[0] + self.ky * offset[1]))
+        phase *= -1j if self.line is None else np.exp(-0.25j * np.pi)
         self._waves = Waves(kx=self.kx, ky=self.ky, k2=self.k2, band=self.band, phase=phase.astype(np.complex64))
         self._root = None if self.line is None else self._root_kz()
         self._workers: dict[tuple, Workers] = {}
@@ -104,7 +99,7 @@ class Migration:
     def _modes(self, band: Band, axis: int) -> tuple[int, int, int, float]:
         """Period, first mode, number of modes and their spacing [rad/m] along an axis."""
         if axis == self.line:
-            return 1, 0, 1, 1.0
+            return 1, 0, 1, 1.0  # the one wave k = 0, and a factor that changes nothing
         spacing, far = self.grid.spacing[axis], max(abs(end) for end in band.offsets[axis])
         # nothing within the band's reach may wrap around into the image
         needed = max(far + band.reach(axis), self.grid.extent[axis][1] - self.grid.extent[axis][0])
@@ -155,10 +150,8 @@ class Migration:
     def _pieces(self):
         """(slice of planes, their Stolt step)."""
         n_z = self.grid.shape[0]
-        lateral_step = np.prod([dk for axis, dk in enumerate(self.dk) if axis != self.line])
-        factor = lateral_step * self.scale * self._distance / (2 * np.pi)
-        if self.line is not None:
-            factor = lateral_step * self.scale * np.sqrt(self._distance / (2 * np.pi))
+        factor = self._distance / (2 * np.pi)
+        factor = self.scale * np.prod(self.dk) * (factor if self.line is None else np.sqrt(factor))
         edges = np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)
         for start, stop in itertools.pairwise(edges):
             planes = slice(int(start), int(stop))
