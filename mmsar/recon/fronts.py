@@ -71,7 +71,7 @@ class RectilinearFront:
         self._y = np.exp(-1j * np.outer(y - migration.centre[1], ky)).astype(np.complex64)
         self._flat = migration.flat
         self._one_each = len(np.unique(self._index)) == len(self._index)
-        self._line = migration.line
+        self._line = next((axis for axis, k in enumerate((kx, ky)) if len(k) == 1 and k[0] == 0), None)
 
     @property
     def nbytes(self) -> int:
