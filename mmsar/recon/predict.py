@@ -207,7 +207,10 @@ def cost(method: str, geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
     for axis in (0, 1):
         virtual = geometry.virtual_position[..., axis]
         size = np.ptp(virtual) + (grid.extent[axis][1] - grid.extent[axis][0]) + 0.3 * grid.extent[2][1]
-        lateral *= size / grid.spacing[axis]
+        if grid.shape[2 - axis] > 1:
+            lateral *= size / grid.spacing[axis]
+        elif np.ptp(virtual) >= geometry.chirp.wavelength:  # waves are summed, not transformed; a line has one
+            lateral *= size / (geometry.chirp.wavelength / 4)
     points = grid.shape[0] * lateral
     per_sample = {"rma": 2e-8, "empm": 1e-7, "nufft": 3e-7}[method]
     per_pair = {"rma": 5e-8, "empm": 5e-8, "nufft": 4e-7}[method]

@@ -148,11 +148,12 @@ def test_default_grid_of_absurd_size_is_refused(scans):
 
 
 def test_default_grid_of_a_line_and_of_a_single_pose(lab):
+    """One voxel along an axis that is not resolved: it would show the same everywhere, on rings about the line."""
     for n in (40, 1):
         grid = default_grid(lab.scan_of(AntennaArray.single(), Trajectory.linear(n, 1.5e-3), [[0, 0, 0.3]]))
-        assert grid.n_voxels < 1e5
+        assert grid.shape[1] == 1 and (grid.shape[2] > 10 if n > 1 else grid.shape[2] == 1)
         for (low, high), value in zip(grid.extent, (0, 0, 0.3), strict=True):
-            assert low < value < high
+            assert low < value < high or low == value == high
 
 
 # ---- weights, calibration, lazy scans -------------------------------------------------------------------------------
