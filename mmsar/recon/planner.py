@@ -21,7 +21,10 @@ from mmsar.recon.density import density_weights
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.predict import BPA_PLANNING, FAR_FIELD, METHODS, Prediction, predict
-from mmsar.signal.cylinder import round_of, unrolled
+from mmsar.signal.cylinder import round_of
+
+EVEN = 0.05
+"""Spread of the density weights up to which turns are even."""
 
 _MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft, "isar": isar, "bpa": bpa}
 
@@ -168,11 +171,13 @@ def weighted_geometry(scan: Scan, options: ReconOptions) -> Geometry:
 
 def wants_density(geometry: Geometry, options: ReconOptions) -> bool:
     """Whether the options ask for density compensation of this geometry: "auto" does off a product grid in x and y,
-    or in angle and height of a scan round the y axis."""
+    and round the y axis where steps in angle or height are uneven."""
     if options.density != "auto":
         return options.density == "on"
-    cylinder = round_of(geometry)
-    flat = (geometry.virtual_position if cylinder is None else unrolled(cylinder)).reshape(-1, 3) * [1, 1, 0]
+    if round_of(geometry) is not None:
+        weight = density_weights(geometry)[geometry.weight != 0]
+        return bool(np.ptp(weight) > EVEN)
+    flat = geometry.virtual_position.reshape(-1, 3) * [1, 1, 0]
     return isinstance(product_grid(flat, tolerance=geometry.chirp.wavelength / 40), str)
 
 

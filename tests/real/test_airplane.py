@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mmsar.cli import main
+from mmsar.io.image_h5 import load_image
 from mmsar.io.importers import import_scan
 from mmsar.metrics import entropy
 from mmsar.model import Scan
@@ -83,3 +84,19 @@ def test_the_other_sign_and_sense_are_mirror_images(airplane_raw: Path, airplane
     tables["waveform"]["sign"], tables["scan"]["direction"] = "negative", "cw"
     other = np.abs(plane_wave_image(import_scan(airplane_raw, tables)))[1:]
     np.testing.assert_allclose(other, np.abs(plane_wave_image(airplane))[:0:-1], atol=1e-3 * other.max())
+
+
+def test_the_imager_shows_it_from_the_file(airplane_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """As a user runs it: isar by plane waves, as sharp as the sum over all samples."""
+    out = tmp_path / "image.h5"
+    extent = "--extent=-420,417,0,0,-420,417"
+    assert main(["reconstruct", str(airplane_file), "-o", str(out), extent, "--spacing", "3"]) == 0
+    assert "> isar" in capsys.readouterr().err
+    image = load_image(out)
+    assert image.grid.shape == (280, 1, 280)
+    assert entropy(image) <= 8.05
+    power = image.magnitude()[:, 0] ** 2
+    x, z = np.meshgrid(image.grid.x, image.grid.z)
+    inside = np.hypot(x, z) < 0.3
+    assert power[inside].sum() > 0.97 * power.sum()
+    assert [step["kernel"] for step in image.history if step["step"] == "reconstruct"] == ["far_field"]
