@@ -24,7 +24,8 @@ from mmsar.model.scan import Geometry, Scan
 from mmsar.recon.fourier import SpectralPlan, only_cpu
 from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
 from mmsar.recon.options import KERNELS, ReconOptions
-from mmsar.recon.polar import PolarMigration, RingAperture, is_flat, largest_rho, path_limits
+from mmsar.recon.polar import PolarMigration
+from mmsar.recon.ring import RingAperture, is_flat, largest_rho, path_limits
 from mmsar.recon.ringfront import EvenRing, RingFront, even_ring
 from mmsar.signal.compress import compress
 from mmsar.signal.cylinder import Cylinder, cylinder_of, cylinder_path_difference

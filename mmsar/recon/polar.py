@@ -16,7 +16,6 @@ frequencies; nothing is interpolated. One ring and a slice at its height need no
 exp(-j pi/4) H_0(KR) there, to 1 / 8KR.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -28,51 +27,8 @@ from mmsar.core.parallel import Workers, one_blas_thread, threads
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.recon.azimuth import azimuth_weights, highest_order
-from mmsar.recon.band import EDGE, FEW_ZONES, PAD, SPILL, STEEPEST
 from mmsar.recon.heights import HeightSynthesis
-
-
-@dataclass(frozen=True, kw_only=True)
-class RingAperture:
-    """The aperture that a polar migration starts from."""
-
-    radius: float
-    """R0 [m]."""
-    heights: tuple[float, float]
-    """Lowest and highest phase centre [m]."""
-    n_angles: int
-    """Angles a full turn would have at the scan's step."""
-    kernel: str
-    """Azimuth kernel, or "far_field"."""
-    height_step: float | None = None
-    """Step of even heights [m]: the height wavenumbers are those of an FFT over them then."""
-
-
-def largest_rho(grid: ImageGrid) -> float:
-    """Distance of the farthest voxel from the y axis [m]."""
-    (x0, x1), _, (z0, z1) = grid.extent
-    return float(np.hypot(max(abs(x0), abs(x1)), max(abs(z0), abs(z1))))
-
-
-def is_flat(aperture: RingAperture, grid: ImageGrid, k: np.ndarray) -> bool:
-    """Whether one ring images one slice at its own height (or from far away): no height wavenumbers."""
-    if aperture.kernel == "far_field":
-        return True
-    low, high = aperture.heights
-    offset = max(abs(grid.extent[1][0] - high), abs(grid.extent[1][1] - low))
-    near = max(aperture.radius - largest_rho(grid), 1e-9)
-    return grid.shape[1] == 1 and float(np.max(k)) * offset**2 / near < 1e-3
-
-
-def path_limits(aperture: RingAperture, grid: ImageGrid) -> tuple[float, float]:
-    """Bounds of 2R between cylinder and voxels [m]; from far away, of -2 r.u."""
-    rho = largest_rho(grid)
-    if aperture.kernel == "far_field":
-        return -2 * rho, 2 * rho
-    (low, high), (bottom, top) = aperture.heights, grid.extent[1]
-    gap = max(bottom - high, low - top, 0.0)
-    far = max(top - low, high - bottom)
-    return 2 * float(np.hypot(aperture.radius - rho, gap)), 2 * float(np.hypot(aperture.radius + rho, far))
+from mmsar.recon.ring import HeightBand, RingAperture, largest_rho
 
 
 class PolarMigration:
@@ -105,13 +61,13 @@ class PolarMigration:
         self.grid, self.aperture, self.eps = grid, aperture, eps
         self.k2 = 2 * np.asarray(k, dtype=float)
         rho = largest_rho(grid)
-        self.flat_ring = is_flat(aperture, grid, k)
         self._check(rho)
         self.order = int(highest_order(self.k2.max() * rho))
         self.n_angles = good_size(2 * self.order + 2)
         angle = 2 * np.pi * np.arange(self.n_angles) / self.n_angles
         self._cosine, self._sine = np.cos(angle), np.sin(angle)
-        self._plan_heights(rho)
+        self._band = HeightBand(aperture, grid, self.k2)
+        self.flat_ring, self.ky, self.dky = self._band.flat, self._band.ky, self._band.dky
         self._rho = rho
         middle = aperture.heights[0] / 2 + aperture.heights[1] / 2
         self.centre = (0.0, middle)
@@ -125,7 +81,7 @@ class PolarMigration:
         if self.flat_ring and aperture.kernel != "far_field":
             self._scale = self._scale * np.sqrt(np.pi * self.k2 / 2)
         last = len(self.ky) - 1
-        self._pairs = [pair for pair in ((i, last - i) for i in range(last // 2 + 1)) if self._masks(pair).any()]
+        self._pairs = [pair for pair in ((i, last - i) for i in range(last // 2 + 1)) if self._band.masks(pair).any()]
         """Height wavenumbers -|ky| and |ky| that are imaged together, by index."""
         self._sides = 1 if last == 0 else 2
         columns = np.array(self._pairs, dtype=int).reshape(-1, 2)[:, : self._sides].ravel()
@@ -150,44 +106,6 @@ class PolarMigration:
                 f"image grid: reaches {1e3 * rho:.1f} mm from the axis, wanted it inside the antennas' circle of "
                 f"{1e3 * self.aperture.radius:.1f} mm by at least a wavelength; choose a smaller grid"
             )
-
-    def _plan_heights(self, rho: float) -> None:
-        """Height wavenumbers: as many as scene and aperture can exchange, close enough that nothing wraps around."""
-        if self.flat_ring:
-            self.ky, self.dky, self._edges = np.zeros(1), 1.0, None
-            return
-        (low, high), (bottom, top) = self.aperture.heights, self.grid.extent[1]
-        near, far = self.aperture.radius - rho, self.aperture.radius + rho
-        k = float(self.k2.min()) / 2
-        cosine, zone = [], []
-        for end, sign in ((bottom - high, -1), (top - low, 1)):
-            rest = near if sign * end > 0 else far
-            cosine.append(end / np.hypot(end, rest))
-            distance = np.hypot(end, near)
-            zone.append(np.sqrt(np.pi / (k * distance)) * near / distance)
-        few = max(0.0, 1 - (cosine[1] - cosine[0]) / (np.mean(zone) * FEW_ZONES))
-        self._edges = [(sign * c + PAD * few * z, EDGE * z) for sign, c, z in zip((-1, 1), cosine, zone, strict=True)]
-        reach = max(limit + (1 + SPILL * few) * edge for limit, edge in self._edges)
-        steepest = min(max(reach, 1e-3), STEEPEST)
-        period = max(abs(bottom - high), abs(top - low)) + far * steepest / np.sqrt(1 - steepest**2)
-        step = self.aperture.height_step
-        if step is not None:
-            samples = int(np.ceil(max(period, high - low + step) / step - 1e-9))
-            period = good_size(samples) * step
-        self.dky = 2 * np.pi / period
-        widest = min(max(limit + edge for limit, edge in self._edges), STEEPEST)
-        count = int(np.ceil(float(self.k2.max()) * widest / self.dky))
-        self.ky = self.dky * np.arange(-count, count + 1)
-
-    def _masks(self, pair: tuple[int, int]) -> np.ndarray:
-        """Soft edges of the band at two height wavenumbers, for every frequency, (2, m)."""
-        if self._edges is None:
-            return np.ones((2, len(self.k2)))
-        u = -self.ky[list(pair), None] / self.k2  # the phase -KR falls where y grows away from the sample
-        beyond = np.where(np.abs(u) > STEEPEST, 1.0, 0.0)
-        for sign, (limit, edge) in zip((-1, 1), self._edges, strict=True):
-            np.maximum(beyond, (sign * u - limit) / edge, out=beyond)
-        return 0.5 + 0.5 * np.cos(np.pi * np.minimum(beyond, 1))
 
     # what the fronts ask for: orders along the first axis, height wavenumbers along the second
 
@@ -308,7 +226,10 @@ class PolarMigration:
         one *= self._scale[:, None]
         lift = np.exp(1j * self.ky[list(pair)] * (self._heights.middle - self.centre[1]))
         np.multiply(
-            one, (self._masks(pair) * lift[:, None])[:, :, None], out=weights[:, :, : one.shape[1]], casting="same_kind"
+            one,
+            (self._band.masks(pair) * lift[:, None])[:, :, None],
+            out=weights[:, :, : one.shape[1]],
+            casting="same_kind",
         )
         return kr, weights
 

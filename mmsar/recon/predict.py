@@ -9,14 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmsar.constants import C0
 from mmsar.core.parallel import threads
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
+from mmsar.recon.azimuth import highest_order
 from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.isar import MAX_DEVIATION
-from mmsar.recon.polar import largest_rho
+from mmsar.recon.ring import HeightBand, RingAperture, largest_rho
+from mmsar.recon.ring import path_limits as rotation_limits
 from mmsar.signal.cylinder import cylinder_of, cylinder_path_difference, on_cylinder
 from mmsar.signal.multistatic import path_difference
 
@@ -221,21 +224,19 @@ def cost(method: str, geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
 
 def _rotation_cost(geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
     """Rough (seconds, bytes) of isar: the height wavenumbers decide, one picture of all pixels for each."""
-    y, rho = geometry.virtual_position[..., 1], largest_rho(grid)
-    radius = float(np.hypot(geometry.virtual_position[..., 0], geometry.virtual_position[..., 2]).mean())
-    offset = max(float(y.max()) - grid.extent[1][0], grid.extent[1][1] - float(y.min()))
-    near, far = max(radius - rho, geometry.chirp.wavelength), radius + rho
-    span = 2 * float(np.hypot(far, offset) - near)
-    frequencies = min(geometry.chirp.n_samples, int(2 * geometry.chirp.bandwidth * span / 3e8 / 2) + 7)
-    k2 = 2 * float(geometry.chirp.k.max())
-    sine = min(offset / np.hypot(offset, near) + 0.1, 0.99)
-    heights = 1.0
-    if grid.shape[1] > 1 or np.ptp(y) > geometry.chirp.wavelength / 8:
-        heights = k2 * sine * (offset + far * sine / np.sqrt(1 - sine**2)) / np.pi
-    orders = 2 * k2 * rho + 50
+    x, y, z = (v[geometry.weight != 0] for v in np.moveaxis(geometry.virtual_position, -1, 0))
+    k2, rho = 2 * geometry.chirp.k, largest_rho(grid)
+    radius = max(float(np.hypot(x, z).mean()), rho + geometry.chirp.wavelength)  # elsewhere it is refused anyway
+    aperture = RingAperture(
+        radius=radius, heights=(float(y.min()), float(y.max())), n_angles=1, kernel="matched", height_step=None
+    )
+    heights = len(HeightBand(aperture, grid, k2[[0, -1]]).ky)
+    low, high = rotation_limits(aperture, grid)
+    frequencies = int(2 * geometry.chirp.bandwidth * (high - low) / C0 / 2) + 7
+    orders = 2 * int(highest_order(k2[-1] * rho)) + 1
     pixels = grid.shape[0] * grid.shape[2]
-    work = heights * (frequencies * orders * 1.5e-7 + pixels * (5e-8 + grid.shape[1] * 2e-10))
-    work += frequencies * (geometry.n_channels * 1e-7 + orders * heights * len(np.unique(np.round(y, 5))) * 1e-10)
+    work = heights * (frequencies * orders * 1.5e-7 + pixels * (3e-8 + min(grid.shape[1], 100) * 5e-11))
+    work += frequencies * (geometry.n_channels * 1e-7 + orders * heights * 1e-8)
     memory = 8 * (frequencies * (2 * geometry.n_channels + orders * heights) + heights * pixels + grid.n_voxels)
     return 0.05 + work / threads(), int(memory)
 

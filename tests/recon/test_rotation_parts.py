@@ -6,7 +6,8 @@ import pytest
 from mmsar.model import ImageGrid
 from mmsar.recon.fronts import RectilinearFront
 from mmsar.recon.heights import HeightSynthesis
-from mmsar.recon.polar import PolarMigration, RingAperture
+from mmsar.recon.polar import PolarMigration
+from mmsar.recon.ring import RingAperture
 from mmsar.recon.ringfront import RingFront, even_ring
 
 LAM = 299792458.0 / 79e9
