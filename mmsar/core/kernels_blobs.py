@@ -25,7 +25,7 @@ def add_blobs(centre, weight, width, reach, out):
     """
     n_z, n_y, n_x = out.shape
     for k in prange(n_z):
-        line = np.empty(n_x)
+        line = np.empty(n_x, np.float32)
         first = np.searchsorted(centre[:, 0], k - reach[0])
         last = np.searchsorted(centre[:, 0], k + reach[0], side="right")
         for i in range(first, last):
@@ -37,7 +37,7 @@ def add_blobs(centre, weight, width, reach, out):
                 line[n] = math.exp(-(((n - centre[i, 2]) / width[2]) ** 2))
             plane = weight[i] * math.exp(-(((k - centre[i, 0]) / width[0]) ** 2))
             for m in range(bottom, top):
-                height = plane * math.exp(-(((m - centre[i, 1]) / width[1]) ** 2))
+                height = np.float32(plane * math.exp(-(((m - centre[i, 1]) / width[1]) ** 2)))
                 for n in range(low, high):
                     out[k, m, n] += height * line[n]
 

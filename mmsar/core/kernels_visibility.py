@@ -1,9 +1,9 @@
 """What a viewpoint sees of a cloud of points behind and among triangles: a depth buffer in perspective.
 
-A pixel's ray is d = (a, b, 1) in the frame of the view; a triangle with corners p, q, r at depths above 0 or below is
-met where d lies inside all three planes through the viewpoint and an edge, d . (p x q), d . (q x r) and d . (r x p) of
-one sign, at the depth det / d . ((q - p) x (r - p)), det = p . (q x r). No triangle needs clipping that way (Olano and
-Greer, "Triangle scan conversion using 2D homogeneous coordinates", 1997). A point is hidden when it lies behind the
+A pixel's ray is d = (a, b, 1) in the frame of the view; a triangle with corners p, q, r, before or behind the eye, is
+met where d lies inside all three planes through the viewpoint and an edge, d . (p x q) / det, d . (q x r) / det and
+d . (r x p) / det >= 0, det = p . (q x r), at a depth of one over their sum. No triangle needs clipping that way (Olano
+and Greer, "Triangle scan conversion using 2D homogeneous coordinates", 1997). A point is hidden when it lies behind the
 depths of all four pixel centres around it, so that slanted surfaces do not hide themselves: over a plane the inverse
 depth is linear, and the farthest of four corners is never nearer than what lies between.
 """
@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-PIXELS = 512
+PIXELS = 256
 """Pixels along each side of a depth buffer."""
 WIDE = math.tan(math.radians(60.0))
 """Up to this tangent of the angle from the middle of the scene one view holds all; otherwise a cube of six does."""
@@ -135,24 +135,23 @@ def _draw(eye, triangles, frame, window, depth):
         if first >= last or bottom >= top:
             continue
         for k in range(3):
-            edge[k] = np.cross(corner[k], corner[(k + 1) % 3])
-        normal = edge[0] + edge[1] + edge[2]
-        det = (corner[0] * edge[1]).sum()
+            after = (k + 1) % 3
+            for m in range(3):
+                u, v = (m + 1) % 3, (m + 2) % 3
+                edge[k, m] = corner[k, u] * corner[after, v] - corner[k, v] * corner[after, u]
+        det = corner[0, 0] * edge[1, 0] + corner[0, 1] * edge[1, 1] + corner[0, 2] * edge[1, 2]
         if det == 0:
             continue
-        sign = 1.0 if det > 0 else -1.0
+        edge *= 1.0 / det
         for j in range(bottom, top):
             b = b0 + (j + 0.5) * db
             for i in range(first, last):
                 a = a0 + (i + 0.5) * da
-                if (
-                    sign * (edge[0, 0] * a + edge[0, 1] * b + edge[0, 2]) >= 0
-                    and sign * (edge[1, 0] * a + edge[1, 1] * b + edge[1, 2]) >= 0
-                    and sign * (edge[2, 0] * a + edge[2, 1] * b + edge[2, 2]) >= 0
-                ):
-                    far = det / (normal[0] * a + normal[1] * b + normal[2])
-                    if 0 < far < depth[j, i]:
-                        depth[j, i] = far
+                p = edge[0, 0] * a + edge[0, 1] * b + edge[0, 2]
+                q = edge[1, 0] * a + edge[1, 1] * b + edge[1, 2]
+                r = edge[2, 0] * a + edge[2, 1] * b + edge[2, 2]
+                if p >= 0 and q >= 0 and r >= 0 and (p + q + r) * depth[j, i] > 1:
+                    depth[j, i] = 1 / (p + q + r)
 
 
 @njit(error_model="numpy")

@@ -1,6 +1,6 @@
 """Meshes as scenes: triangles made consistent and outward, and their surface as evenly spread points.
 
-Random candidates, eight to a point, are spread over the surface by area and thinned out until none are nearer than 0.8
+Random candidates, eight to a point, are spread over the surface by area and thinned out until none are nearer than 0.75
 of the spacing (dart throwing, R. L. Cook 1986). Every kept point stands for the area of the candidates nearest to it on
 its side, and its reflectivity is that area in square millimetres.
 """
@@ -17,7 +17,7 @@ from mmsar.simulate.scene import AREA, Scene
 
 MAX_POINTS = 1_000_000
 _CANDIDATES = 8
-_APART = 0.8
+_APART = 0.75
 """Least distance of points over their spacing: as many are then kept as squares of the spacing fit on the surface."""
 
 

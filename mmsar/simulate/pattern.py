@@ -66,13 +66,13 @@ class Pattern:
 
     @classmethod
     def of(cls, value: Any) -> "Pattern":
-        """A pattern from itself, "isotropic", or the exponent of a cosine."""
+        """A pattern from itself, "isotropic", "patch" (half a wavelength square), or the exponent of a cosine."""
         if isinstance(value, Pattern):
             return value
-        if value == "isotropic":
-            return cls()
         if isinstance(value, bool | str):
-            raise GeometryError(f"pattern: got {value!r}, wanted isotropic, an exponent >= 0 or a Pattern")
+            if value not in ("isotropic", "patch"):
+                raise GeometryError(f"pattern: got {value!r}, wanted isotropic, patch, an exponent >= 0 or a Pattern")
+            return cls() if value == "isotropic" else cls.patch()
         exponent = finite_number("pattern", value, "exponent")
         if exponent < 0:
             raise GeometryError(f"pattern: got {exponent:g}, wanted isotropic or an exponent >= 0")

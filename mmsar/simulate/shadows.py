@@ -14,8 +14,8 @@ from mmsar.core.progress import progress
 from mmsar.errors import GeometryError
 from mmsar.simulate.scene import Scene
 
-TOLERANCE = 2.0
-"""Pixels of depth by which a point may lie behind a triangle it is on."""
+TOLERANCE = 1.0
+"""Pixels (as wide as they are there) by which a point may lie behind a triangle it is on."""
 _BATCH = 64
 
 
