@@ -1,9 +1,10 @@
 """Write the mannequin of `kind = "mannequin"` as an STL file, for `kind = "mesh"` or other programs.
 
-    python data/make_mannequin.py mannequin.stl --height-mm 1750
+python data/make_mannequin.py mannequin.stl --height-mm 1750
 """
 
 import argparse
+import sys
 
 from mmsar.simulate.mannequin import mannequin_mesh, write_stl
 
@@ -17,7 +18,7 @@ def main() -> None:
     args = parser.parse_args()
     vertices, faces = mannequin_mesh(args.cells)
     write_stl(args.output, vertices * args.height_mm, faces)
-    print(f"{args.output}: {len(faces):,} triangles")
+    sys.stdout.write(f"{args.output}: {len(faces):,} triangles\n")
 
 
 if __name__ == "__main__":

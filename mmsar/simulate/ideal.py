@@ -49,7 +49,7 @@ def ideal_image(
     """
     from mmsar.core.kernels_blobs import add_blobs
 
-    widths = real_array("ideal_image width", np.broadcast_to(width, (3,)), (3,), "m")
+    widths = real_array("ideal_image width", [width] * 3 if np.ndim(width) == 0 else width, (3,), "m")
     for axis, value in zip("xyz", widths, strict=True):
         finite_number(f"ideal_image width {axis}", value, "m", above=0.0)
     given = np.full(len(scene), weight) if np.ndim(weight) == 0 else weight

@@ -132,7 +132,7 @@ def _wrench() -> list[Shape]:
 
 def _scissors() -> list[Shape]:
     """A pair of scissors, a little open, the two halves mirror images that cross at the pivot."""
-    half = np.array([(-0.028, -0.20), (0.022, -0.20), (0.034, 0.02), (0.004, 0.517), (-0.016, 0.02)])
+    half = np.array([(-0.028, -0.27), (0.022, -0.27), (0.034, 0.02), (0.010, 0.517), (-0.004, 0.517), (-0.018, 0.02)])
     shapes: list[Shape] = []
     for side in (-1, 1):
         part = _turned(half, 11.0)
