@@ -337,7 +337,8 @@ class Scene:
         from mmsar.simulate.mannequin import mannequin_mesh
 
         height = finite_number("Scene.mannequin height", height, "m", above=0.0)
-        points = cls.from_mesh(mannequin_mesh(), spacing or height / 150, unit=height, centre=centre, seed=seed)
+        spacing = height / 150 if spacing is None else spacing
+        points = cls.from_mesh(mannequin_mesh(), spacing, unit=height, centre=centre, seed=seed)
         return replace(points, name="mannequin")
 
     @classmethod

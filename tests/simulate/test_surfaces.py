@@ -174,7 +174,7 @@ def test_a_knife_on_edge_is_lost_to_a_planar_scan_and_found_by_rotation():
     round_it = Trajectory.turntable(180, 0.3)
     flat_round, edge_round = energy(flat, round_it), energy(on_edge, round_it)
     assert edge_round.sum() == pytest.approx(flat_round.sum(), rel=0.05)
-    assert np.argmax(edge_round) % 90 == 45  # of two degrees each: broadside is a quarter turn from the start
+    assert abs(np.argmax(edge_round) % 90 - 45) <= 2  # two degrees each: broadside is a quarter turn from the start
 
 
 def test_turning_takes_normals_and_triangles_along():
