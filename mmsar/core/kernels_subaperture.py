@@ -17,6 +17,43 @@ from mmsar.core.phasor import FAST, sincos_cycles
 BLOCK = 64
 
 
+@njit(inline="always", error_model="numpy", fastmath=FAST)
+def _coherent(profile, scale, tx, rx, basis, order, first_channel, last_channel, candidate):
+    """Real and imaginary part of the sum over channels first_channel .. last_channel - 1."""
+    first, density, cycles = scale
+    n_bins, n_moves = profile.shape[1], basis.shape[0]
+    x, y, z = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    path, sine, cosine = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    re, im = 0.0, 0.0
+    for begin in range(first_channel, last_channel, BLOCK):
+        m = min(BLOCK, last_channel - begin)
+        for a in range(m):
+            x[a], y[a], z[a] = candidate[0], candidate[1], candidate[2]
+        for g in range(n_moves):
+            u = candidate[3 + g]
+            for a in range(m):
+                x[a] -= u * basis[g, 0, begin + a]
+                y[a] -= u * basis[g, 1, begin + a]
+                z[a] -= u * basis[g, 2, begin + a]
+        for a in range(m):
+            c = begin + a
+            path[a] = math.sqrt((x[a] - tx[0, c]) ** 2 + (y[a] - tx[1, c]) ** 2 + (z[a] - tx[2, c]) ** 2)
+            path[a] += math.sqrt((x[a] - rx[0, c]) ** 2 + (y[a] - rx[1, c]) ** 2 + (z[a] - rx[2, c]) ** 2)
+        for a in range(m):
+            sine[a], cosine[a] = sincos_cycles(path[a] * cycles)
+        for a in range(m):
+            place = (path[a] - first) * density
+            if place >= 0.0 and place < n_bins - 1:
+                j, row = int(place), order[begin + a]
+                here, there = profile[row, j], profile[row, j + 1]
+                share = place - j
+                real = here.real + share * (there.real - here.real)
+                imag = here.imag + share * (there.imag - here.imag)
+                re += cosine[a] * real + sine[a] * imag
+                im += cosine[a] * imag - sine[a] * real
+    return re, im
+
+
 @njit(parallel=True, nogil=True, cache=True, error_model="numpy", fastmath=FAST)
 def subaperture_power(profile, scale, tx, rx, basis, order, start, candidates):
     """Power of every candidate.
@@ -43,42 +80,20 @@ def subaperture_power(profile, scale, tx, rx, basis, order, start, candidates):
     float64 (n,)
         Paths beyond the profile count as nothing.
     """
-    first, density, cycles = scale
-    n_bins, n_moves = profile.shape[1], basis.shape[0]
     out = np.zeros(len(candidates))
     for i in prange(len(candidates)):
-        x0, y0, z0 = candidates[i, 0], candidates[i, 1], candidates[i, 2]
-        x, y, z = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-        path, sine, cosine = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-        total = 0.0
         for t in range(len(start) - 1):
-            re, im = 0.0, 0.0
-            for begin in range(start[t], start[t + 1], BLOCK):
-                m = min(BLOCK, start[t + 1] - begin)
-                for a in range(m):
-                    x[a], y[a], z[a] = x0, y0, z0
-                for g in range(n_moves):
-                    u = candidates[i, 3 + g]
-                    for a in range(m):
-                        x[a] -= u * basis[g, 0, begin + a]
-                        y[a] -= u * basis[g, 1, begin + a]
-                        z[a] -= u * basis[g, 2, begin + a]
-                for a in range(m):
-                    c = begin + a
-                    path[a] = math.sqrt((x[a] - tx[0, c]) ** 2 + (y[a] - tx[1, c]) ** 2 + (z[a] - tx[2, c]) ** 2)
-                    path[a] += math.sqrt((x[a] - rx[0, c]) ** 2 + (y[a] - rx[1, c]) ** 2 + (z[a] - rx[2, c]) ** 2)
-                for a in range(m):
-                    sine[a], cosine[a] = sincos_cycles(path[a] * cycles)
-                for a in range(m):
-                    place = (path[a] - first) * density
-                    if place >= 0.0 and place < n_bins - 1:
-                        j, row = int(place), order[begin + a]
-                        here, there = profile[row, j], profile[row, j + 1]
-                        share = place - j
-                        real = here.real + share * (there.real - here.real)
-                        imag = here.imag + share * (there.imag - here.imag)
-                        re += cosine[a] * real + sine[a] * imag
-                        im += cosine[a] * imag - sine[a] * real
-            total += re * re + im * im
-        out[i] = total
+            re, im = _coherent(profile, scale, tx, rx, basis, order, start[t], start[t + 1], candidates[i])
+            out[i] += re * re + im * im
+    return out
+
+
+@njit(parallel=True, nogil=True, cache=True, error_model="numpy", fastmath=FAST)
+def subaperture_sums(profile, scale, tx, rx, basis, order, start, candidates):
+    """As `subaperture_power`, but the coherent sum of every sub-aperture by itself: complex128 (n, n_tiles)."""
+    out = np.zeros((len(candidates), len(start) - 1), dtype=np.complex128)
+    for i in prange(len(candidates)):
+        for t in range(len(start) - 1):
+            re, im = _coherent(profile, scale, tx, rx, basis, order, start[t], start[t + 1], candidates[i])
+            out[i, t] = complex(re, im)
     return out

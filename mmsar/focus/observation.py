@@ -16,6 +16,8 @@ from mmsar.model.scan import Geometry, Scan
 MOVES = ("radial", "tangential", "height", "centre_x", "centre_z")
 """Displacements of the antennas: outwards, along growing angle, along +y, along +x, along +z of the target's frame."""
 
+N_SHADES = 6
+"""Functions of angle and height that the strength of an echo may follow."""
 GATE_TOLERANCE = 1e-3
 """Singular values of the gate below this share of the largest are left out."""
 TABLE_DENSITY = 200
@@ -83,7 +85,15 @@ class Observation:
         turn = np.exp(1j * np.outer(path, kappa))
         return turn @ self.gate.conj(), (1j * kappa * turn) @ self.gate.conj(), float(path[1] - path[0])
 
-    def echo(self, path: np.ndarray, channels: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    @cached_property
+    def shades(self) -> np.ndarray:
+        """Two harmonics of the angle and two powers of the height, each -1 to 1 at most: (n, `N_SHADES`)."""
+        half = max(float(np.ptp(self.height)) / 2, 1e-9)
+        rise = (self.height - self.height.min()) / half - 1 if half > 1e-6 else np.zeros(len(self))
+        waves = [wave(h * self.angle) for h in (1, 2) for wave in (np.cos, np.sin)]
+        return np.stack([*waves, rise, rise**2], axis=1)
+
+    def echo(self, path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """U^H e(R) and its derivative by R for one path length per channel (n,): (n, q) complex128 each."""
         value, slope, step = self.table
         place = np.clip((path - self.low) / step, 0, len(value) - 1.001)

@@ -1,9 +1,11 @@
 """Points and displacements of the antennas together, by least squares (Levenberg-Marquardt).
 
-    y_c ~ sum_m a_m v(R_c,m),    R_c,m = |q - tx_c| + |q - rx_c|,   q = r_m - sum_g u_g B_cg
+    y_c ~ sum_m a_m p_m,c v(R_c,m),    R_c,m = |q - tx_c| + |q - rx_c|,   q = r_m - sum_g u_g B_cg
 
-with v(R) = U^H e(R) of `Observation`. Free are the displacements u, the places r of all points but the pins, and every
-complex a. The derivative by u_g is that of the path, -(unit vectors) . B_cg.
+with v(R) = U^H e(R) of `Observation` and p_m,c = 1 + sum_h b_m,h T_h(c), real: how strongly a point is seen from
+different sides (spreading, element patterns, its own shape), T being two harmonics of the angle and two powers of the
+height. Free are the displacements u, the places r of all points but the pins, every complex a and real b. The
+derivative by u_g is that of the path, -(unit vectors) . B_cg.
 
 Stated errors: with N = Re(J^H J) and s^2 the mean square of a complex residual, Fisher's covariance is
 s^2 / 2 N^-1; residuals that are not white (echoes of what is no point) are covered by leaving out one of `BLOCKS`
@@ -11,11 +13,12 @@ sectors at a time, to first order: u_(-b) = u - (N - N_b)^-1 g_b. The larger of 
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from mmsar.core.parallel import one_blas_thread
-from mmsar.focus.observation import MOVES, Observation
+from mmsar.focus.observation import MOVES, N_SHADES, Observation
 
 BLOCKS = 16
 """Sectors of the aperture, for the jackknife."""
@@ -35,6 +38,8 @@ class PointModel:
     """complex128 (m,)."""
     moves: np.ndarray
     """Sizes of `MOVES` [m], (5,)."""
+    shading: np.ndarray
+    """b of every point, (m, 6)."""
     pins: int = 0
     """The first so many points stand where they are."""
 
@@ -45,20 +50,39 @@ class PointModel:
         length = [np.linalg.norm(leg, axis=1) for leg in legs]
         return length[0] + length[1], legs[0] / length[0][:, None] + legs[1] / length[1][:, None]
 
+    @classmethod
+    def of_pins(cls, pins: np.ndarray, moves: np.ndarray) -> "PointModel":
+        """Only pins, of no amplitude yet."""
+        n = len(pins)
+        return cls(
+            points=pins, amplitude=np.zeros(n, dtype=complex), moves=moves, shading=np.zeros((n, N_SHADES)), pins=n
+        )
+
+    def with_point(self, place: np.ndarray) -> "PointModel":
+        """One point more at `place` (3,), of no amplitude yet."""
+        return replace(
+            self,
+            points=np.vstack([self.points, place]),
+            amplitude=np.append(self.amplitude, 0),
+            shading=np.vstack([self.shading, np.zeros(N_SHADES)]),
+        )
+
+    def shade(self, seen: Observation, m: int, channels: slice = slice(None)) -> np.ndarray:
+        """p of a point, (n, 1)."""
+        return 1 + seen.shades[channels] @ self.shading[m][:, None]
+
     def residual(self, seen: Observation) -> np.ndarray:
         """Samples less the model, (n, q)."""
         left = seen.data.copy()
         for m, a in enumerate(self.amplitude):
-            left -= a * seen.echo(self.paths(seen, m)[0])[0]
+            left -= a * self.shade(seen, m) * seen.echo(self.paths(seen, m)[0])[0]
         return left
-
-    def explained(self, seen: Observation) -> float:
-        """Share of the energy within the gate that the points explain."""
-        return 1 - energy(self.residual(seen)) / energy(seen.data)
 
     def with_amplitudes(self, seen: Observation) -> "PointModel":
         """The same points with the amplitudes that fit best."""
-        columns = np.stack([seen.echo(self.paths(seen, m)[0])[0].ravel() for m in range(len(self.points))], axis=1)
+        points = range(len(self.points))
+        columns = [(self.shade(seen, m) * seen.echo(self.paths(seen, m)[0])[0]).ravel() for m in points]
+        columns = np.stack(columns, axis=1)
         normal = columns.conj().T @ columns
         normal[np.diag_indices_from(normal)] *= 1 + 1e-9
         return replace(self, amplitude=np.linalg.solve(normal, columns.conj().T @ seen.data.ravel()))
@@ -84,22 +108,22 @@ class Solution:
 
 
 def fit_points(
-    seen: Observation, model: PointModel, *, free: list[int], flat: bool, iterations: int = ITERATIONS
+    seen: Observation, model: PointModel, *, free: list[int], flat: bool, settled: float = SETTLED
 ) -> Solution:
     """Fit places, amplitudes and the displacements `free` (indices of `MOVES`); `flat` keeps every y.
 
     A start within about a quarter of a wavelength of path length converges. It ends when the energy left falls by less
-    than `SETTLED` of the mean energy of a sample.
+    than `settled` times the mean energy of a sample.
     """
     axes = [0, 2] if flat else [0, 1, 2]
     with one_blas_thread():
-        return _fit(seen, model, free, axes, iterations)
+        return _fit(seen, model, free, axes, settled)
 
 
-def _fit(seen: Observation, model: PointModel, free: list[int], axes: list[int], iterations: int) -> Solution:
+def _fit(seen: Observation, model: PointModel, free: list[int], axes: list[int], settled: float) -> Solution:
     damping = 1e-3
     blocks = _normals(seen, model, free, axes)
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         normal, gradient, left = _total(blocks)
         step = _solve(normal[:-1, :-1], gradient[:-1], damping)
         tried = _stepped(model, step, free, axes)
@@ -108,7 +132,7 @@ def _fit(seen: Observation, model: PointModel, free: list[int], axes: list[int],
         if gain > 0:
             model, blocks = tried, new
             damping = max(damping / 10, 1e-9)
-            if gain < SETTLED * left / seen.data.size:
+            if gain < settled * left / seen.data.size:
                 break
         elif damping > 1e6:
             break
@@ -139,7 +163,7 @@ def _sigma(
     blocks: list[tuple[np.ndarray, np.ndarray, float]], free: list[int], n_samples: int, kept: slice
 ) -> np.ndarray:
     """Standard errors of the displacements with the `kept` parameters unknown, (5,) [m]."""
-    normal, gradient, left = _total(blocks)
+    normal, _, left = _total(blocks)
     n = len(normal[kept, kept])
     variance = left / max(n_samples - n / 2, 1)
     fisher = np.diag(_solve(normal[kept, kept], np.eye(n), 0.0)) * variance / 2
@@ -157,7 +181,9 @@ def _stepped(model: PointModel, step: np.ndarray, free: list[int], axes: list[in
     points[model.pins :, axes] += step[len(free) : len(free) + n_places].reshape(-1, len(axes))
     rest = step[len(free) + n_places :]
     m = len(points)
-    return replace(model, points=points, moves=moves, amplitude=model.amplitude + rest[:m] + 1j * rest[m : 2 * m])
+    amplitude = model.amplitude + rest[:m] + 1j * rest[m : 2 * m]
+    shading = model.shading + rest[2 * m :].reshape(m, -1)
+    return replace(model, points=points, moves=moves, amplitude=amplitude, shading=shading)
 
 
 def _normals(
@@ -165,11 +191,11 @@ def _normals(
 ) -> list[tuple[np.ndarray, np.ndarray, float]]:
     """Per sector: Re(J^H J), Re(J^H residual) and the residual's energy.
 
-    Parameters are in the order displacements, places, real and imaginary amplitudes; the last is a length added to
-    all paths, which is not fitted: only `_sigma` asks what it would do.
+    Parameters are in the order displacements, places, real and imaginary amplitudes, shading; the last is a length
+    added to all paths, which is not fitted: only `_sigma` asks what it would do.
     """
     edges = np.linspace(0, len(seen), BLOCKS + 1).round().astype(int)
-    return [_normal(seen, model, free, axes, slice(a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    return [_normal(seen, model, free, axes, slice(a, b)) for a, b in pairwise(edges) if b > a]
 
 
 def _normal(
@@ -178,10 +204,13 @@ def _normal(
     basis = seen.basis[channels][:, free]
     left = seen.data[channels].copy()
     moved = np.zeros((len(free), *left.shape), dtype=complex)
-    places, values, bias = [], [], np.zeros_like(left)
+    places, values, shades, bias = [], [], [], np.zeros_like(left)
     for m, a in enumerate(model.amplitude):
         path, slope = model.paths(seen, m, channels)
-        v, w = seen.echo(path, channels)
+        v, w = seen.echo(path)
+        shades.extend(a * v * seen.shades[channels][:, [h]] for h in range(N_SHADES))
+        p = model.shade(seen, m, channels)
+        v, w = p * v, p * w
         left -= a * v
         values.append(v)
         bias += a * w
@@ -189,6 +218,6 @@ def _normal(
             moved[g] -= a * w * np.sum(slope * basis[:, g], axis=1)[:, None]
         if m >= model.pins:
             places.extend(a * w * slope[:, [axis]] for axis in axes)
-    columns = [*moved, *places, *values, *(1j * v for v in values), bias]
+    columns = [*moved, *places, *values, *(1j * v for v in values), *shades, bias]
     jacobian = np.stack(columns).reshape(len(columns), -1).view(np.float64)
     return jacobian @ jacobian.T, jacobian @ left.ravel().view(np.float64), energy(left)

@@ -23,7 +23,7 @@ point stay in the residual and widen the stated errors.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -47,10 +47,12 @@ SMALLEST_SPAN = np.deg2rad(20)
 """Arcs below this are refused [rad]."""
 DETECTION = 30.0
 """A scatterer's energy over the mean energy of a dimension of the residual, at least: noise alone reaches about 20."""
+FLOOR = 1e-5
+"""Standard error below which nothing is claimed [m]: phase centres and tables are no better."""
 SEARCH_CHANNELS = 2048
 """Channels that the search looks at."""
-STEPS = 4
-"""Steps of least squares after every scatterer that is added."""
+ROUGH = 2.0
+"""`settled` of the least squares after every scatterer that is added."""
 MISSES = 5
 """Spots in a row that turn out to be none before the search ends."""
 GUIDES = 4
@@ -85,7 +87,7 @@ class RotationOptions:
     """Largest distance of the target's parts from the axis [m]; default 0.4 radii."""
     scatterers: int = 12
     """Scatterers in the model, at most."""
-    channels: int = 8192
+    channels: int = 4096
     """Channels used, about: whole poses, evenly drawn from all."""
     progress: bool | None = None
     """Progress bar: True, False, or only on a terminal."""
@@ -344,9 +346,10 @@ class _Fitter:
 
     def _scatterers(self, moves: np.ndarray) -> PointModel:
         """The pins and the brightest scatterers, each found in what those before leave over, fitted in two rounds."""
-        model = PointModel(points=self.pins, amplitude=np.zeros(len(self.pins)), moves=moves, pins=len(self.pins))
+        model = PointModel.of_pins(self.pins, moves)
         if len(self.pins):
             model = model.with_amplitudes(self.coarse)
+            model = fit_points(self.coarse, model, free=self.free, flat=self.flat).model
         for _ in range(2):
             before = len(model.points)
             left = model.residual(self.coarse)
@@ -358,22 +361,23 @@ class _Fitter:
                 if len(model.points) >= self.options.scatterers or misses == MISSES:
                     break
                 place, power = Search(self.coarse, left, self.steps).follow(spot[None], model.moves, flat=self.flat)
-                apart = np.linalg.norm(model.points - place, axis=1)
-                if self._strength(power, left)[0] < DETECTION or np.any(apart < np.pi / 2 / self.seen.k0):
+                if self._strength(power, left)[0] < DETECTION or self._is_there(model, place[0]):
                     misses += 1
                     continue
                 misses = 0
-                model = replace(
-                    model,
-                    points=np.concatenate([model.points, place]),
-                    amplitude=np.append(model.amplitude, 0),
-                ).with_amplitudes(self.coarse)
-                model = fit_points(self.coarse, model, free=self.free, flat=self.flat, iterations=STEPS).model
+                model = model.with_point(place).with_amplitudes(self.coarse)
+                model = fit_points(self.coarse, model, free=self.free, flat=self.flat, settled=ROUGH).model
                 left = model.residual(self.coarse)
             if len(model.points) == before:
                 break
             model = fit_points(self.coarse, model, free=self.free, flat=self.flat).model
         return model
+
+    def _is_there(self, model: PointModel, place: np.ndarray) -> bool:
+        """Whether the model has a point within half a wavelength and the resolution upwards of `place`."""
+        apart = np.abs(model.points - place)
+        beside = np.hypot(apart[:, 0], apart[:, 2]) < np.pi / self.seen.k0
+        return bool(np.any(beside & (apart[:, 1] < 2 * self.steps[0].spacing[1])))
 
     def _solve(self, model: PointModel) -> Solution:
         return fit_points(self.seen, model.with_amplitudes(self.seen), free=self.free, flat=self.flat)
@@ -407,10 +411,13 @@ class _Fitter:
         return RotationFit(
             nominal_radius=self.radius,
             moves=MappingProxyType(
-                {MOVES[g]: Estimate(value=float(model.moves[g]), sigma=float(solution.sigma[g])) for g in self.free}
+                {
+                    MOVES[g]: Estimate(value=float(model.moves[g]), sigma=float(np.hypot(solution.sigma[g], FLOOR)))
+                    for g in self.free
+                }
             ),
             not_fitted=MappingProxyType(reasons),
-            sigma_with_bias=float(solution.sigma_with_bias[0]) if 0 in self.free else None,
+            sigma_with_bias=float(np.hypot(solution.sigma_with_bias[0], FLOOR)) if 0 in self.free else None,
             sharpness=(before.explained, solution.explained),
             scatterers=model.points,
             notes=(),

@@ -40,13 +40,14 @@ def levels(seen: Observation, first: float, top: float) -> list[Level]:
     wavelength = 2 * np.pi / seen.k0
     radius = float(np.hypot(*((seen.tx + seen.rx) / 2)[:, [0, 2]].T).mean())
     span, rise = np.ptp(seen.angle), np.ptp(seen.height)
-    found, spacing = [], first
+    found, spacing, finer = [], first, 1.0
     while True:
         psi, size = wavelength / (4 * spacing), wavelength * radius / (4 * spacing)
         whole = psi >= span and size >= rise
         tile_angle, tile_rise = min(psi, span), min(size, rise)
         up = min(wavelength * radius / (4 * tile_rise), top) if tile_rise > 0 else top
-        found.append(_level(seen, tile_angle, tile_rise, (spacing, max(up, spacing), spacing)))
+        finer = finer / 2 if found and size >= rise else 1.0
+        found.append(_level(seen, tile_angle, tile_rise, (spacing, max(up * finer, spacing), spacing)))
         spacing /= 2
         if whole and spacing < FINEST * wavelength:
             return found
