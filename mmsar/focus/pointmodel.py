@@ -153,7 +153,8 @@ def _total(blocks: list[tuple[np.ndarray, np.ndarray, float]]) -> tuple[np.ndarr
 
 def _solve(normal: np.ndarray, right: np.ndarray, damping: float) -> np.ndarray:
     """Solve (normal + damping diag(normal)) x = right for columns of very different size."""
-    size = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    diagonal = np.diag(normal)
+    size = 1 / np.sqrt(np.maximum(diagonal, 1e-24 * diagonal.max()))
     scaled = normal * np.outer(size, size)
     scaled[np.diag_indices_from(scaled)] += damping + 1e-12
     return (np.linalg.solve(scaled, (right.T * size).T).T * size).T

@@ -55,6 +55,8 @@ ROUGH = 2.0
 """`settled` of the least squares after every scatterer that is added."""
 MISSES = 5
 """Spots in a row that turn out to be none before the search ends."""
+CROWDED = 2.0
+"""Factor of the stated errors when there is more than the model holds, from clouds of scatterers simulated."""
 GUIDES = 4
 """Scatterers that choose the radius to start from."""
 NEEDS_PIN = {
@@ -279,8 +281,13 @@ class _Fitter:
         moves = self._start()
         model = self._scatterers(moves)
         reasons = self._reasons()
+        crowded = self._crowded(model)
         while True:
             solution = self._solve(model)
+            if crowded:
+                solution = replace(
+                    solution, sigma=CROWDED * solution.sigma, sigma_with_bias=CROWDED * solution.sigma_with_bias
+                )
             doubtful = [g for g in self.free if not solution.sigma[g] < self.options.search / 2]
             if not doubtful:
                 break
@@ -297,7 +304,7 @@ class _Fitter:
             start[worst] = 0
             model = replace(model, moves=start)
         self._check_edges(solution)
-        return self._describe(solution, reasons)
+        return self._describe(solution, reasons, self._notes(scan, crowded))
 
     # ---- search -----------------------------------------------------------------------------------------------
 
@@ -392,6 +399,31 @@ class _Fitter:
         centre = dict.fromkeys(("centre_x", "centre_z"), ONE_PIN["centre"])
         return {"tangential": ONE_PIN["tangential"]} if self.options.unknown == "centre" else centre
 
+    def _crowded(self, model: PointModel) -> bool:
+        """Whether what the model leaves over still holds scatterers."""
+        left = model.residual(self.coarse)
+        search = Search(self.coarse, left, self.steps)
+        spots = search.detect(self.extent, self.heights, GUIDES, model.moves)
+        powers = search.follow(spots, model.moves, flat=self.flat)[1]
+        return bool(np.any(self._strength(powers, left) > 2 * DETECTION))
+
+    def _notes(self, scan: Scan, crowded: bool) -> tuple[str, ...]:
+        notes = []
+        total = int(scan.valid.sum())
+        if len(self.seen) < total:
+            notes.append(f"{len(self.seen)} of {total} channels used, whole poses evenly drawn from all")
+        if self.flat:
+            notes.append(
+                f"all scatterers taken at y = {self.heights[0] * 1e3:.1f} mm: antennas at one height do not tell; a "
+                "scatterer higher or lower by h passes for one farther away, and the radius with it, by h^2 / 2 R"
+            )
+        if crowded:
+            notes.append(
+                "there is more in the scan than the model's scatterers: stated errors are doubled and rough; isolated "
+                "reflectors, or more of --scatterers, make them better"
+            )
+        return tuple(notes)
+
     def _check_edges(self, solution: Solution) -> None:
         for g in self.free:
             if abs(solution.model.moves[g]) > self.options.search:
@@ -400,7 +432,7 @@ class _Fitter:
                     f"(+-{self.options.search * 1e3:.1f} mm); search farther or correct the poses"
                 )
 
-    def _describe(self, solution: Solution, reasons: dict[str, str]) -> RotationFit:
+    def _describe(self, solution: Solution, reasons: dict[str, str], notes: tuple[str, ...]) -> RotationFit:
         recorded = np.zeros(len(MOVES))
         search = Search(self.coarse, self.coarse.data, self.steps)
         model = solution.model
@@ -420,5 +452,5 @@ class _Fitter:
             sigma_with_bias=float(np.hypot(solution.sigma_with_bias[0], FLOOR)) if 0 in self.free else None,
             sharpness=(before.explained, solution.explained),
             scatterers=model.points,
-            notes=(),
+            notes=notes,
         )
