@@ -209,7 +209,7 @@ def _normal(
     for m, a in enumerate(model.amplitude):
         path, slope = model.paths(seen, m, channels)
         v, w = seen.echo(path)
-        shades.extend(a * v * seen.shades[channels][:, [h]] for h in range(N_SHADES))
+        shades.extend((a * v) * seen.shades[channels].T[:, :, None])
         p = model.shade(seen, m, channels)
         v, w = p * v, p * w
         left -= a * v

@@ -303,6 +303,9 @@ class _Fitter:
             start = model.moves.copy()
             start[worst] = 0
             model = replace(model, moves=start)
+        left = solution.model.residual(self.seen)
+        power = (np.abs(solution.model.amplitude) * left.shape[0] * len(self.seen.k)) ** 2
+        self._check_pins(self._strength(power, left))
         self._check_edges(solution)
         return self._describe(solution, reasons, self._notes(scan, crowded))
 
@@ -337,13 +340,7 @@ class _Fitter:
                 "align rotation: nothing in this scan is sharp at any radius tried, wanted some scatterers above the "
                 "noise; check the radius, the angles and the target's extent"
             )
-        for pin, seen in zip(self.pins, strength, strict=False):
-            if seen < DETECTION:
-                place = ", ".join(f"{v * 1e3:.1f}" for v in pin)
-                raise GeometryError(
-                    f"align pin: nothing bright within {self.options.search * 1e3:.1f} mm of {place} mm, wanted a "
-                    "point target there; check its place or search farther"
-                )
+        self._check_pins(strength)
         return best
 
     def _strength(self, power: np.ndarray, data: np.ndarray) -> np.ndarray:
@@ -424,6 +421,16 @@ class _Fitter:
             )
         return tuple(notes)
 
+    def _check_pins(self, strength: np.ndarray) -> None:
+        """Refuse pins that are no stronger than noise; `strength` begins with theirs."""
+        for pin, seen in zip(self.pins, strength, strict=False):
+            if seen < DETECTION:
+                place = ", ".join(f"{v * 1e3:.1f}" for v in pin)
+                raise GeometryError(
+                    f"align pin: nothing bright within {self.options.search * 1e3:.1f} mm of {place} mm, wanted a "
+                    "point target there; check its place or search farther"
+                )
+
     def _check_edges(self, solution: Solution) -> None:
         for g in self.free:
             if abs(solution.model.moves[g]) > self.options.search:
@@ -437,9 +444,8 @@ class _Fitter:
         search = Search(self.coarse, self.coarse.data, self.steps)
         model = solution.model
         places = search.follow(model.points, recorded, flat=self.flat)[0]
-        before = fit_points(
-            self.seen, replace(model, points=places, moves=recorded).with_amplitudes(self.seen), free=[], flat=self.flat
-        )
+        start = replace(model, points=places, moves=recorded).with_amplitudes(self.seen)
+        before = fit_points(self.seen, start, free=[], flat=self.flat, settled=ROUGH)
         return RotationFit(
             nominal_radius=self.radius,
             moves=MappingProxyType(
