@@ -29,6 +29,7 @@ from mmsar.hardware.positions.track import PoseTrack
 USES = frozenset(("clock", "frame", "units", "time_unit"))
 HEAD = re.compile(r"#?\s*([a-z0-9_ ./#]*?)\s*(?:[\[(]\s*([a-z]*)\s*[\])])?")
 TIME = ("t", "time", "timestamp")
+ANGLES = ("deg", "rad")
 CONFIDENCE = ("tracker_confidence", "tracker confidence", "confidence")
 
 
@@ -67,7 +68,7 @@ def find(cells: Sequence[str]) -> Header | None:
     """The columns of a header row, or None when it names no time or no position."""
     names, units = [], []
     for cell in cells:
-        name, unit = _name(cell)
+        name, unit = name_and_unit(cell)
         names.append(name)
         units.append(unit)
     time = next((i for i, n in enumerate(names) if n in TIME), None)
@@ -104,12 +105,7 @@ def read_named(path: str, told: Declared, kind: str) -> PoseTrack:
         raise FormatError(f"{path}, line 1: got {','.join(rows[0])[:60]!r}, wanted a header with time and x, y, z")
     time_unit = _agreed(path, "time-unit", header.time_unit, told.time_unit, known.time_unit)
     scale = LENGTHS[_agreed(path, "units", header.units, told.units, known.units)]
-    data = [(i, row) for i, row in enumerate(rows[1:], start=2) if any(row) and not row[0].startswith("#")]
-    need_rows(path, len(data))
-    short = next((i for i, row in data if len(row) <= header.time), None)
-    if short is not None:
-        raise FormatError(f"{path}, line {short}: got no time, wanted the columns of the header")
-    time_ns = np.array([nanoseconds(row[header.time], TIMES[time_unit], f"{path}, line {i}") for i, row in data])
+    data, time_ns = timed_rows(path, rows, header.time, TIMES[time_unit])
     rotation = np.tile([0.0, 0.0, 0.0, 1.0], (len(data), 1))
     if header.rotation:
         rotation = numbers(data, header.rotation, path)
@@ -130,14 +126,32 @@ def read_named(path: str, told: Declared, kind: str) -> PoseTrack:
     )
 
 
-def _name(cell: str) -> tuple[str, str | None]:
+def timed_rows(
+    path: str, rows: list[list[str]], column: int, power: int
+) -> tuple[list[tuple[int, list[str]]], np.ndarray]:
+    """The rows below the header with their line numbers, and their times of the unit 10**power ns [ns].
+
+    Raises
+    ------
+    FormatError
+        Fewer than two rows, or one without a time.
+    """
+    data = [(i, row) for i, row in enumerate(rows[1:], start=2) if any(row) and not row[0].startswith("#")]
+    need_rows(path, len(data))
+    short = next((i for i, row in data if len(row) <= column), None)
+    if short is not None:
+        raise FormatError(f"{path}, line {short}: got no time, wanted the columns of the header")
+    return data, np.array([nanoseconds(row[column], power, f"{path}, line {i}") for i, row in data])
+
+
+def name_and_unit(cell: str) -> tuple[str, str | None]:
     """Name and unit of a header cell: `time_s`, `t [ms]`, `x_mm`, `x`."""
     match = HEAD.fullmatch(cell.lower())
     if match is None:
         return cell.lower(), None
     name, unit = match[1], match[2] or None
     stem, _, last = name.rpartition("_")
-    if unit is None and stem and last in (*LENGTHS, *TIMES):
+    if unit is None and stem and last in (*LENGTHS, *TIMES, *ANGLES):
         name, unit = stem, last
     return name, unit
 

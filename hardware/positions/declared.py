@@ -7,6 +7,7 @@ from mmsar.errors import GeometryError
 
 ROTATIONS = ("helical", "euler-xyz", "euler-xyz-fixed")
 LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
+DIRECTIONS = ("ccw", "cw")
 TIMES = {"s": 9, "ms": 6, "us": 3, "ns": 0}
 """Time units: power of ten that makes them nanoseconds."""
 
@@ -40,9 +41,20 @@ class Declared:
     """Fixed (parent) frame of a chain of transforms."""
     sigma: float | None = None
     """Standard error of a position [m]."""
+    radius: float | None = None
+    """Distance of the board from the axis of a turntable [m]."""
+    start: float | None = None
+    """Angle of the board at table angle 0 [rad]; default -pi/2, where it looks along +z."""
+    direction: str | None = None
+    """Which way a turntable's angle grows, seen from above: "ccw" (the default) or "cw"."""
 
     def __post_init__(self) -> None:
-        for name, choices in (("rotation", ROTATIONS), ("units", tuple(LENGTHS)), ("time_unit", tuple(TIMES))):
+        for name, choices in (
+            ("rotation", ROTATIONS),
+            ("units", tuple(LENGTHS)),
+            ("time_unit", tuple(TIMES)),
+            ("direction", DIRECTIONS),
+        ):
             if getattr(self, name) is not None:
                 one_of(f"read_track {name}", getattr(self, name), choices)
 

@@ -12,4 +12,5 @@ KINDS = (
     "arkit-csv",
     "arcore-csv",
     "gantry-csv",
+    "turntable-csv",
 )

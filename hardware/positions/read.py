@@ -21,6 +21,7 @@ MODULES = {
     "rosbag": "ros",
     "t265-csv": "t265",
     "arkit-json": "arkit",
+    "turntable-csv": "turntable",
 }
 """Kind -> module with `read(path, told)` and `USES`; the other kinds are read by `columns`."""
 
@@ -40,7 +41,7 @@ def read_track(
         Which body of several.
     told
         What the file does not say: the other fields of `Declared` (rotation, units, time_unit, zone, clock, topic,
-        frame, sigma).
+        frame, sigma, radius, start, direction).
 
     Raises
     ------

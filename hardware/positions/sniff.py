@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmsar.errors import FormatError
+from mmsar.hardware.positions import turntable
 from mmsar.hardware.positions.columns import find
 from mmsar.hardware.positions.kinds import KINDS
 from mmsar.hardware.positions.text import BLANK, read_text, rows_of
@@ -75,6 +76,8 @@ def _text(head: str, path: Path) -> list[Sniffed]:
             return [Sniffed("gantry-csv", "columns of time and x, y, z without rotation")]
         why = "named columns of time, position and quaternion"
         return [Sniffed(kind, why) for kind in ("arkit-csv", "arcore-csv", "t265-csv")]
+    if turntable.find(rows[0]) is not None:
+        return [Sniffed("turntable-csv", "columns of time and angle")]
     return _numbers(head)
 
 

@@ -27,7 +27,7 @@ from mmsar.model import AntennaArray
 MM = 1e-3
 DEGREE = float(np.deg2rad(1.0))
 LOOPS = ("average", "poses")
-TOLD = ("units", "rotation", "time_unit", "zone", "clock", "topic")
+TOLD = ("units", "rotation", "time_unit", "zone", "clock", "topic", "direction")
 """What can be said of a position log that it does not say itself."""
 
 
@@ -344,5 +344,11 @@ def _tracker(t: Table, folder: Path) -> TrackerSetup:
         offset=None if estimate else t.number("offset_ms", 0.0) * 1e-3,
         offset_guess=t.number("offset_guess_ms") * 1e-3 if estimate and t.has("offset_guess_ms") else None,
         scatterer=t.positive("scatterer_mm") * MM if estimate and t.has("scatterer_mm") else None,
-        settings={key: t.text(key) for key in TOLD if t.has(key)},
+        settings={key: t.text(key) for key in TOLD if t.has(key)} | _table(t),
     )
+
+
+def _table(t: Table) -> dict[str, float]:
+    """What the log of a turntable does not say, in SI units."""
+    told = {"radius": t.positive("radius_mm") * MM} if t.has("radius_mm") else {}
+    return told | ({"start": t.number("start_deg") * DEGREE} if t.has("start_deg") else {})

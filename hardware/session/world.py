@@ -13,6 +13,7 @@ import numpy as np
 
 from mmsar.core.checks import finite_number, real_array
 from mmsar.errors import GeometryError
+from mmsar.model.rotation import poses_round_y
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +61,7 @@ class CylinderWorld:
         n = _length(place, ("angle", "y"))
         a = self.start + self.direction * np.asarray(place["angle"], float)
         y = np.asarray(place.get("y", np.full(n, self.height)), float) - self.height
-        position = np.stack([self.radius * np.cos(a), y, self.radius * np.sin(a)], axis=1)
-        half = np.arctan2(-np.cos(a), -np.sin(a)) / 2
-        return position, np.stack([0 * half, np.sin(half), 0 * half, np.cos(half)], axis=1)
+        return poses_round_y(a, y, self.radius)
 
 
 def _length(place: Mapping[str, np.ndarray], known: tuple[str, ...]) -> int:

@@ -1,8 +1,9 @@
 """Tell what a scan, an image or a calibration file holds.
 
 For a scan: waveform, array, aperture, sampling against a quarter wavelength with warnings where ghosts are to be
-expected, expected resolution, ranges, motion, memory, history. For an image: grid, extent, peak, history. For a
-calibration: what it was fitted on and is valid for.
+expected, expected resolution, ranges, motion, memory, history; for one that goes round the y axis also how far from
+the axis it is free of ghosts and what phase the compensation of its TX-RX pairs leaves there. For an image: grid,
+extent, peak, history. For a calibration: what it was fitted on and is valid for.
 
 Example:
   mmsar info scan.h5 --z 300
@@ -12,9 +13,12 @@ Example:
 import argparse
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmsar.cli.arguments import millimetres
+
+if TYPE_CHECKING:
+    from mmsar.signal.sampling import SamplingReport
 
 HELP = "tell what a scan, image or calibration file holds"
 
@@ -79,15 +83,11 @@ def _scan(path: str, z: float) -> tuple[dict[str, Any], list[str]]:
         f"array       {scan.array.name}"
         + (f", virtual pitch {pitch * 1e3:.3f} mm" if pitch else "")
         + f", TX-RX up to {sampling.baseline * 1e3:.1f} mm apart",
-        f"aperture    {sampling.x.extent * 1e3:.1f} x {sampling.y.extent * 1e3:.1f} mm (x, y), "
-        f"{sampling.depth * 1e3:.2f} mm deep in z",
-        f"sampling    {_pitch(sampling.x.pitch)} (x), {_pitch(sampling.y.pitch)} (y); "
-        f"lambda/4 = {sampling.quarter * 1e3:.2f} mm",
-        f"resolution  {_length(sampling.x.resolution)} (x), {_length(sampling.y.resolution)} (y) at "
-        f"{z * 1e3:.0f} mm, {sampling.range_resolution * 1e3:.1f} mm in range",
+        *(_planar(sampling) if sampling.round is None else _round(sampling)),
         f"range       unambiguous to {sampling.range_max:.2f} m",
-        f"motion      rotation {math.degrees(sampling.rotation):.2f} degrees, "
-        f"{sampling.tdm_motion * 1e3:.3f} mm within a pose, "
+        "motion      "
+        + ("" if sampling.round else f"rotation {math.degrees(sampling.rotation):.2f} degrees, ")
+        + f"{sampling.tdm_motion * 1e3:.3f} mm within a pose, "
         + ("pose times not recorded" if scan.attrs.get("nominal_times") else f"{report['duration']:.1f} s in all"),
         "calibration " + ("none" if calibration is None else _calibration(calibration)),
         f"memory      {scan.nbytes / 2**20:.1f} MiB as complex64, {100 * sampling.valid:.4g} % of the channels valid",
@@ -95,6 +95,46 @@ def _scan(path: str, z: float) -> tuple[dict[str, Any], list[str]]:
         *(f"warning     {text}" for text in sampling.warnings),
     ]
     return report, lines
+
+
+def _planar(sampling: "SamplingReport") -> list[str]:
+    return [
+        f"aperture    {sampling.x.extent * 1e3:.1f} x {sampling.y.extent * 1e3:.1f} mm (x, y), "
+        f"{sampling.depth * 1e3:.2f} mm deep in z",
+        f"sampling    {_pitch(sampling.x.pitch)} (x), {_pitch(sampling.y.pitch)} (y); "
+        f"lambda/4 = {sampling.quarter * 1e3:.2f} mm",
+        f"resolution  {_length(sampling.x.resolution)} (x), {_length(sampling.y.resolution)} (y) at "
+        f"{sampling.z * 1e3:.0f} mm, {sampling.range_resolution * 1e3:.1f} mm in range",
+    ]
+
+
+def _round(sampling: "SamplingReport") -> list[str]:
+    """Lines about an aperture that goes round the y axis."""
+    found = sampling.round
+    distance = f"radius {found.radius * 1e3:.1f} mm, within {found.deviation * 1e3:.2f} mm"
+    if found.far_field:
+        distance = f"far field, referred to the axis (radius {found.radius * 1e3:.0f} mm is nominal)"
+    covered = "the whole circle"
+    if not found.closed:
+        ends = (math.degrees(found.start), math.degrees(found.start + found.span))
+        covered = f"{math.degrees(found.span):.4g} degrees ({ends[0]:.1f} to {ends[1]:.1f})"
+    plane = f"{_length(found.resolution_across)} in the plane of rotation"
+    if not found.closed:
+        plane = (
+            f"{_length(found.resolution_across)} across and {_length(found.resolution_along)} along the middle angle"
+        )
+    lines = [
+        f"aperture    round the y axis, {distance}; {covered}, {found.height.extent * 1e3:.1f} mm high",
+        f"sampling    every {math.degrees(found.step):.4g} degrees: free of ghosts within "
+        f"{found.alias_radius * 1e3:.0f} mm of the axis; {_pitch(found.height.pitch)} (y); "
+        f"lambda/4 = {sampling.quarter * 1e3:.2f} mm",
+        f"resolution  {plane}, {_length(found.height.resolution)} (y) at the axis, "
+        f"{sampling.range_resolution * 1e3:.1f} mm in range",
+    ]
+    if any(one.phase > 1e-3 for one in found.residual):
+        rings = ", ".join(f"{math.degrees(o.phase):.1f} at {o.rho * 1e3:.0f} mm" for o in found.residual)
+        lines.append(f"residual    phase left by compensating pairs to one antenna [degrees]: {rings} from the axis")
+    return lines
 
 
 def _image(path: str) -> tuple[dict[str, Any], list[str]]:

@@ -25,14 +25,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("scan", metavar="SCAN.h5", help="scan to image")
     parser.add_argument("-o", "--output", metavar="IMAGE.h5", help="image to write")
-    parser.add_argument("--method", choices=("auto", "rma", "empm", "nufft", "bpa"), default="auto", help="(auto)")
+    parser.add_argument(
+        "--method", choices=("auto", "rma", "empm", "nufft", "isar", "bpa"), default="auto", help="(auto)"
+    )
     parser.add_argument("--extent", type=_numbers(3, 6), metavar="MM,...", help="x0,x1,y0,y1,z0,z1 or sizes x,y,z [mm]")
     parser.add_argument("--center", type=_numbers(3), metavar="X,Y,Z", help="centre of the grid [mm]")
     parser.add_argument("--spacing", type=_numbers(1, 3), metavar="MM", help="voxel spacing, one or x,y,z [mm]")
     parser.add_argument("--grid", type=_numbers(1, 3), metavar="N", help="number of voxels, one or x,y,z")
     parser.add_argument("--window", default="none", help="taper over frequency and aperture, as hann or taylor (none)")
     parser.add_argument("--density", choices=("auto", "on", "off"), default="auto", help="density compensation (auto)")
-    parser.add_argument("--phase", choices=("reference", "taylor"), default="reference", help="of rma and empm")
+    parser.add_argument("--phase", choices=("reference", "taylor"), default="reference", help="of rma, empm and isar")
+    parser.add_argument(
+        "--kernel",
+        choices=("matched", "hankel", "exponential", "exponential-sampled"),
+        default="matched",
+        help="azimuth kernel of isar: as back-projection (matched), deconvolving (hankel), the paper's (exponential)",
+    )
+    parser.add_argument("--far-field", action="store_true", help="samples are referred to the axis of rotation (isar)")
     parser.add_argument("--z-ref", type=_number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
     parser.add_argument("--error", type=_number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
     parser.add_argument("--memory", type=_number, metavar="GIB", help="memory budget (half of what is free)")
@@ -62,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         window=args.window,
         density=args.density,
         phase=args.phase,
+        kernel=args.kernel,
+        far_field=args.far_field,
         z_ref=None if args.z_ref is None else args.z_ref / 1e3,
         error_db=args.error,
         memory=None if args.memory is None else int(args.memory * 2**30),

@@ -7,6 +7,7 @@ For every (kx, ky) of a band the migration needs, on uniform heights z_j = z_c +
 The carrier exp(-j k_z z_c) is taken out in float64; what is left is a one-dimensional non-uniform FFT of type 1: each
 S_m is spread with `width` taps to a fine periodic grid, the grid is Fourier transformed (by the caller) and divided by
 the kernel's transform. Nothing is interpolated at a sampling where it could not be: the error is that of the kernel.
+For a few heights, or uneven ones, the sum over m is made as it stands.
 
 All kernels work on arrays, release the lock, and are called from one thread per core.
 """
@@ -234,56 +235,67 @@ def planes_to_rows(planes: np.ndarray, first: int, z_scale: np.ndarray, q_phase:
                 rows[r, index] = planes[j, first + r] * np.conj(z_scale[j] * q_phase[first + r])
 
 
-@njit(cache=True, nogil=True)
-def place(
-    values: np.ndarray,
-    row: np.ndarray,
-    mode: np.ndarray,
-    by_row: np.ndarray,
-    by_mode: np.ndarray,
-    column: np.ndarray,
-    out: np.ndarray,
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def sum_heights(
+    spectrum: np.ndarray,
+    first: int,
+    kx: np.ndarray,
+    ky: np.ndarray,
+    k2: np.ndarray,
+    band: np.ndarray,
+    z: np.ndarray,
+    z_scale: np.ndarray,
+    q_phase: np.ndarray,
+    planes: np.ndarray,
+    last: int,
 ) -> None:
-    """out = 0, then out[row[q], column[mode[q]]] += values[q] by_row[row[q]] by_mode[mode[q]]."""
-    out[:] = 0.0
-    for q in range(values.size):
-        out[row[q], column[mode[q]]] += values[q] * (by_row[row[q]] * by_mode[mode[q]])
+    """planes[j, q] = z_scale[j] q_phase[q] f_j(q) for q from `first` to before `last`, at any heights `z`."""
+    per_k2, turns, terms = 1.0 / k2, np.empty(k2.size), np.empty((2, k2.size))
+    for q in range(first, last):
+        for m in range(k2.size):
+            kz, amplitude = _filter(kx[q], ky[q], k2[m], per_k2[m], band)
+            value = spectrum[m, q]
+            turns[m] = -kz / (2 * np.pi)
+            terms[0, m] = amplitude * value.real
+            terms[1, m] = amplitude * value.imag
+        for j in range(z.size):
+            re, im = 0.0, 0.0
+            for m in range(k2.size):
+                sine, cosine = sincos_cycles(turns[m] * z[j])
+                re += terms[0, m] * cosine - terms[1, m] * sine
+                im += terms[0, m] * sine + terms[1, m] * cosine
+            planes[j, q] = np.complex64(complex(re, im)) * (z_scale[j] * q_phase[q])
 
 
-@njit(cache=True, nogil=True)
-def pick(
-    source: np.ndarray,
-    row: np.ndarray,
-    mode: np.ndarray,
-    by_row: np.ndarray,
-    by_mode: np.ndarray,
-    column: np.ndarray,
-    values: np.ndarray,
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def sum_heights_back(
+    spectrum: np.ndarray,
+    first: int,
+    kx: np.ndarray,
+    ky: np.ndarray,
+    k2: np.ndarray,
+    band: np.ndarray,
+    z: np.ndarray,
+    z_scale: np.ndarray,
+    q_phase: np.ndarray,
+    planes: np.ndarray,
+    last: int,
 ) -> None:
-    """Adjoint of `place`."""
-    for q in range(values.size):
-        values[q] = source[row[q], column[mode[q]]] * (by_row[row[q]] * by_mode[mode[q]])
-
-
-@njit(cache=True, nogil=True)
-def turn(source: np.ndarray, column: np.ndarray, out: np.ndarray) -> None:
-    """out = 0, then out[i, column[r]] += source[r, i] for the first len(out) columns i of source."""
-    out[:] = 0.0
-    n_rows = source.shape[0]
-    for r0 in range(0, n_rows, 8):
-        r1 = min(r0 + 8, n_rows)
-        for i in range(out.shape[0]):
-            for r in range(r0, r1):
-                out[i, column[r]] += source[r, i]
-
-
-@njit(cache=True, nogil=True)
-def turn_back(source: np.ndarray, column: np.ndarray, out: np.ndarray) -> None:
-    """Adjoint of `turn`: out[r, i] = source[i, column[r]] for i < len(source), 0 beyond."""
-    out[:] = 0.0
-    n_rows = out.shape[0]
-    for r0 in range(0, n_rows, 8):
-        r1 = min(r0 + 8, n_rows)
-        for i in range(source.shape[0]):
-            for r in range(r0, r1):
-                out[r, i] = source[i, column[r]]
+    """Adjoint of `sum_heights`: planes[:, first : last] to spectrum[:, first : last], overwritten."""
+    per_k2, turns, terms = 1.0 / k2, np.empty((2, k2.size)), np.empty((2, k2.size))
+    for q in range(first, last):
+        for m in range(k2.size):
+            kz, amplitude = _filter(kx[q], ky[q], k2[m], per_k2[m], band)
+            turns[0, m] = kz / (2 * np.pi)
+            turns[1, m] = amplitude
+            terms[0, m] = 0.0
+            terms[1, m] = 0.0
+        for j in range(z.size):
+            value = planes[j, q] * np.conj(z_scale[j] * q_phase[q])
+            re, im = np.float64(value.real), np.float64(value.imag)
+            for m in range(k2.size):
+                sine, cosine = sincos_cycles(turns[0, m] * z[j])
+                terms[0, m] += re * cosine - im * sine
+                terms[1, m] += re * sine + im * cosine
+        for m in range(k2.size):
+            spectrum[m, q] = np.complex64(complex(turns[1, m] * terms[0, m], turns[1, m] * terms[1, m]))

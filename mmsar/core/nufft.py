@@ -1,6 +1,7 @@
 """Non-uniform FFT plans (finufft) in single precision: geometry once, data many times, with the exact adjoint.
 
-type 1:  F[a, b] = sum_l c_l exp(-j ((a0 + a) x_l + (b0 + b) y_l)),   a = 0..n_x-1, b = 0..n_y-1
+Type1   F[a, b] = sum_l c_l exp(-j ((a0 + a) x_l + (b0 + b) y_l)),   a = 0..n_x-1, b = 0..n_y-1
+Waves   f[p, q] = sum_l c_l exp(+j ((p - n_z // 2) z_l + (q - n_x // 2) x_l)),   p = 0..n_z-1, q = 0..n_x-1
 """
 
 import numpy as np
@@ -62,3 +63,45 @@ class Type1:
         modes = np.ascontiguousarray(modes, dtype=np.complex64)
         out = self._plan.execute_adjoint(modes if self.n_trans > 1 else modes[0])
         return out.reshape(self.n_trans, -1) * self._shift.conj()
+
+
+class Waves:
+    """Plane waves to a picture, on one thread: points that are new at every call, and the exact adjoint.
+
+    Parameters
+    ----------
+    shape : (n_z, n_x)
+        Pixels.
+    n_trans : int
+        Pictures made of the same waves together.
+    eps : float
+        Relative accuracy.
+    """
+
+    def __init__(self, shape: tuple[int, int], *, n_trans: int, eps: float) -> None:
+        import finufft
+
+        self.shape, self.n_trans = shape, n_trans
+        self._plan = finufft.Plan(
+            1, shape, n_trans=n_trans, eps=max(eps, 2e-6), isign=1, dtype="complex64", nthreads=1, upsampfac=1.25
+        )
+
+    @staticmethod
+    def nbytes(shape: tuple[int, int], n_trans: int, n_points: int) -> int:
+        """Memory one of them takes with its output and `n_points` waves [bytes]."""
+        pixels = (shape[0] + 16) * (shape[1] + 16)
+        return int(8 * n_trans * (2.6 * pixels + n_points) + 32 * n_points)
+
+    def place(self, z: np.ndarray, x: np.ndarray) -> None:
+        """Take new waves: phase steps per pixel, float32 (n,), -pi to pi."""
+        self._plan.setpts(z, x)
+
+    def __call__(self, strengths: np.ndarray, out: np.ndarray) -> None:
+        """(n_trans, n) complex64 strengths to `out`, complex64 (n_trans, n_z, n_x)."""
+        single = self.n_trans == 1
+        self._plan.execute(strengths[0] if single else strengths, out=out[0] if single else out)
+
+    def adjoint(self, pictures: np.ndarray, out: np.ndarray) -> None:
+        """(n_trans, n_z, n_x) complex64 to `out`, complex64 (n_trans, n)."""
+        single = self.n_trans == 1
+        self._plan.execute_adjoint(pictures[0] if single else pictures, out=out[0] if single else out)

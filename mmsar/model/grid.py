@@ -126,6 +126,9 @@ class ImageGrid:
     def from_resolution(cls, scan: "Scan", *, z: tuple[float, float], oversampling: float = 2.0) -> "ImageGrid":
         """A grid over the aperture's footprint with `oversampling` voxels to a resolution cell.
 
+        An axis along which the aperture is smaller than a wavelength has no resolution and gets one voxel, before the
+        middle of the phase centres: a scan along a line images a plane, one place images a line in range.
+
         Parameters
         ----------
         scan : Scan
@@ -138,15 +141,17 @@ class ImageGrid:
         virtual = scan.virtual_position.reshape(-1, 3)
         low, high = virtual.min(axis=0), virtual.max(axis=0)
         lam, (z0, z1) = scan.chirp.wavelength, z
+        reach = max(float(z0) - float(virtual[:, 2].mean()), lam)
         cells, limits = [], []
         for axis in (0, 1):
             aperture = high[axis] - low[axis]
-            reach = max(float(z0) - float(virtual[:, 2].mean()), lam)
-            sine = aperture / 2 / np.hypot(aperture / 2, reach) if aperture > 0 else 0.0
-            cell = max(lam / 4, lam / (4 * sine)) if sine > 0 else reach / 4
+            if aperture < lam:
+                cell, ends = reach / 4, (float(virtual[:, axis].mean()),) * 2
+            else:
+                cell = max(lam / 4, lam * np.hypot(aperture / 2, reach) / (2 * aperture))
+                ends = (low[axis] - cell, high[axis] + cell)
             cells.append(cell / oversampling)
-            pad = cell if aperture > 0 else reach / 4
-            limits.append((low[axis] - pad, high[axis] + pad))
+            limits.append(ends)
         cells.append(scan.chirp.range_resolution / oversampling)
         return cls.from_extent(limits[0], limits[1], (z0, z1), spacing=cells)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsar.core.checks import finite_number, positive_int, real_array
+from mmsar.core.checks import finite_number, one_of, positive_int, real_array
 from mmsar.errors import GeometryError
+from mmsar.model.rotation import from_rotation_vectors, matrices, poses_round_y, slerp
 
 GAP_FACTOR = 2.0
 """A step between poses longer than this many median steps is a pause (a row turnaround), not motion."""
@@ -62,7 +63,7 @@ class Trajectory:
 
     def matrices(self) -> np.ndarray:
         """Rotation matrices board to world, (n_pose, 3, 3)."""
-        return _matrices(self.rotation)
+        return matrices(self.rotation)
 
     def at(self, time: np.ndarray) -> "Trajectory":
         """Poses at other times: linear in position, spherical-linear in rotation.
@@ -91,9 +92,7 @@ class Trajectory:
         span = self.time[left + 1] - self.time[left]
         u = np.where(span > 0, (time - self.time[left]) / np.where(span > 0, span, 1.0), 0.0)
         position = self.position[left] + u[:, None] * (self.position[left + 1] - self.position[left])
-        return Trajectory(
-            time=time, position=position, rotation=_slerp(self.rotation[left], self.rotation[left + 1], u)
-        )
+        return Trajectory(time=time, position=position, rotation=slerp(self.rotation[left], self.rotation[left + 1], u))
 
     def after(self, delay: float) -> "Trajectory":
         """Every pose moved on by `delay` [s]: where the board is in a later transmit slot.
@@ -119,7 +118,7 @@ class Trajectory:
             self.position[start] + u[:, None] * (self.position[stop] - self.position[start]),
             self.position,
         )
-        rotation = np.where(used[:, None], _slerp(self.rotation[start], self.rotation[stop], u), self.rotation)
+        rotation = np.where(used[:, None], slerp(self.rotation[start], self.rotation[stop], u), self.rotation)
         return Trajectory(time=self.time + delay, position=position, rotation=rotation)
 
     @classmethod
@@ -203,41 +202,116 @@ class Trajectory:
         return cls(
             time=base.time,
             position=base.position + wander[:, :3],
-            rotation=_from_rotation_vectors(wander[:, 3:]),
+            rotation=from_rotation_vectors(wander[:, 3:]),
         )
 
     @classmethod
     def turntable(
         cls,
-        n_angles: int,
+        angles: int | np.ndarray,
         radius: float,
         *,
         heights: np.ndarray | None = None,
         start: float = -np.pi / 2,
-        span: float = 2 * np.pi,
+        span: float | None = None,
+        direction: int = 1,
+        fastest: str = "angle",
     ) -> "Trajectory":
         """The board on a cylinder about the y axis, looking at the axis: the equivalent of a target on a turntable.
 
+        With the table at the angle t, the board stands at a = start + direction t, at (R cos a, y, R sin a). Between
+        turns (or, with the heights fastest, between columns) there is a pause of one of them.
+
         Parameters
         ----------
-        n_angles : int
-            Angles, equally spaced over `span` (the end point excluded).
+        angles : int or array_like
+            Number of table angles t, equally spaced over `span` (the end point excluded); or the angles themselves,
+            (n,) [rad], within one turn, in the order they are taken.
         radius : float
-            Distance of the board from the axis [m].
+            Distance R of the board's origin from the axis [m].
         heights : array_like, optional
-            y of each turn [m]; default one turn at y = 0. Angles run fastest.
+            y of each turn [m]; default one turn at y = 0.
         start, span : float
-            First angle and total angle [rad]; the board is at (R cos a, y, R sin a), so -pi/2 looks along +z.
+            Board angle a at t = 0, by default -pi/2, where the board looks along +z; and the total angle, by default a
+            full turn (not with a list of angles) [rad].
+        direction : int
+            +1: the target turns counter-clockwise seen from above (about +y), so that a grows; -1: clockwise.
+        fastest : "angle" or "height"
+            What runs first: turns of the table at one height after the other, or lifts of the board at one angle after
+            the other (an array swept on a cylinder).
+
+        Raises
+        ------
+        GeometryError
+            A radius or a span that is not above 0, angles beyond one turn (degrees by mistake), no angles or heights.
         """
-        n_angles = positive_int("Trajectory.turntable n_angles", n_angles)
         radius = finite_number("Trajectory.turntable radius", radius, "m", above=0.0)
+        start = _radians("start", finite_number("Trajectory.turntable start", start, "rad"), turns=2)
+        if direction not in (1, -1):
+            raise GeometryError(f"Trajectory.turntable direction: got {direction!r}, wanted +1 or -1")
+        turned = start + direction * _table_angles(angles, span)
         rows = real_array("Trajectory.turntable heights", [0.0] if heights is None else heights, (None,), "m")
-        angle = np.tile(start + span * np.arange(n_angles) / n_angles, len(rows))
-        y = np.repeat(rows, n_angles)
-        position = np.stack([radius * np.cos(angle), y, radius * np.sin(angle)], axis=1)
-        turn = np.arctan2(-np.cos(angle), -np.sin(angle))
-        rotation = _from_rotation_vectors(np.stack([0 * turn, turn, 0 * turn], axis=1))
-        return cls(time=np.arange(len(angle)) * 5e-3, position=position, rotation=rotation)
+        turns = one_of("Trajectory.turntable fastest", fastest, ("angle", "height")) == "angle"
+        slow, fast = (rows, turned) if turns else (turned, rows)
+        outer, inner = np.repeat(slow, len(fast)), np.tile(fast, len(slow))
+        slots = np.arange(len(outer)) + np.repeat(np.arange(len(slow)), len(fast)) * max(len(fast), 3)
+        angle, height = (inner, outer) if turns else (outer, inner)
+        return cls.around(angle, radius, height=height, time=slots * 5e-3)
+
+    @classmethod
+    def around(
+        cls, angle: np.ndarray, radius: float, *, height: np.ndarray | float = 0.0, time: np.ndarray | None = None
+    ) -> "Trajectory":
+        """The board at any angles and heights of a cylinder about the y axis: logged ones, say, or a helix.
+
+        Parameters
+        ----------
+        angle : array_like
+            a of every pose, (n,) [rad], over any number of turns; the board is at (R cos a, y, R sin a) and looks at
+            the axis.
+        radius : float
+            Distance R of the board's origin from the axis [m].
+        height : array_like or float
+            y of every pose [m], (n,) or one for all.
+        time : array_like, optional
+            Time of every pose [s], (n,); default every 5 ms.
+
+        Raises
+        ------
+        GeometryError
+            A radius that is not above 0, arrays of other lengths, values that are not finite.
+        """
+        angle = real_array("Trajectory.around angle", angle, (None,), "rad")
+        radius = finite_number("Trajectory.around radius", radius, "m", above=0.0)
+        n = len(angle)
+        height = real_array(
+            "Trajectory.around height", np.full(n, height) if np.ndim(height) == 0 else height, (n,), "m"
+        )
+        position, rotation = poses_round_y(angle, height, radius)
+        return cls(time=np.arange(n) * 5e-3 if time is None else time, position=position, rotation=rotation)
+
+
+def _table_angles(angles: int | np.ndarray, span: float | None) -> np.ndarray:
+    """Angles of a turntable, (n,) [rad], from their number and span or as they are given."""
+    if np.ndim(angles) == 0:
+        n = positive_int("Trajectory.turntable angles", angles)
+        whole = 2 * np.pi if span is None else finite_number("Trajectory.turntable span", span, "rad", above=0.0)
+        return _radians("span", whole) * np.arange(n) / n
+    if span is not None:
+        raise GeometryError("Trajectory.turntable: got both a list of angles and a span, wanted one of them")
+    given = real_array("Trajectory.turntable angles", angles, (None,), "rad")
+    _radians("angles", float(np.ptp(given)), got=f"angles up to {given[np.argmax(np.abs(given))]:g}")
+    return given
+
+
+def _radians(name: str, value: float, *, turns: int = 1, got: str = "") -> float:
+    """The value itself when it is at most so many turns; `got` says in other words what there was."""
+    if abs(value) > 2 * np.pi * turns * (1 + 1e-6):
+        raise GeometryError(
+            f"Trajectory.turntable {name}: got {got or f'{value:g}'}, wanted radians (a turn is 6.28); use "
+            "numpy.deg2rad, or Trajectory.around for more than a turn"
+        )
+    return value
 
 
 def _smooth_noise(n: int, correlation: int, rng: np.random.Generator) -> np.ndarray:
@@ -248,33 +322,3 @@ def _smooth_noise(n: int, correlation: int, rng: np.random.Generator) -> np.ndar
     noise -= noise.mean()
     peak = np.abs(noise).max()
     return noise / peak if peak > 0 else noise
-
-
-def _from_rotation_vectors(vector: np.ndarray) -> np.ndarray:
-    """Unit quaternions (n, 4) of rotation vectors (n, 3) [rad]."""
-    angle = np.linalg.norm(vector, axis=1, keepdims=True)
-    return np.concatenate([vector * 0.5 * np.sinc(angle / (2 * np.pi)), np.cos(angle / 2)], axis=1)
-
-
-def _matrices(q: np.ndarray) -> np.ndarray:
-    """Rotation matrices (n, 3, 3) of unit quaternions (n, 4)."""
-    x, y, z, w = q.T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.moveaxis(np.array(rows), -1, 0)
-
-
-def _slerp(q0: np.ndarray, q1: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Spherical-linear interpolation (n, 4), the short way round; u may lie a little outside [0, 1]."""
-    cosine = np.sum(q0 * q1, axis=1)
-    q1 = np.where(cosine[:, None] < 0, -q1, q1)
-    angle = np.arccos(np.clip(np.abs(cosine), 0, 1))
-    small = angle < 1e-8
-    sine = np.where(small, 1.0, np.sin(angle))
-    a = np.where(small, 1 - u, np.sin((1 - u) * angle) / sine)
-    b = np.where(small, u, np.sin(u * angle) / sine)
-    q = a[:, None] * q0 + b[:, None] * q1
-    return q / np.linalg.norm(q, axis=1, keepdims=True)

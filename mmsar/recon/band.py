@@ -37,6 +37,9 @@ class Band:
         The image.
     k : (m,) array
         Wavenumbers [rad/m].
+    line : int, optional
+        Axis (0 x, 1 y) that all phase centres and all voxels have one coordinate on: no waves travel along it, and
+        what counts as distance in z is that from the line.
 
     Raises
     ------
@@ -44,7 +47,7 @@ class Band:
         When part of the image lies behind or in the aperture.
     """
 
-    def __init__(self, virtual: np.ndarray, grid: ImageGrid, k: np.ndarray) -> None:
+    def __init__(self, virtual: np.ndarray, grid: ImageGrid, k: np.ndarray, line: int | None = None) -> None:
         low, high = virtual.min(axis=0), virtual.max(axis=0)
         k = np.asarray(k, dtype=float)
         wavelength = 2 * np.pi / float(k.max())
@@ -58,9 +61,12 @@ class Band:
         self._depth = grid.z - low[2]
         self.offsets = [(float(low[a] - grid.extent[a][1]), float(high[a] - grid.extent[a][0])) for a in (0, 1)]
         """Least and largest x_l - x and y_l - y [m]."""
+        if line is not None:
+            near, self._depth = (np.hypot(self.offsets[line][0], z) for z in (near, self._depth))
+            self.offsets[line] = (0.0, 0.0)
         self._ends: list[list[tuple[np.ndarray, np.ndarray]]] = []
         self._few: list[np.ndarray] = []
-        for ends, other in zip(self.offsets, self.offsets[::-1], strict=True):
+        for axis, (ends, other) in enumerate(zip(self.offsets, self.offsets[::-1], strict=True)):
             cosine, zone = [], []
             for end, sign in zip(ends, (-1, 1), strict=True):
                 # the outer end is steepest where the rest of the path is shortest, an inner end (both ends on one
@@ -69,6 +75,7 @@ class Band:
                 cosine.append(end / np.hypot(end, rest))
                 zone.append(_zone(end, near, float(k.min())))
             few = np.maximum(0.0, 1.0 - (cosine[1] - cosine[0]) / (np.mean(zone, axis=0) * FEW_ZONES))
+            few *= axis != line
             pads = [PAD * few * width for width in zone]
             self._ends.append([(cosine[0] - pads[0], EDGE * zone[0]), (cosine[1] + pads[1], EDGE * zone[1])])
             self._few.append(few)

@@ -11,6 +11,7 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon.fourier import FourierPlan, front_of_aperture, only_cpu
 from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
+from mmsar.recon.lines import onto_line
 from mmsar.recon.options import ReconOptions
 from mmsar.signal.multistatic import path_difference
 
@@ -33,6 +34,8 @@ def plan(
     virtual, z_ref = front_of_aperture(geometry, options.z_ref)
     flat = virtual.copy()
     flat[:, 2] = z_ref
+    path = path_difference(geometry, centre=grid.centre, z_ref=z_ref, phase=options.phase)
+    flat, path = onto_line(flat, path, grid, geometry.chirp.k)
     raster = product_grid(flat, tolerance=geometry.chirp.wavelength / 40)
 
     def make_front(migration, n, eps):
@@ -44,7 +47,7 @@ def plan(
         geometry,
         grid,
         method="empm",
-        path=path_difference(geometry, centre=grid.centre, z_ref=z_ref, phase=options.phase),
+        path=path,
         virtual=flat,
         z_ref=z_ref,
         make_front=make_front,

@@ -1,4 +1,4 @@
-"""The plan that rma, empm and nufft share: compress frequencies, compensate, transform, migrate.
+"""The plan that rma, empm, nufft and isar share: compress frequencies, compensate, transform, migrate.
 
     image = 1/norm * Migration( Front( exp(-j k' phi) w (signal @ D) ) )
 
@@ -6,7 +6,7 @@ Each step is linear and has its adjoint; the plan's adjoint is the chain of them
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fronts import Front
 from mmsar.recon.migration import Migration
-from mmsar.signal.compress import compress
+from mmsar.recon.options import ReconOptions
+from mmsar.signal.compress import FrequencyCompression, compress
 
 
 def path_limits(geometry: Geometry, grid: ImageGrid) -> tuple[float, float]:
@@ -36,8 +37,21 @@ def path_limits(geometry: Geometry, grid: ImageGrid) -> tuple[float, float]:
     return low, high
 
 
-class FourierPlan:
-    """An imager of the Fourier family for one geometry and one grid.
+class Migrating(Protocol):
+    """Spectrum (m, n_pairs) to image (n_z, n_y, n_x), and back."""
+
+    n_pairs: int
+    nbytes: int
+
+    def __call__(self, spectrum: np.ndarray, show: bool | None) -> np.ndarray: ...
+
+    def adjoint(self, image: np.ndarray, show: bool | None) -> np.ndarray: ...
+
+    def shrink(self, excess: int) -> None: ...
+
+
+class SpectralPlan:
+    """An imager that goes through a spectrum, for one geometry and one grid.
 
     Parameters
     ----------
@@ -47,16 +61,14 @@ class FourierPlan:
         Its name.
     path : (n_pose, n_tx, n_rx) array
         Path difference phi taken out of every channel [m].
-    virtual : (n, 3) array
-        Phase centres used [m].
-    z_ref : float
-        Aperture plane [m].
+    compression : FrequencyCompression
+        Of the path lengths that are left.
+    make_migration : callable
+        (bytes it may take) to a Migrating.
     make_front : callable
         (migration, n_frequencies, eps) to a Front.
-    error_db : float
-        Accuracy asked of the numerics (compression, NUFFT); the method's own approximation comes on top.
-    memory : int, optional
-        Budget [bytes].
+    options : ReconOptions
+        Accuracy of the numerics (compression, NUFFT; the method's own approximation comes on top), memory, progress.
     """
 
     def __init__(
@@ -66,30 +78,23 @@ class FourierPlan:
         *,
         method: str,
         path: np.ndarray,
-        virtual: np.ndarray,
-        z_ref: float,
-        make_front: Callable[[Migration, int, float], Front],
-        error_db: float = -50.0,
-        memory: int | None = None,
-        show: bool | None = None,
+        compression: FrequencyCompression,
+        make_migration: Callable[[int], Any],
+        make_front: Callable[[Any, int, float], Front],
+        options: ReconOptions,
     ) -> None:
-        self.geometry, self.grid, self.method, self.error_db = geometry, grid, method, error_db
-        self.show = show
-        allowed = budget(memory)
-        low, high = path_limits(geometry, grid)
-        self._compression = compress(
-            geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=error_db - 10
-        )
-        k = self._compression.k
+        self.geometry, self.grid, self.method, self.error_db = geometry, grid, method, options.error_db
+        self.show = options.progress
+        allowed = budget(options.memory)
+        self._compression = compression
+        k = compression.k
         self._phase = np.empty((len(k), geometry.n_channels), dtype=np.complex64)
         weight = geometry.weight.ravel()
         for row, wavenumber in zip(self._phase, k, strict=True):
             row[:] = weight * np.exp(-1j * wavenumber * path.ravel())
-        fixed = self._compression.nbytes + self._phase.nbytes + 8 * len(k) * geometry.n_channels
-        self._migration = Migration(
-            k, grid, virtual, z_ref=z_ref, scale=1 / geometry.norm, memory=max(allowed - fixed, 0) // 2
-        )
-        self._front = make_front(self._migration, len(k), 10 ** ((error_db - 5) / 20))
+        fixed = compression.nbytes + self._phase.nbytes + 8 * len(k) * geometry.n_channels
+        self._migration: Migrating = make_migration(max(allowed - fixed, 0) // 2)
+        self._front = make_front(self._migration, len(k), 10 ** ((options.error_db - 5) / 20))
         if self.nbytes > allowed:
             self._migration.shrink(self.nbytes - allowed)
         require(f"method {method}", self.nbytes, allowed, "use a smaller grid, or allow more memory")
@@ -151,6 +156,51 @@ class FourierPlan:
         for poses, block in signal.blocks():
             out[:, poses.start * per_pose : poses.stop * per_pose] = matmul_rows(block.reshape(-1, shape[3]), matrix).T
         return out
+
+
+class FourierPlan(SpectralPlan):
+    """An imager of the planar family: rma, empm, nufft.
+
+    Parameters
+    ----------
+    virtual : (n, 3) array
+        Phase centres used [m].
+    z_ref : float
+        Aperture plane [m].
+    error_db, memory, show
+        As of `ReconOptions`.
+    others
+        As of `SpectralPlan`.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        grid: ImageGrid,
+        *,
+        method: str,
+        path: np.ndarray,
+        virtual: np.ndarray,
+        z_ref: float,
+        make_front: Callable[[Migration, int, float], Front],
+        error_db: float = -50.0,
+        memory: int | None = None,
+        show: bool | None = None,
+    ) -> None:
+        low, high = path_limits(geometry, grid)
+        compression = compress(geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=error_db - 10)
+        super().__init__(
+            geometry,
+            grid,
+            method=method,
+            path=path,
+            compression=compression,
+            make_migration=lambda room: Migration(
+                compression.k, grid, virtual, z_ref=z_ref, scale=1 / geometry.norm, memory=room
+            ),
+            make_front=make_front,
+            options=ReconOptions(error_db=error_db, memory=memory, progress=show),
+        )
 
 
 def only_cpu(device: str, method: str) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from mmsar.core.nufft import Type1
-from mmsar.core.parallel import Workers, one_blas_thread, threads
+from mmsar.core.parallel import Workers, matmul_rows, one_blas_thread, threads
 from mmsar.core.stacked import StackedNufft, WaveFamily
 from mmsar.recon.migration import Migration
 
@@ -71,6 +71,7 @@ class RectilinearFront:
         self._y = np.exp(-1j * np.outer(y - migration.centre[1], ky)).astype(np.complex64)
         self._flat = migration.flat
         self._one_each = len(np.unique(self._index)) == len(self._index)
+        self._line = next((axis for axis, k in enumerate((kx, ky)) if len(k) == 1 and k[0] == 0), None)
 
     @property
     def nbytes(self) -> int:
@@ -80,22 +81,20 @@ class RectilinearFront:
         )
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
+        if self._line is not None:
+            return self._of_line(data)
         out = np.empty((len(data), len(self._flat)), dtype=np.complex64)
-        shape = (self._x.shape[1], self._y.shape[0])
 
         def one(m: int) -> None:
-            plane = np.zeros(shape[0] * shape[1], dtype=np.complex64)
-            if self._one_each:
-                plane[self._index] = data[m]
-            else:
-                np.add.at(plane, self._index, data[m])
-            np.take((self._x @ plane.reshape(shape)) @ self._y, self._flat, out=out[m])
+            np.take((self._x @ self._plane(data[m])) @ self._y, self._flat, out=out[m])
 
         with one_blas_thread():
             Workers().run(one, range(len(data)))
         return out
 
     def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
+        if self._line is not None:
+            return self._of_line_back(spectrum)
         out = np.empty((len(spectrum), len(self._index)), dtype=np.complex64)
 
         def one(m: int) -> None:
@@ -106,6 +105,28 @@ class RectilinearFront:
         with one_blas_thread():
             Workers().run(one, range(len(spectrum)))
         return out
+
+    def _plane(self, samples: np.ndarray) -> np.ndarray:
+        """(n_channels,) samples on the product grid, (n_x, n_y)."""
+        plane = np.zeros((self._x.shape[1], self._y.shape[0]), dtype=np.complex64)
+        if self._one_each:
+            plane.ravel()[self._index] = samples
+        else:
+            np.add.at(plane.ravel(), self._index, samples)
+        return plane
+
+    def _of_line(self, data: np.ndarray) -> np.ndarray:
+        """All frequencies in one product; the missing axis has the one wave 1."""
+        lines = np.array([self._plane(row).sum(axis=self._line) for row in data])
+        return np.take(matmul_rows(lines, self._x.T if self._line else self._y), self._flat, axis=1)
+
+    def _of_line_back(self, spectrum: np.ndarray) -> np.ndarray:
+        waves = self._x.T if self._line else self._y
+        block = np.zeros((len(spectrum), waves.shape[1]), dtype=np.complex64)
+        block[:, self._flat] = spectrum
+        lines = matmul_rows(block, waves.conj().T)
+        place = np.unravel_index(self._index, (self._x.shape[1], self._y.shape[0]))[1 - self._line]
+        return lines[:, place]
 
 
 class IrregularFront:

@@ -14,6 +14,15 @@ sum over a grid of wavenumbers fixed by the image: dk = 2 pi / (M d) for spacing
 nothing wraps around. The band is cut, softly and plane by plane, where scene and aperture cannot see each other:
 |x - x_l| / R bounds kx / K. So the image comes out on exactly the voxels asked for, with the phase and the scale of
 back-projection.
+
+An axis with one voxel on which all phase centres have one coordinate too, a distance X away, is not transformed: by the
+expansion of exp(-j K R) in the waves along the other axis (the derivative by K of that of exp(-j K R) / R, which is a
+Hankel function; leading term, relative error 3 / (8 k_z rho))
+
+    p(y, z) = exp(-j pi/4) / sqrt(2 pi) sqrt(rho) sum_k integral S_k(ky) K / k_z^(3/2) exp(j (ky y - k_z rho))
+    k_z = sqrt(K^2 - ky^2),        rho = sqrt(X^2 + (z - z_ref)^2)
+
+An axis with one voxel before a wide aperture needs all its waves, but their sum only: no transform along it either.
 """
 
 import itertools
@@ -22,15 +31,12 @@ from collections.abc import Callable
 import numpy as np
 
 from mmsar.core import gridding
+from mmsar.core import kernels_lateral as lateral
 from mmsar.core.fft import RowFFT, good_size
 from mmsar.core.parallel import Workers, threads
 from mmsar.model.grid import ImageGrid
 from mmsar.recon.band import Band
-
-BLOCK = 256
-"""Wavenumber pairs gridded together by one thread."""
-OVERSAMPLING = 1.5
-"""Fine grid points per image plane in the Stolt step."""
+from mmsar.recon.stolt import BLOCK, FEW, Direct, Gridded, Waves, fine_size, uniform
 
 
 class Migration:
@@ -57,25 +63,20 @@ class Migration:
     ) -> None:
         self.grid, self.z_ref, self.scale = grid, z_ref, scale
         self.k2 = 2 * np.asarray(k, dtype=float)
-        band = Band(virtual, grid, k)
+        self.line = missing_axis(virtual, grid)
+        """Axis (0 x, 1 y) that is not transformed: one voxel, and one coordinate of all phase centres; or None."""
+        band = Band(virtual, grid, k, self.line)
         self.band = band.limits
+        self._distance = grid.z - z_ref
+        if self.line is not None:
+            aside = grid.centre[self.line] - float(virtual[0, self.line])
+            self._distance = np.hypot(aside, self._distance)
+        self._direct = grid.shape[0] <= FEW or not uniform(self._distance, self.k2)
         self.centre = grid.centre[:2]
-        self.period, self.first, self.count, self.dk = [], [], [], []
-        masks = []
-        for axis in (0, 1):
-            spacing, far = grid.spacing[axis], max(abs(end) for end in band.offsets[axis])
-            # nothing within the band's reach may wrap around into the image
-            needed = max(far + band.reach(axis), grid.extent[axis][1] - grid.extent[axis][0])
-            period = good_size(int(np.ceil(needed / spacing)) + 1)
-            dk = 2 * np.pi / (period * spacing)
-            first, last = band.modes(axis, self.k2, dk)
-            self.period.append(period)
-            self.first.append(first)
-            self.count.append(last - first + 1)
-            self.dk.append(dk)
-            masks.append(band.mask(axis, dk * np.arange(first, last + 1) / self.k2.mean()))
-        self._masks = masks
+        modes = (self._modes(band, axis) for axis in (0, 1))
+        self.period, self.first, self.count, self.dk = (list(pair) for pair in zip(*modes, strict=True))
         kx, ky = self.mode_axes
+        self._masks = [band.mask(axis, modes / self.k2.mean()) for axis, modes in enumerate((kx, ky))]
         inside = np.zeros((kx.size, ky.size), dtype=bool)
         gridding.in_band(kx, ky, np.array([self.k2.min(), self.k2.max()]), self.band, inside)
         a, b = np.nonzero(inside)
@@ -84,14 +85,43 @@ class Migration:
         self.kx, self.ky = kx[a], ky[b]
         self._row = a.astype(np.int32)
         self._mode = b.astype(np.int32)
-        self._column = np.mod(self.first[1] + np.arange(ky.size), self.period[1]).astype(np.int32)
         self._turn_column = np.mod(self.first[0] + np.arange(kx.size), self.period[0]).astype(np.int32)
+        self._index = self._buffer_index(np.mod(self.first[1] + np.arange(ky.size), self.period[1]))
         offset = [g - c for g, c in zip(grid.origin[:2], self.centre, strict=True)]
-        self._q_phase = -1j * np.exp(1j * (self.kx * offset[0] + self.ky * offset[1]))
-        self._q_phase = self._q_phase.astype(np.complex64)
+        phase = np.exp(1j * (self.kx * offset[0] + self.ky * offset[1]))
+        phase *= -1j if self.line is None else np.exp(-0.25j * np.pi)
+        self._waves = Waves(kx=self.kx, ky=self.ky, k2=self.k2, band=self.band, phase=phase.astype(np.complex64))
+        self._root = None if self.line is None else self._root_kz()
         self._workers: dict[tuple, Workers] = {}
         self._held_planes: np.ndarray | None = None
         self._z_step = int(np.clip(memory // max(1, 8 * self.n_pairs), 1, grid.shape[0]))
+
+    def _modes(self, band: Band, axis: int) -> tuple[int, int, int, float]:
+        """Period, first mode, number of modes and their spacing [rad/m] along an axis."""
+        if axis == self.line:
+            return 1, 0, 1, 1.0  # the one wave k = 0, and a factor that changes nothing
+        spacing, far = self.grid.spacing[axis], max(abs(end) for end in band.offsets[axis])
+        # nothing within the band's reach may wrap around into the image
+        needed = max(far + band.reach(axis), self.grid.extent[axis][1] - self.grid.extent[axis][0])
+        period = good_size(int(np.ceil(needed / spacing)) + 1)
+        dk = 2 * np.pi / (period * spacing)
+        first, last = band.modes(axis, self.k2, dk)
+        return period, first, last - first + 1, dk
+
+    def _buffer_index(self, column: np.ndarray) -> np.ndarray:
+        """Where pairs add up in the first lateral buffer: one row of it is enough where an axis has one voxel."""
+        if self.grid.shape[2] == 1:
+            index = column[self._mode]
+        elif self.grid.shape[1] == 1:
+            index = self._turn_column[self._row]
+        else:
+            index = self._row * self.period[1] + column[self._mode]
+        return index.astype(np.int32)
+
+    def _root_kz(self) -> np.ndarray:
+        """sqrt(k_z), which makes the amplitude K / k_z^2 that of a line, float32 (m, n_pairs)."""
+        kz2 = self.k2[:, None] ** 2 - self.kx**2 - self.ky**2
+        return np.maximum(kz2, (1 - gridding.STEEPEST2) * self.k2[:, None] ** 2).astype(np.float32) ** 0.25
 
     @property
     def n_pairs(self) -> int:
@@ -111,75 +141,68 @@ class Migration:
     @property
     def nbytes(self) -> int:
         """Memory held, with the planes in flight and the threads' buffers [bytes]."""
-        held = sum(v.nbytes for v in (self.flat, self.kx, self.ky, self._row, self._mode, self._q_phase, *self._masks))
-        fine = self._fine(self._z_step)
-        per_thread = 8 * (BLOCK * fine + self.count[0] * self.period[1] + self.grid.shape[1] * self.period[0])
+        arrays = (self.flat, self.kx, self.ky, self._row, self._mode, self._index, self._waves.phase, *self._masks)
+        held = sum(v.nbytes for v in arrays) + (0 if self._root is None else 3 * self._root.nbytes)
+        fine = 0 if self._direct else fine_size(self._z_step)
+        per_thread = 8 * (BLOCK * fine + sum(a * b for a, b in self._lateral_shapes()))
         return held + 8 * self._z_step * self.n_pairs + threads() * per_thread
 
-    def _fine(self, n_z: int) -> int:
-        return good_size(max(int(np.ceil(OVERSAMPLING * n_z)), 2 * gridding.WIDTH))
-
-    def _z_chunks(self):
-        """(slice of planes, carrier height from z_ref, table, scale of every plane; the factor -j is in _q_phase)."""
+    def _pieces(self):
+        """(slice of planes, their Stolt step)."""
         n_z = self.grid.shape[0]
-        chunks = -(-n_z // self._z_step)
-        edges = np.linspace(0, n_z, chunks + 1).round().astype(int)
+        factor = self._distance / (2 * np.pi)
+        factor = self.scale * np.prod(self.dk) * (factor if self.line is None else np.sqrt(factor))
+        edges = np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)
         for start, stop in itertools.pairwise(edges):
-            n = int(stop - start)
-            z = self.grid.z[start:stop] - self.z_ref
-            table, correction = gridding.kaiser_bessel(n, self._fine(n))
-            factor = self.dk[0] * self.dk[1] * self.scale / (2 * np.pi)
-            yield slice(int(start), int(stop)), float(z[n // 2]), table, (factor * z * correction).astype(np.float32)
+            planes = slice(int(start), int(stop))
+            z, scale = self._distance[planes], factor[planes]
+            direct = self._direct or len(z) <= FEW
+            yield planes, Direct(self._waves, z, scale) if direct else Gridded(self._waves, z, scale, self._held)
 
     def __call__(self, spectrum: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(m, n_pairs) complex64 spectrum to the image, complex64 (n_z, n_y, n_x)."""
         out = np.empty(self.grid.shape, dtype=np.complex64)
-        for planes, z_c, table, z_scale in self._z_chunks():
-            n_z = planes.stop - planes.start
-            spec = self._planes(n_z)
-            stolt = (self.kx, self.ky, self.k2, self.band, z_c, self.grid.spacing[2], table)
+        if self._root is not None:
+            spectrum = spectrum * self._root
+        for planes, stolt in self._pieces():
+            spec = self._planes(planes.stop - planes.start)
 
-            def to_planes(first: int, fft: RowFFT, stolt=stolt, z_scale=z_scale, spec=spec) -> None:
-                gridding.spread(spectrum, first, *stolt, fft.buffer)
-                gridding.rows_to_planes(fft(), first, z_scale, self._q_phase, spec)
+            def to_image(j: int, *ffts: RowFFT, spec=spec, start=planes.start) -> None:
+                masks = self._masks_at(start + j)
+                lateral.place(spec[j], self._row, self._mode, *masks, self._index, ffts[0].buffer)
+                row = ffts[0]()
+                if len(ffts) == 2:
+                    lateral.turn(row, self._turn_column, ffts[1].buffer)
+                    out[start + j] = ffts[1]()[:, : self.grid.shape[2]]
+                else:
+                    out[start + j].reshape(-1)[:] = row[0, : out[start + j].size]
 
-            def to_image(j: int, along_y: RowFFT, along_x: RowFFT, spec=spec, start=planes.start) -> None:
-                gridding.place(spec[j], self._row, self._mode, *self._masks_at(start + j), self._column, along_y.buffer)
-                gridding.turn(along_y(), self._turn_column, along_x.buffer)
-                out[start + j] = along_x()[:, : self.grid.shape[2]]
-
-            self._stolt_workers("forward", n_z).run(
-                to_planes, range(0, self.n_pairs, BLOCK), label="migrate: range", show=show
-            )
-            self._lateral_workers("backward").run(to_image, range(n_z), label="migrate: planes", show=show)
+            stolt.forward(spectrum, spec, show)
+            self._lateral_workers("backward").run(to_image, range(len(spec)), label="migrate: planes", show=show)
         return out
 
     def adjoint(self, image: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(n_z, n_y, n_x) complex64 image to the spectrum, complex64 (m, n_pairs)."""
         total = np.zeros((len(self.k2), self.n_pairs), dtype=np.complex64)
-        for planes, z_c, table, z_scale in self._z_chunks():
-            n_z = planes.stop - planes.start
-            spec = self._planes(n_z)
-            stolt = (self.kx, self.ky, self.k2, self.band, z_c, self.grid.spacing[2], table)
+        for planes, stolt in self._pieces():
+            spec = self._planes(planes.stop - planes.start)
             part = np.empty_like(total)
 
-            def from_image(j: int, along_y: RowFFT, along_x: RowFFT, spec=spec, start=planes.start) -> None:
-                along_x.buffer[:] = 0
-                along_x.buffer[:, : self.grid.shape[2]] = image[start + j]
-                gridding.turn_back(along_x(), self._turn_column, along_y.buffer)
-                gridding.pick(along_y(), self._row, self._mode, *self._masks_at(start + j), self._column, spec[j])
+            def from_image(j: int, *ffts: RowFFT, spec=spec, start=planes.start) -> None:
+                plane = image[start + j]
+                ffts[-1].buffer[:] = 0
+                if len(ffts) == 2:
+                    ffts[1].buffer[:, : self.grid.shape[2]] = plane
+                    lateral.turn_back(ffts[1](), self._turn_column, ffts[0].buffer)
+                else:
+                    ffts[0].buffer[0, : plane.size] = plane.reshape(-1)
+                lateral.pick(ffts[0](), self._row, self._mode, *self._masks_at(start + j), self._index, spec[j])
 
-            def from_planes(first: int, fft: RowFFT, stolt=stolt, z_scale=z_scale, spec=spec, part=part) -> None:
-                gridding.planes_to_rows(spec, first, z_scale, self._q_phase, fft.buffer)
-                gridding.gather(fft(), first, *stolt, part)
-
-            self._lateral_workers("forward").run(from_image, range(n_z), label="adjoint: planes", show=show)
-            self._stolt_workers("backward", n_z).run(
-                from_planes, range(0, self.n_pairs, BLOCK), label="adjoint: range", show=show
-            )
+            self._lateral_workers("forward").run(from_image, range(len(spec)), label="adjoint: planes", show=show)
+            stolt.adjoint(spec, part, show)
             total += part
-            del part, from_planes
-        return total
+            del part
+        return total if self._root is None else total * self._root
 
     def _planes(self, n_z: int) -> np.ndarray:
         """Room for the spectrum of n_z planes, held between runs, (n_z, n_pairs)."""
@@ -191,15 +214,28 @@ class Migration:
     def _masks_at(self, plane: int) -> tuple[np.ndarray, np.ndarray]:
         return self._masks[0][plane], self._masks[1][plane]
 
-    def _stolt_workers(self, direction: str, n_z: int) -> Workers:
-        fine = self._fine(n_z)
-        return self._held(("stolt", direction, fine), lambda: (RowFFT(BLOCK, fine, direction),))
+    def _lateral_shapes(self) -> list[tuple[int, int]]:
+        """Buffers of the lateral FFTs: along y for every kx, then along x; one row where an axis has one voxel."""
+        _, n_y, n_x = self.grid.shape
+        if n_x == 1:
+            return [(1, self.period[1])]
+        if n_y == 1:
+            return [(1, self.period[0])]
+        return [(self.count[0], self.period[1]), (n_y, self.period[0])]
 
     def _lateral_workers(self, direction: str) -> Workers:
-        rows = ((self.count[0], self.period[1]), (self.grid.shape[1], self.period[0]))
-        return self._held(("lateral", direction), lambda: tuple(RowFFT(*shape, direction) for shape in rows))
+        shapes = self._lateral_shapes()
+        return self._held(("lateral", direction), lambda: tuple(RowFFT(*shape, direction) for shape in shapes))
 
     def _held(self, key: tuple, make_plans: Callable[[], tuple]) -> Workers:
         if key not in self._workers:
             self._workers[key] = Workers(make_plans)
         return self._workers[key]
+
+
+def missing_axis(virtual: np.ndarray, grid: ImageGrid) -> int | None:
+    """Axis (0 x, 1 y) on which the grid has one voxel and all phase centres (n, 3) one coordinate, or None."""
+    for axis in (0, 1):
+        if grid.shape[2 - axis] == 1 and np.ptp(virtual[:, axis]) == 0:
+            return axis
+    return None

@@ -14,6 +14,7 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon.fourier import FourierPlan, front_of_aperture, only_cpu
 from mmsar.recon.fronts import ExactFront
+from mmsar.recon.lines import onto_line
 from mmsar.recon.options import ReconOptions
 from mmsar.signal.multistatic import path_difference
 
@@ -36,6 +37,7 @@ def plan(
     virtual, z_ref = front_of_aperture(geometry, None)
     path = path_difference(geometry, centre=grid.centre, z_ref=None, phase="reference")
     path = path - 2 * (virtual[:, 2] - z_ref).reshape(path.shape)
+    virtual, path = onto_line(virtual, path, grid, geometry.chirp.k)
     return FourierPlan(
         geometry,
         grid,

@@ -11,17 +11,22 @@ from mmsar._version import __version__
 from mmsar.core.backend import resolve_device
 from mmsar.core.checks import one_of
 from mmsar.core.memory import budget
-from mmsar.errors import MmsarError
+from mmsar.errors import GeometryError, MmsarError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon import bpa, empm, nufft, rma
+from mmsar.recon import bpa, empm, isar, nufft, rma
+from mmsar.recon.default_grid import default_grid
 from mmsar.recon.density import density_weights
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
-from mmsar.recon.predict import BPA_PLANNING, METHODS, Prediction, predict
+from mmsar.recon.predict import BPA_PLANNING, FAR_FIELD, METHODS, Prediction, predict
+from mmsar.signal.cylinder import round_of
 
-_MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft, "bpa": bpa}
+EVEN = 0.05
+"""Spread of the density weights up to which turns are even."""
+
+_MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft, "isar": isar, "bpa": bpa}
 
 
 def reconstruct(
@@ -41,7 +46,7 @@ def reconstruct(
     grid : ImageGrid, optional
         Default: `default_grid(scan)`.
     method : str
-        "auto", "rma", "empm", "nufft" or "bpa".
+        "auto", "rma", "empm", "nufft", "isar" or "bpa".
     device : str
         "auto" or "cpu" in this version.
     options : ReconOptions, optional
@@ -63,13 +68,19 @@ def reconstruct(
     """
     one_of("method", method, ("auto", *METHODS))
     resolve_device(device)
-    options = options or ReconOptions()
+    options = _options_for(scan, options)
     scan = _conditioned(scan)
     grid = grid or default_grid(scan)
     compensate = wants_density(scan.geometry, options)
     geometry = weighted_geometry(scan, options)
-    predictions = {p.method: p for p in predict(geometry, grid, phase=options.phase, z_ref=options.z_ref)}
+    predictions = {
+        p.method: p
+        for p in predict(geometry, grid, phase=options.phase, z_ref=options.z_ref, far_field=options.far_field)
+    }
     chosen = choose(list(predictions.values()), options) if method == "auto" else predictions[method]
+    if options.far_field and (chosen.method != "isar" or options.verify):
+        what = "verify" if options.verify else f"method {chosen.method}"
+        raise GeometryError(f"{what}: {FAR_FIELD}, wanted method isar without verification")
     plan = make_plan(chosen.method, geometry, grid, device=device, options=options)
     image = Image(data=plan(scan), grid=grid, history=tuple(scan.attrs.get("history", ())))
     step: dict[str, Any] = {
@@ -82,8 +93,10 @@ def reconstruct(
         "density": "on" if compensate else "off",
         "predicted_error_db": round(chosen.error_db, 1),
     }
-    if chosen.method in ("rma", "empm"):
+    if chosen.method in ("rma", "empm", "isar"):
         step["phase"] = options.phase
+    if chosen.method == "isar":
+        step["kernel"] = "far_field" if options.far_field else options.kernel
     if chosen.reason:
         step["warning"] = chosen.reason
     if options.verify:
@@ -114,11 +127,11 @@ def explain(
     Parameters and errors are those of `reconstruct`. Times are rough estimates.
     """
     one_of("method", method, ("auto", *METHODS))
-    options = options or ReconOptions()
+    options = _options_for(scan, options)
     scan = _conditioned(scan)
     grid = grid or default_grid(scan)
     geometry = weighted_geometry(scan, options)
-    predictions = predict(geometry, grid, phase=options.phase, z_ref=options.z_ref)
+    predictions = predict(geometry, grid, phase=options.phase, z_ref=options.z_ref, far_field=options.far_field)
     chosen = choose(predictions, options).method if method == "auto" else method
     with suppress(MmsarError):  # its plan knows its time better; where it cannot be planned the rough figure stands
         seconds = BPA_PLANNING + bpa.plan(geometry, grid, options=options).seconds
@@ -144,30 +157,6 @@ def choose(predictions: list[Prediction], options: ReconOptions) -> Prediction:
     return min(small, key=lambda p: p.seconds) if small else min(fit, key=lambda p: p.memory)
 
 
-def default_grid(scan: Scan, *, max_voxels: int = 2**27) -> ImageGrid:
-    """The aperture's footprint, the range interval that holds energy, half a resolution cell between voxels.
-
-    Raises
-    ------
-    MmsarError
-        When that would be more than `max_voxels`; the message says to give an extent and a spacing.
-    """
-    from mmsar.signal.rangefft import energy_interval
-
-    low, high = energy_interval(scan)
-    plane = float(scan.virtual_position[..., 2].mean())
-    top = float(scan.virtual_position[..., 2].max())
-    low = max(low + plane, top + min(5 * scan.chirp.wavelength, scan.chirp.range_resolution))
-    low = max(low, top + 1.5 * scan.chirp.wavelength)
-    grid = ImageGrid.from_resolution(scan, z=(low, max(high + plane, low + scan.chirp.range_resolution)))
-    if grid.n_voxels > max_voxels:
-        raise MmsarError(
-            f"default grid: would have {grid.n_voxels / 1e6:.0f} million voxels, wanted at most "
-            f"{max_voxels / 1e6:.0f}; give an extent and a spacing"
-        )
-    return grid
-
-
 def weighted_geometry(scan: Scan, options: ReconOptions) -> Geometry:
     """The scan's geometry with the weights that the options ask for: density compensation and window."""
     from mmsar.signal.window import apply_window
@@ -181,9 +170,13 @@ def weighted_geometry(scan: Scan, options: ReconOptions) -> Geometry:
 
 
 def wants_density(geometry: Geometry, options: ReconOptions) -> bool:
-    """Whether the options ask for density compensation of this geometry: "auto" does off a product grid in x and y."""
+    """Whether the options ask for density compensation of this geometry: "auto" does off a product grid in x and y,
+    and round the y axis where steps in angle or height are uneven."""
     if options.density != "auto":
         return options.density == "on"
+    if round_of(geometry) is not None:
+        weight = density_weights(geometry)[geometry.weight != 0]
+        return bool(np.ptp(weight) > EVEN)
     flat = geometry.virtual_position.reshape(-1, 3) * [1, 1, 0]
     return isinstance(product_grid(flat, tolerance=geometry.chirp.wavelength / 40), str)
 
@@ -233,6 +226,12 @@ def _drawn_by_energy(image: Image, rng: np.random.Generator, n: int = 4) -> list
         inside = min(int(np.searchsorted(np.cumsum(power) / power.sum(), rng.random())), power.size - 1)
         drawn.append(np.array([z, *np.unravel_index(inside, image.data.shape[1:])]))
     return drawn
+
+
+def _options_for(scan: Scan, options: ReconOptions | None) -> ReconOptions:
+    """The options, with what the scan says of itself: that its samples are referred to the axis of rotation."""
+    options = options or ReconOptions()
+    return replace(options, far_field=True) if scan.attrs.get("far_field") else options
 
 
 def _conditioned(scan: Scan) -> Scan:

@@ -9,18 +9,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmsar.constants import C0
 from mmsar.core.parallel import threads
+from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
+from mmsar.recon.azimuth import highest_order
 from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import product_grid
+from mmsar.recon.isar import MAX_DEVIATION
+from mmsar.recon.ring import HeightBand, RingAperture, largest_rho
+from mmsar.recon.ring import path_limits as rotation_limits
+from mmsar.signal.cylinder import cylinder_of, cylinder_path_difference, on_cylinder
 from mmsar.signal.multistatic import path_difference
 
-METHODS = ("rma", "empm", "nufft", "bpa")
+METHODS = ("rma", "empm", "nufft", "isar", "bpa")
 MIN_COHERENCE = 0.99
 """Below this mean coherence `auto` does not trust a method."""
 MAX_SINE = 0.93
 """Sine of the angle off the aperture's axis up to which plane waves stand for the sum (about -30 dB there)."""
+FAR_FIELD = "the samples are referred to the axis of rotation, seen from far away"
+"""Why the other methods cannot image such samples."""
 BPA_PLANNING = 0.3
 """Time bpa takes to choose its tiles and clusters [s]."""
 BPA_RATE = 1e10
@@ -46,7 +55,12 @@ class Prediction:
 
 
 def predict(
-    geometry: Geometry, grid: ImageGrid, *, phase: str = "reference", z_ref: float | None = None
+    geometry: Geometry,
+    grid: ImageGrid,
+    *,
+    phase: str = "reference",
+    z_ref: float | None = None,
+    far_field: bool = False,
 ) -> list[Prediction]:
     """Predictions for every method, fastest family first.
 
@@ -55,12 +69,17 @@ def predict(
     geometry, grid
         What would be imaged where.
     phase, z_ref
-        Options: `phase` is of empm and rma, `z_ref` of empm.
+        Options: `phase` is of rma, empm and isar, `z_ref` of empm.
+    far_field : bool
+        Samples referred to the axis of rotation: a case for isar only.
     """
     out = []
     for method in METHODS:
         seconds, memory = cost(method, geometry, grid)
-        coherence, reason = _prospects(method, geometry, grid, phase, z_ref if method == "empm" else None)
+        if far_field:
+            coherence, reason = (1.0, "") if method == "isar" else (0.0, FAR_FIELD)
+        else:
+            coherence, reason = _prospects(method, geometry, grid, phase, z_ref if method == "empm" else None)
         error = 10 * np.log10(max(1 - coherence**2, 1e-5))
         out.append(
             Prediction(
@@ -74,6 +93,8 @@ def _prospects(method: str, geometry: Geometry, grid: ImageGrid, phase: str, z_r
     """(coherence, why the method should not be used): coherence 0 where the method has no model of the geometry."""
     if method == "bpa":
         return 1.0, ""
+    if method == "isar":
+        return _rotation(geometry, grid, phase)
     virtual = geometry.virtual_position.reshape(-1, 3)
     if grid.extent[2][0] - virtual[:, 2].max() < geometry.chirp.wavelength:
         return 0.0, "the image is not wholly in front of the aperture"
@@ -91,6 +112,23 @@ def _prospects(method: str, geometry: Geometry, grid: ImageGrid, phase: str, z_r
         angle, limit = np.degrees(np.arcsin([sine, MAX_SINE]))
         steep = f"the image is seen up to {angle:.0f} degrees off the aperture's axis, too steep beyond {limit:.0f}"
         return coherence, steep
+    return coherence, ""
+
+
+def _rotation(geometry: Geometry, grid: ImageGrid, phase: str) -> tuple[float, str]:
+    """(coherence, why isar should not be used)."""
+    try:
+        cylinder = cylinder_of(geometry)
+    except GeometryError:
+        return 0.0, "an antenna is on the y axis, not on a circle about it"
+    if cylinder.deviation > MAX_DEVIATION * cylinder.radius:
+        return 0.0, "the antennas are not on a circle about the y axis"
+    if largest_rho(grid) > cylinder.radius - geometry.chirp.wavelength:
+        return 0.0, f"the image is not wholly inside the antennas' circle of {1e3 * cylinder.radius:.0f} mm radius"
+    coherence = mean_coherence("isar", geometry, grid, phase=phase)
+    if coherence < MIN_COHERENCE:
+        kept = f"its path model would keep only {100 * coherence:.0f} % of the coherence"
+        return coherence, f"{kept} (radii differ by {1e3 * cylinder.deviation:.1f} mm, {_separations(geometry)})"
     return coherence, ""
 
 
@@ -137,7 +175,12 @@ def coherence_at(
     weight = np.abs(geometry.weight.ravel()[pick])
     base = (tx + rx) / 2
     phase, z_ref = model
-    if method == "nufft":
+    if method == "isar":
+        cylinder = cylinder_of(geometry)
+        centre = (0.0, grid.centre[1], 0.0)
+        path = cylinder_path_difference(geometry, cylinder, centre=centre, phase=phase)
+        base = on_cylinder(cylinder).reshape(-1, 3)[pick]
+    elif method == "nufft":
         path = path_difference(geometry, centre=grid.centre, z_ref=None, phase="reference")
     else:
         base[:, 2] = geometry.virtual_position[..., 2].mean() if z_ref is None else z_ref
@@ -158,6 +201,8 @@ def cost(method: str, geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
     if method == "bpa":
         seconds = BPA_PLANNING + channels * grid.n_voxels / (BPA_RATE * cores)
         return seconds, 8 * (4 * grid.n_voxels + min(channels, 8192) * 2 * geometry.chirp.n_samples)
+    if method == "isar":
+        return _rotation_cost(geometry, grid)
     low, high = path_limits(geometry, grid)
     span = high - low
     frequencies = min(geometry.chirp.n_samples, int(2 * geometry.chirp.bandwidth * span / 3e8 / 2) + 7)
@@ -165,7 +210,10 @@ def cost(method: str, geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
     for axis in (0, 1):
         virtual = geometry.virtual_position[..., axis]
         size = np.ptp(virtual) + (grid.extent[axis][1] - grid.extent[axis][0]) + 0.3 * grid.extent[2][1]
-        lateral *= size / grid.spacing[axis]
+        if grid.shape[2 - axis] > 1:
+            lateral *= size / grid.spacing[axis]
+        elif np.ptp(virtual) >= geometry.chirp.wavelength:  # waves are summed, not transformed; a line has one
+            lateral *= size / (geometry.chirp.wavelength / 4)
     points = grid.shape[0] * lateral
     per_sample = {"rma": 2e-8, "empm": 1e-7, "nufft": 3e-7}[method]
     per_pair = {"rma": 5e-8, "empm": 5e-8, "nufft": 4e-7}[method]
@@ -174,9 +222,32 @@ def cost(method: str, geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
     return 0.05 + 2 * work / cores, int(memory)
 
 
-def _why(method: str, geometry: Geometry) -> str:
+def _rotation_cost(geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
+    """Rough (seconds, bytes) of isar: the height wavenumbers decide, one picture of all pixels for each."""
+    x, y, z = (v[geometry.weight != 0] for v in np.moveaxis(geometry.virtual_position, -1, 0))
+    k2, rho = 2 * geometry.chirp.k, largest_rho(grid)
+    radius = max(float(np.hypot(x, z).mean()), rho + geometry.chirp.wavelength)  # elsewhere it is refused anyway
+    aperture = RingAperture(
+        radius=radius, heights=(float(y.min()), float(y.max())), n_angles=1, kernel="matched", height_step=None
+    )
+    heights = len(HeightBand(aperture, grid, k2[[0, -1]]).ky)
+    low, high = rotation_limits(aperture, grid)
+    frequencies = int(2 * geometry.chirp.bandwidth * (high - low) / C0 / 2) + 7
+    orders = 2 * int(highest_order(k2[-1] * rho)) + 1
+    pixels = grid.shape[0] * grid.shape[2]
+    work = heights * (frequencies * orders * 1.5e-7 + pixels * (3e-8 + min(grid.shape[1], 100) * 5e-11))
+    work += frequencies * (geometry.n_channels * 1e-7 + orders * heights * 1e-8)
+    memory = 8 * (frequencies * (2 * geometry.n_channels + orders * heights) + heights * pixels + grid.n_voxels)
+    return 0.05 + work / threads(), int(memory)
+
+
+def _separations(geometry: Geometry) -> str:
     baseline = float(np.linalg.norm(geometry.tx_position - geometry.rx_position, axis=-1).max())
+    return f"TX-RX separations reach {1e3 * baseline:.0f} mm"
+
+
+def _why(method: str, geometry: Geometry) -> str:
     depth = float(np.ptp(geometry.virtual_position[..., 2]))
     if method == "nufft" or depth < 1e-3:
-        return f"the largest TX-RX separation is {1e3 * baseline:.0f} mm, too wide for a monostatic model here"
-    return f"the aperture is {1e3 * depth:.0f} mm deep, TX-RX separations reach {1e3 * baseline:.0f} mm"
+        return f"{_separations(geometry)}, too wide for a monostatic model here"
+    return f"the aperture is {1e3 * depth:.0f} mm deep, {_separations(geometry)}"

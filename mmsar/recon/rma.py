@@ -11,6 +11,7 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon.fourier import FourierPlan, front_of_aperture, only_cpu
 from mmsar.recon.fronts import RectilinearFront, product_grid
+from mmsar.recon.lines import onto_line
 from mmsar.recon.options import ReconOptions
 from mmsar.signal.multistatic import PHASES, path_difference
 
@@ -32,6 +33,8 @@ def plan(
     one_of("phase", options.phase, PHASES)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
     virtual, z_ref = front_of_aperture(geometry, None)
+    path = path_difference(geometry, centre=grid.centre, z_ref=z_ref, phase=options.phase)
+    virtual, path = onto_line(virtual, path, grid, geometry.chirp.k)
     raster = product_grid(virtual, tolerance=geometry.chirp.wavelength / 40)
     if isinstance(raster, str):
         raise GeometryError(f"method rma: {raster}; use method nufft (irregular) or bpa (any geometry)")
@@ -39,7 +42,7 @@ def plan(
         geometry,
         grid,
         method="rma",
-        path=path_difference(geometry, centre=grid.centre, z_ref=z_ref, phase=options.phase),
+        path=path,
         virtual=virtual,
         z_ref=z_ref,
         make_front=lambda migration, n, eps: RectilinearFront(raster, migration),

@@ -20,6 +20,9 @@ import numpy as np
 from mmsar.core.checks import finite_number, real_array
 from mmsar.errors import GeometryError
 
+POWER_REACH = 0.75
+"""How far beyond the band frequencies may lie that carry a power of the path length too, in units of pi / interval."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrequencyCompression:
@@ -39,7 +42,7 @@ class FrequencyCompression:
 
 
 def compress(
-    k: np.ndarray, weight: np.ndarray, *, low: float, high: float, error_db: float = -60.0
+    k: np.ndarray, weight: np.ndarray, *, low: float, high: float, error_db: float = -60.0, power: float = 0.0
 ) -> FrequencyCompression:
     """Find the compression for path lengths between `low` and `high`.
 
@@ -53,41 +56,55 @@ def compress(
         Interval of R_tx + R_rx [m].
     error_db : float
         Largest error of the kernel wanted [dB].
+    power : float
+        Frequencies that carry (rho / middle)^power times the kernel instead, the middle being (low + high) / 2: what
+        an imager needs whose own kernel falls with the path length. `low` must be above 0 then.
 
     Returns
     -------
     FrequencyCompression
-        With all n samples (and the weights on the diagonal) when fewer would not do.
+        With all n samples (and the weights on the diagonal) when fewer would not do; with a `power`, up to a few more.
 
     Raises
     ------
     GeometryError
-        An empty interval or values that are not finite.
+        An empty interval, values that are not finite, or a power of path lengths that begin at 0.
     """
     k = real_array("compress k", k, (None,), "rad/m")
     weight = real_array("compress weight", weight, k.shape, "1")
     span = finite_number("compress high", high, "m") - finite_number("compress low", low, "m")
     if span < 0:
         raise GeometryError(f"compress: got path lengths {low:g} to {high:g} m, wanted low <= high")
+    if power and low <= 0:
+        raise GeometryError(f"compress: got path lengths from {low:g} m with a power, wanted them above 0")
     centre, half = (k[0] + k[-1]) / 2, (k[-1] - k[0]) / 2
     kappa = k - centre
     n_rho = 64 + 4 * int(half * span)
     rho = np.cos(np.pi * (np.arange(n_rho) + 0.5) / n_rho) * span / 2
+    middle = (low + high) / 2
     target = np.exp(-1j * np.outer(rho, kappa)) * weight
+    if power:
+        target *= ((1 + rho / middle) ** power)[:, None]
     rms = np.sqrt(np.mean(np.abs(target) ** 2))
     tolerance = 10 ** (error_db / 20)
     smallest = max(1, int(half * span / np.pi))
-    for m in range(smallest, int(0.75 * len(k))):
-        nodes = np.linspace(-1, 1, m) * half * (1 + 2 / m) if m > 1 else np.zeros(1)
+    most = max(smallest, len(k)) + 14 if power else int(0.75 * len(k))
+    m = smallest
+    while m < most:
+        reach = half * (1 + 2 / m)
+        if power and span > 0:
+            reach = max(reach, half + POWER_REACH * np.pi / span)
+        nodes = np.linspace(-1, 1, m) * reach if m > 1 else np.zeros(1)
         basis = np.exp(-1j * np.outer(rho, nodes))
         matrix = np.linalg.lstsq(basis, target, rcond=tolerance * 1e-2)[0]
         error = np.sqrt(np.max(np.mean(np.abs(basis @ matrix - target) ** 2, axis=1))) / rms
-        if error <= tolerance:
+        step = max(1, m // 32)  # a few more than the fewest, for fewer attempts
+        if error <= tolerance or (power and m + step >= most):
             # back from rho relative to the middle of the interval to absolute rho
-            middle = (low + high) / 2
             phase = np.exp(1j * (nodes[:, None] - kappa[None, :]) * middle)
             full = (matrix * phase).T
             return FrequencyCompression(
                 k=centre + nodes, matrix=full.astype(np.complex64), error_db=float(20 * np.log10(max(error, 1e-12)))
             )
+        m += step
     return FrequencyCompression(k=k, matrix=np.diag(weight).astype(np.complex64), error_db=-np.inf)

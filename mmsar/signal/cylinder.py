@@ -19,6 +19,11 @@ from mmsar.errors import GeometryError
 from mmsar.model.scan import Geometry
 from mmsar.signal.multistatic import PHASES
 
+TURN = 4
+"""Mean number of samples at one height from which on they are turns."""
+CLOSED = np.deg2rad(3.0)
+"""A gap up to this angle [rad] does not open a circle, however fine the steps are."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cylinder:
@@ -35,10 +40,12 @@ class Cylinder:
     height: np.ndarray
     """y of every channel [m], (n_pose, n_tx, n_rx)."""
     span: float
-    """Angle that is covered: a full turn less the widest gap, or a full turn when no gap is wider than four steps
-    [rad]."""
+    """Angle that is covered: a full turn less the widest gap, or a full turn when no gap is wider than four steps or
+    three degrees [rad]."""
     step: float
     """Median step between neighbouring angles [rad]; 0 for one angle."""
+    cut: float = np.pi
+    """Angle in the middle of the widest gap, where `unrolled` cuts the cylinder open [rad], -pi to pi."""
 
     @property
     def closed(self) -> bool:
@@ -64,13 +71,15 @@ def cylinder_of(geometry: Geometry) -> Cylinder:
             "it; check the radius"
         )
     angle = np.arctan2(z, x)
-    same = geometry.chirp.wavelength / (64 * radius)
     ordered = np.sort(angle[used])
+    covered = 2 * np.pi - float(_steps_round(ordered).max())
+    same = min(geometry.chirp.wavelength / (64 * radius), covered / (4 * len(angle)))
     ordered = ordered[np.concatenate([[True], np.diff(ordered) > same])]
-    steps = np.diff(np.append(ordered, ordered[0] + 2 * np.pi))
+    steps = _steps_round(ordered)
     step = float(np.median(steps)) if len(ordered) > 1 else 0.0
-    gap = float(steps.max())
-    closed = len(ordered) > 2 and gap <= 4 * step
+    widest = int(np.argmax(steps))
+    gap = float(steps[widest])
+    closed = len(ordered) > 2 and gap <= max(4 * step, CLOSED)
     return Cylinder(
         radius=radius,
         deviation=float(np.abs(distance[used] - radius).max()),
@@ -79,7 +88,63 @@ def cylinder_of(geometry: Geometry) -> Cylinder:
         height=y,
         span=2 * np.pi if closed else 2 * np.pi - gap,
         step=step,
+        cut=float((ordered[widest] + gap / 2 + np.pi) % (2 * np.pi) - np.pi),
     )
+
+
+def _steps_round(ordered: np.ndarray) -> np.ndarray:
+    """From each of rising angles to the next, the last one to the first [rad]."""
+    return np.diff(np.append(ordered, ordered[0] + 2 * np.pi))
+
+
+def is_round(geometry: Geometry) -> bool:
+    """Whether the phase centres go round the y axis, see `round_of`."""
+    return round_of(geometry) is not None
+
+
+def round_of(geometry: Geometry) -> Cylinder | None:
+    """The cylinder that the phase centres lie on when they go round the y axis, else None.
+
+    They do when they fit a circle about the axis at least twice as well as any straight line (or plane parallel to the
+    axis): the standard deviation of their distances from the axis against that from the line. An arc no deeper than a
+    thousandth of a wavelength is a line.
+    """
+    x, _, z = np.moveaxis(geometry.virtual_position, -1, 0)
+    used = geometry.weight != 0
+    distance = np.hypot(x, z)[used]
+    off_line = float(np.sqrt(max(np.linalg.eigvalsh(np.cov(x[used], z[used], bias=True))[0], 0.0)))
+    if off_line < geometry.chirp.wavelength / 1000 or distance.std() > off_line / 2:
+        return None
+    return cylinder_of(geometry) if distance.min() > distance.mean() / 2 else None
+
+
+def unrolled(cylinder: Cylinder) -> np.ndarray:
+    """The phase centres with the cylinder rolled out flat: R0 a, y, R_v - R0 [m], (n_pose, n_tx, n_rx, 3).
+
+    It is cut open at `cylinder.cut`; where it is closed, R0 a goes on at the other edge after 2 pi R0. A product grid
+    of angles and heights becomes a planar raster.
+    """
+    angle = (cylinder.angle - cylinder.cut) % (2 * np.pi)
+    return np.stack([cylinder.radius * angle, cylinder.height, cylinder.distance - cylinder.radius], axis=-1)
+
+
+def turns_of(points: np.ndarray, wavelength: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Which turn each of unrolled phase centres (n, 2 or 3) [m] belongs to, (n,), and the heights of the turns [m].
+
+    None when they are no turns, each at one height, but a helix or a cloud.
+    """
+    turn, heights = lines(points[:, 1], wavelength / 40)
+    level = float(np.abs(points[:, 1] - heights[turn]).max()) <= wavelength / 40
+    return (turn, heights) if level and len(points) >= TURN * len(heights) else None
+
+
+def lines(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the different values each is, (n,), and those, rising, (m,); equal are neighbours within `tolerance`."""
+    order = np.argsort(values, kind="stable")
+    group = np.concatenate([[0], np.cumsum(np.diff(values[order]) > tolerance)])
+    index = np.empty(len(values), dtype=np.int64)
+    index[order] = group
+    return index, np.bincount(group, weights=values[order]) / np.bincount(group)
 
 
 def cylinder_path_difference(

@@ -20,6 +20,7 @@ import numpy as np
 from mmsar.core.checks import finite_number, one_of, positive_int, real_array
 from mmsar.errors import GeometryError
 from mmsar.model.scan import Geometry
+from mmsar.signal.cylinder import round_of, unrolled
 
 TAPERS = ("none", "hann", "hamming", "blackman-harris", "taylor", "tukey")
 """The tapers by name."""
@@ -108,6 +109,8 @@ def apply_window(
 
     The aperture taper is the product of one along x and one along y, over the extent of the phase centres of the
     channels that count (half a pitch added at each end). A direction in which the aperture has no extent is left alone.
+    Round the y axis (`mmsar.signal.cylinder.round_of`) it is one over the angle and one along y; a circle that is
+    closed has no ends and is not tapered in angle.
 
     Parameters
     ----------
@@ -132,8 +135,10 @@ def apply_window(
     if over_aperture != "none":
         weight = geometry.weight
         used = weight != 0
-        for axis in (0, 1):
-            weight = weight * _axis_taper(over_aperture, geometry.virtual_position[..., axis], used)
+        cylinder = round_of(geometry)
+        place = geometry.virtual_position if cylinder is None else unrolled(cylinder)
+        for axis in (0, 1) if cylinder is None or not cylinder.closed else (1,):
+            weight = weight * _axis_taper(over_aperture, place[..., axis], used)
         changes["weight"] = weight
     return geometry.replace(**changes) if changes else geometry
 

@@ -139,10 +139,48 @@ def _freehand(t: Table) -> tuple[Trajectory, None]:
 
 
 def _turntable(t: Table) -> tuple[Trajectory, None]:
-    heights = t.numbers("heights_mm", unit=MM) if t.has("heights_mm") else None
-    start, span = (np.deg2rad(t.number(k, d)) for k, d in (("start_deg", -90.0), ("span_deg", 360.0)))
-    n, radius = t.whole("angles"), t.number("radius_mm") * MM
-    return Trajectory.turntable(n, radius, heights=heights, start=start, span=span), None
+    start, radius = np.deg2rad(t.number("start_deg", -90.0)), t.positive("radius_mm") * MM
+    direction = t.choice("direction", {"ccw": 1, "cw": -1}) if t.has("direction") else 1
+    if t.has("angles") == t.has("angles_deg"):
+        raise FormatError(f"{t.where}: wanted either angles (their number) or angles_deg (a list), and one only")
+    if t.has("angles_deg"):
+        angles, span = t.numbers("angles_deg", unit=float(np.deg2rad(1.0))), None
+    else:
+        angles, span = t.whole("angles"), np.deg2rad(t.number("span_deg", 360.0))
+    trajectory = Trajectory.turntable(
+        angles,
+        radius,
+        heights=_heights(t),
+        start=start,
+        span=span,
+        direction=direction,
+        fastest=t.text("fastest", "angle"),
+    )
+    trajectory = replace(trajectory, time=trajectory.time * (t.positive("period_ms", 5.0) / 5.0))
+    jitter = t.number("angle_jitter", 0.0)
+    if not 0 <= jitter <= 0.5:
+        raise FormatError(f"{t.where} angle_jitter: got {jitter:g}, wanted a fraction of a step from 0 to 0.5")
+    if not jitter:
+        return trajectory, None
+    x, y, z = trajectory.position.T
+    step = np.ptp(angles) / max(len(angles) - 1, 1) if np.ndim(angles) else span / angles
+    moved = jitter * step * np.random.default_rng(_seed(t)).uniform(-1, 1, len(trajectory))
+    return Trajectory.around(np.arctan2(z, x) + moved, radius, height=y, time=trajectory.time), None
+
+
+def _heights(t: Table) -> np.ndarray | None:
+    """Heights of the turns [m]: listed, or `heights` of them `height_step_mm` apart about `height_mm`."""
+    if t.has("heights_mm"):
+        if t.has("heights") or t.has("height_step_mm"):
+            raise FormatError(f"{t.where}: got both heights_mm and heights with height_step_mm, wanted one of them")
+        return t.numbers("heights_mm", unit=MM)
+    middle = t.number("height_mm", 0.0) * MM
+    if not t.has("heights"):
+        return np.array([middle])
+    n = t.whole("heights")
+    if n < 1:
+        raise FormatError(f"{t.where} heights: got {n}, wanted a whole number >= 1")
+    return middle + (np.arange(n) - (n - 1) / 2) * t.positive("height_step_mm") * MM
 
 
 def _options(t: Table, n_tx: int) -> SimulationOptions:

@@ -1,4 +1,4 @@
-"""rma against its bare FFTs, nufft against empm and bpa, the 2-D case of the EMPM paper, and peak memory.
+"""rma against its bare FFTs, nufft against empm and bpa, slices and lines, the 2-D case of the EMPM paper, peak memory.
 
 Every test prints ratios of contestants that took turns in one run and keeps them in `benchmark.extra_info` for
 tests/bench/table.py. Nothing is asserted about times.
@@ -58,6 +58,47 @@ def test_rma_against_bare_ffts(benchmark, report, n_z):
         ("ratio (goal <= 1.5)", f"{best['rma'] / best['bare FFTs']:.2f}"),
     ]
     report(f"rma against bare FFTs, {n_z} planes", rows)
+
+
+def test_slice_against_bare_ffts(benchmark, report):
+    """One plane without a Stolt step: per frequency a 2-D transform times a phase, then one inverse transform."""
+    from mmsar.recon import rma
+
+    scan = benchscenes.raster(256)
+    grid = benchscenes.volume((1, 256, 256), half=0.12)
+    plan = rma.plan(scan, grid)
+    period = plan._migration.period[::-1]
+    contestants = {"slice": lambda: plan(scan.signal)}
+    contestants |= {n: bare_ffts(n, tuple(period), (1, *period)) for n in (64, plan.n_frequencies)}
+    best = interleaved(contestants, rounds=5)
+    benchmark.pedantic(lambda: plan(scan.signal), rounds=1)
+    rows = [
+        ("samples -> voxels", f"256 x 256 x 64 -> 1 x 256 x 256, padded to {period[0]} x {period[1]}"),
+        ("rma end to end", f"{best['slice']:.3f} s"),
+        ("64 forward 2-D + one inverse 2-D FFT of the padded sizes", f"{best[64]:.3f} s"),
+        (f"the same for the {plan.n_frequencies} compressed frequencies", f"{best[plan.n_frequencies]:.3f} s"),
+        ("ratio to the first (goal <= 1.5)", f"{best['slice'] / best[64]:.2f}"),
+    ]
+    report("one slice by rma against bare FFTs", rows)
+
+
+def test_line_against_bpa(benchmark, report):
+    """A scan along a line into the plane before it: migrated in two dimensions."""
+    from mmsar.model import AntennaArray, ImageGrid, Trajectory
+    from mmsar.recon import bpa, nufft, rma
+
+    quarter = benchscenes.CHIRP.wavelength / 4
+    scan = benchscenes.scan_of(Trajectory.linear(1024, quarter, axis="y"), AntennaArray.single())
+    grid = ImageGrid.from_extent(0.0, (-0.4, 0.4), (0.4, 0.9), spacing=(1e-3, 1e-3, 5e-3))
+    plans = {name: method.plan(scan.geometry, grid) for name, method in (("rma", rma), ("nufft", nufft), ("bpa", bpa))}
+    best = interleaved({name: lambda p=p: p(scan.signal) for name, p in plans.items()}, rounds=5)
+    exact = plans["bpa"](scan.signal)
+    error = np.linalg.norm(plans["rma"](scan.signal) - exact) / np.linalg.norm(exact)
+    benchmark.pedantic(lambda: plans["rma"](scan.signal), rounds=1)
+    rows = [("samples -> voxels", "1024 x 64 -> 101 x 801")]
+    rows += [(name, f"{1e3 * seconds:.1f} ms") for name, seconds in best.items()]
+    rows += [("rma from bpa, on noise", f"{20 * np.log10(error):.1f} dB")]
+    report("a line into the plane before it", rows)
 
 
 def test_nufft_against_empm_and_bpa(benchmark, report):

@@ -9,8 +9,8 @@ import pytest
 from mmsar.cli import main
 from mmsar.io.image_h5 import save_image
 from mmsar.io.importers.iq_layout import encode
-from mmsar.io.scan_h5 import load_scan
-from mmsar.model import Image, ImageGrid
+from mmsar.io.scan_h5 import load_scan, save_scan
+from mmsar.model import AntennaArray, Chirp, Image, ImageGrid, Scan, Trajectory
 
 REPO_ROOT = Path(__file__).resolve().parents[2]
 DATA = REPO_ROOT.parent / "shared" / "data"
@@ -77,6 +77,28 @@ def test_import_then_info(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     report = json.loads(out)
     assert code == 0 and report["kind"] == "scan" and report["shape"]["pose"] == 12
     assert report["sampling"]["x"]["pitch"] == pytest.approx(2.5e-3) and report["sampling"]["warnings"]
+
+
+def test_info_of_a_turntable(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    chirp, array = Chirp.stepped(77e9, 4e9 / 8, 8), AntennaArray.iwr1443()
+    for name, span in (("circle", None), ("arc", np.deg2rad(60))):
+        table = Trajectory.turntable(360, 0.25, heights=[0.0], span=span)
+        save_scan(
+            Scan(signal=np.ones((360, 2, 4, 8), np.complex64), chirp=chirp, array=array, trajectory=table),
+            tmp_path / f"{name}.h5",
+        )
+    code, out, _ = run(capsys, "info", tmp_path / "circle.h5")
+    assert code == 0 and "warning" not in out and "mm deep in z" not in out
+    assert "round the y axis, radius 250.0 mm, within 0.00 mm; the whole circle, 6.6 mm high" in out
+    assert "every 1 degrees: free of ghosts within 53 mm of the axis; every 0.95 mm (y)" in out
+    assert "0.68 mm in the plane of rotation" in out
+    assert "residual    phase left by compensating pairs to one antenna [degrees]: 3." in out and "at 100 mm" in out
+    _, out, _ = run(capsys, "info", tmp_path / "arc.h5")
+    assert "59.83 degrees (-90.0 to -30.2)" in out  # 359 steps of a sixth of a degree
+    assert "across and" in out and "along the middle angle" in out
+    report = json.loads(run(capsys, "info", tmp_path / "circle.h5", "--json")[1])["sampling"]
+    assert report["x"] is None and report["round"]["radius"] == pytest.approx(0.25)
+    assert [ring["rho"] for ring in report["round"]["residual"]] == [0.025, 0.05, 0.1]
 
 
 def test_import_refusals(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -57,6 +57,21 @@ def test_pieces_of_the_heights_are_the_whole():
     assert np.linalg.norm(whole - parts) < 3e-4 * np.linalg.norm(whole)
 
 
+@pytest.mark.parametrize("z", [[0.3], [0.3, 0.304, 0.308], [0.2, 0.21, 0.25, 0.4]], ids=["one", "some", "uneven"])
+def test_direct_sums_are_the_sum_over_frequencies_and_have_their_adjoint(z):
+    spectrum, kx, ky, k2 = problem(4)
+    rng, z = np.random.default_rng(4), np.array(z)
+    z_scale, q_phase = rng.random(len(z)).astype(np.float32), random(rng, len(kx))
+    planes, other = np.zeros((len(z), len(kx)), dtype=np.complex64), random(rng, len(z), len(kx))
+    back = np.zeros_like(spectrum)
+    for first, last in ((0, 8), (8, len(kx))):
+        gridding.sum_heights(spectrum, first, kx, ky, k2, OPEN, z, z_scale, q_phase, planes, last)
+        gridding.sum_heights_back(back, first, kx, ky, k2, OPEN, z, z_scale, q_phase, other, last)
+    want = direct(spectrum, kx, ky, k2, z) * z_scale[:, None] * q_phase
+    np.testing.assert_allclose(planes, want, atol=1e-5 * np.abs(want).max())
+    assert dot(other, planes) == pytest.approx(dot(back, spectrum), rel=1e-5)
+
+
 def test_pairs_outside_the_band_are_left_out():
     spectrum, kx, ky, k2 = problem(2)
     band = np.array([0.0, 0.5, -0.5, 0.5, 0.6, 1e-4])
@@ -115,32 +130,3 @@ def test_rows_and_planes_are_adjoint(n_z):
         assert dot(planes, forward) == pytest.approx(dot(back, rows), rel=1e-5)
         modes = (np.arange(n_z) - n_z // 2) % 16
         assert np.all(np.delete(back, modes, axis=1) == 0)
-
-
-def test_place_and_pick_are_adjoint_also_where_modes_fold():
-    rng = np.random.default_rng(5)
-    row, mode = np.nonzero(rng.random((6, 20)) < 0.6)
-    column = np.mod(np.arange(20) - 4, 12).astype(np.int32)  # 20 modes on a period of 12: eight of them fold
-    by_row, by_mode = rng.random(6).astype(np.float32), rng.random(20).astype(np.float32)
-    values, other = random(rng, len(row)), random(rng, 6, 12)
-    out, back = random(rng, 6, 12), random(rng, len(row))
-    gridding.place(values, row.astype(np.int32), mode.astype(np.int32), by_row, by_mode, column, out)
-    gridding.pick(other, row.astype(np.int32), mode.astype(np.int32), by_row, by_mode, column, back)
-    assert dot(other, out) == pytest.approx(dot(back, values), rel=1e-5)
-    want = np.zeros((6, 12), dtype=complex)
-    np.add.at(want, (row, column[mode]), values * by_row[row] * by_mode[mode])
-    np.testing.assert_allclose(out, want, atol=1e-5)
-
-
-def test_turn_and_turn_back_are_adjoint_also_where_modes_fold():
-    rng = np.random.default_rng(6)
-    column = np.mod(np.arange(20) - 4, 12).astype(np.int32)
-    source, other = random(rng, 20, 10), random(rng, 7, 12)
-    out, back = random(rng, 7, 12), random(rng, 20, 10)
-    gridding.turn(source, column, out)
-    gridding.turn_back(other, column, back)
-    assert dot(other, out) == pytest.approx(dot(back, source), rel=1e-5)
-    assert np.all(back[:, 7:] == 0)
-    want = np.zeros((7, 12), dtype=complex)
-    np.add.at(want, (slice(None), column), source[:, :7].T)
-    np.testing.assert_allclose(out, want, atol=1e-5)

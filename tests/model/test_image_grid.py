@@ -79,13 +79,28 @@ def test_from_resolution_samples_the_resolution_cell():
     assert grid.spacing[2] == pytest.approx(chirp.range_resolution / 2)
     assert grid.extent[0][0] <= -0.1 and grid.extent[0][1] >= 0.1
     assert grid.extent[2] == pytest.approx((0.3, 0.5), abs=grid.spacing[2] / 2)
-    line = Scan(
-        signal=np.zeros((3, 1, 1, 64), np.complex64),
-        chirp=chirp,
-        array=AntennaArray.single(),
-        trajectory=Trajectory.linear(3, 0.1),
-    )
-    assert ImageGrid.from_resolution(line, z=(0.3, 0.4)).spacing[1] > 10 * grid.spacing[1]
+
+
+@pytest.mark.parametrize(
+    ("trajectory", "wide"),
+    [
+        (Trajectory.linear(300, 1e-3), [True, False]),
+        (Trajectory.linear(300, 1e-3, axis="y"), [False, True]),
+        (Trajectory.linear(1, 1e-3), [False, False]),
+    ],
+)
+@pytest.mark.parametrize("n_tx", [0, 2, 3])
+def test_from_resolution_gives_one_voxel_where_nothing_is_resolved(trajectory, wide, n_tx):
+    """TX2 of the IWR1443 is half a wavelength aside: still a line. Its row of antennas alone is an aperture."""
+    array = AntennaArray.iwr1443(n_tx) if n_tx else AntennaArray.single()
+    chirp = Chirp.stepped(77e9, 4e9 / 16, 16)
+    signal = np.zeros((len(trajectory), array.n_tx, array.n_rx, 16), np.complex64)
+    scan = Scan(signal=signal, chirp=chirp, array=array, trajectory=trajectory)
+    grid = ImageGrid.from_resolution(scan, z=(0.3, 0.4))
+    assert [n > 1 for n in grid.shape[:0:-1]] == [wide[0], wide[1] or n_tx > 0]
+    for axis, n in enumerate(grid.shape[:0:-1]):
+        if n == 1:
+            assert grid.centre[axis] == pytest.approx(scan.virtual_position[..., axis].mean(), abs=1e-9)
 
 
 def image(dtype=np.complex64):

@@ -165,5 +165,95 @@ def test_turntable_circles_the_axis_and_looks_at_it():
     np.testing.assert_allclose(t.matrices()[:, :, 2], towards, atol=1e-12)
     np.testing.assert_allclose(t.matrices()[:, :, 1], np.broadcast_to([0, 1, 0], (16, 3)), atol=1e-12)
     np.testing.assert_allclose(t.matrices()[0], np.eye(3), atol=1e-12)
-    with pytest.raises(GeometryError, match="radius: got 0, wanted more than 0"):
-        Trajectory.turntable(8, 0)
+
+
+def board_angle(trajectory):
+    return np.unwrap(np.arctan2(trajectory.position[:, 2], trajectory.position[:, 0]))
+
+
+@given(
+    angles=st.lists(st.floats(0, 6.2), min_size=1, max_size=9),
+    start=st.floats(-3, 3),
+    direction=st.sampled_from([1, -1]),
+    offset=st.tuples(*[st.floats(-0.05, 0.05)] * 3),
+)
+def test_offsets_of_the_board_turn_with_it(angles, start, direction, offset):
+    """A table turned by t brings a target point to where the still radar sees it as the moved board does."""
+    radius, point = 0.3, np.array([0.04, 0.02, -0.03])
+    t = Trajectory.turntable(angles, radius, heights=[0.01], start=start, direction=direction)
+    seen = np.einsum("nij,j->ni", t.matrices(), offset) + t.position
+    still = Trajectory.turntable([0.0], radius, heights=[0.01], start=start)
+    element = still.matrices()[0] @ offset + still.position[0]
+    for moved, angle in zip(seen, angles, strict=True):
+        c, s = np.cos(direction * angle), np.sin(direction * angle)
+        turned = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]) @ point
+        assert np.linalg.norm(moved - point) == pytest.approx(np.linalg.norm(element - turned), abs=1e-12)
+
+
+def test_turntable_angles_run_in_the_direction_that_is_asked_for():
+    arc = Trajectory.turntable(5, 0.2, start=0.5, span=1.0, direction=-1)
+    np.testing.assert_allclose(board_angle(arc), 0.5 - np.arange(5) / 5)
+    listed = Trajectory.turntable([0.0, 0.1, 0.4], 0.2, start=0.5)
+    np.testing.assert_allclose(board_angle(listed), [0.5, 0.6, 0.9])
+    np.testing.assert_allclose(
+        Trajectory.turntable(6, 0.2).position, Trajectory.turntable(np.arange(6) * np.pi / 3, 0.2).position, atol=1e-15
+    )
+
+
+def test_turns_and_lifts_are_the_same_places_in_another_order():
+    kw = {"heights": [0.0, 0.01, 0.03], "span": 1.0}
+    turns, lifts = (Trajectory.turntable(4, 0.2, fastest=f, **kw) for f in ("angle", "height"))
+    np.testing.assert_allclose(
+        turns.position.reshape(3, 4, 3), lifts.position.reshape(4, 3, 3).swapaxes(0, 1), atol=1e-15
+    )
+    np.testing.assert_allclose(lifts.position[:3, 1], [0.0, 0.01, 0.03])
+
+
+@pytest.mark.parametrize("fastest", ["angle", "height"])
+def test_a_slot_later_the_board_went_on_as_it_did_before_the_pause(fastest):
+    """The last angle of a turn moves on along the circle (a lift along y), not towards the next turn."""
+    t = Trajectory.turntable(40, 0.25, heights=np.arange(5) * 4e-3, span=0.2, fastest=fastest)
+    moved = t.after(2.5e-3).position - t.position
+    if fastest == "angle":
+        np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 0.25 * 0.2 / 40 / 2, rtol=1e-4)
+        np.testing.assert_allclose(moved[:, 1], 0, atol=1e-12)
+    else:
+        np.testing.assert_allclose(moved, np.tile([0, 2e-3, 0], (200, 1)), atol=1e-12)
+
+
+def test_around_takes_any_angles_and_heights():
+    angle = np.linspace(0, 6 * np.pi, 50)
+    helix = Trajectory.around(angle, 0.2, height=1e-3 * angle, time=angle)
+    np.testing.assert_allclose(board_angle(helix), angle, atol=1e-12)
+    np.testing.assert_allclose(helix.position[:, 1], 1e-3 * helix.time)
+    np.testing.assert_allclose(np.hypot(helix.position[:, 0], helix.position[:, 2]), 0.2)
+    np.testing.assert_allclose(Trajectory.around([0.0, 1.0], 0.2, height=0.1).position[:, 1], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Trajectory.turntable(8, 0), "radius: got 0, wanted more than 0"),
+        (lambda: Trajectory.turntable(8, -0.25), "radius: got -0.25, wanted more than 0"),
+        (lambda: Trajectory.turntable(0, 0.25), "angles: got 0, wanted a whole number >= 1"),
+        (lambda: Trajectory.turntable([], 0.25), r"angles: got shape \(0,\)"),
+        (lambda: Trajectory.turntable([0.0, np.nan], 0.25), "angles: got 1 of 2 values not finite"),
+        (lambda: Trajectory.turntable(8, 0.25, heights=[]), r"heights: got shape \(0,\)"),
+        (
+            lambda: Trajectory.turntable(np.arange(360), 0.25),
+            r"angles: got angles up to 359, wanted radians \(a turn is 6.28\); use numpy.deg2rad",
+        ),
+        (lambda: Trajectory.turntable(8, 0.25, start=-90), "start: got -90, wanted radians"),
+        (lambda: Trajectory.turntable(8, 0.25, span=360), "span: got 360, wanted radians"),
+        (lambda: Trajectory.turntable(8, 0.25, span=0), "span: got 0, wanted more than 0"),
+        (lambda: Trajectory.turntable([0.0, 0.1], 0.25, span=1), "both a list of angles and a span"),
+        (lambda: Trajectory.turntable(8, 0.25, direction=0), r"direction: got 0, wanted \+1 or -1"),
+        (lambda: Trajectory.turntable(8, 0.25, fastest="y"), "fastest: got 'y', wanted one of angle, height"),
+        (lambda: Trajectory.around([0.0, 0.1], 0.25, height=[0.0]), r"height: got shape \(1,\), wanted \(2\)"),
+        (lambda: Trajectory.around([0.0], 0.0), "Trajectory.around radius: got 0"),
+    ],
+)
+def test_a_turntable_that_cannot_be(build, message):
+    with pytest.raises(GeometryError, match=message) as caught:
+        build()
+    assert "\n" not in str(caught.value)

@@ -70,6 +70,27 @@ def tape_file(tape_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def airplane_raw() -> Path:
+    """File of the airplane on a turntable."""
+    return measured("isar_airplane_220ghz") / "Experiment_data_airplane.mat"
+
+
+@pytest.fixture(scope="session")
+def airplane_file(airplane_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The airplane as a scan file."""
+    return imported(airplane_raw, "airplane.toml", tmp_path_factory.mktemp("airplane"))
+
+
+@pytest.fixture(scope="session")
+def airplane(airplane_file: Path):
+    """The airplane, signal in memory."""
+    from mmsar.io.scan_h5 import load_scan
+
+    scan = load_scan(airplane_file)
+    return scan.with_signal(scan.read())
+
+
+@pytest.fixture(scope="session")
 def fixtures() -> Path:
     """Folder of captures, configurations and logs of other projects."""
     return measured("fixtures")

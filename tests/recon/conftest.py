@@ -99,16 +99,20 @@ def lab():
 
 PLANNED = [[0.0, 0.0, 0.3], [0.012, -0.008, 0.29]]
 """Where the planner's scans have their points [m]."""
+TURNED = [[0.03, 0.0, -0.02], [-0.012, -0.008, 0.01]]
+"""Where the points of its turntable scan are [m]."""
 
 
 @pytest.fixture(scope="session")
 def scans():
     """One scan of every kind the planner tells apart."""
     hand = Trajectory.freehand((5, 40), (4e-3, 30e-3), motion=(1e-3, 1e-3, 12e-3), rotation=0.03, seed=2)
+    turn = Trajectory.turntable(360, 0.25, heights=np.arange(-3, 4) * 7.59e-3)
     pair = scan_of(AntennaArray.single(0.12), Trajectory.raster((20, 20), (3e-3, 3e-3)), [[0, 0, 0.15]])
     return {
         "raster": raster_scan(PLANNED, shape=(30, 30)),
         "mimo": mimo_scan(PLANNED),
         "hand": scan_of(AntennaArray.iwr1443(), hand, PLANNED),
         "wide": pair,
+        "turn": scan_of(AntennaArray.iwr1443(), turn, TURNED),
     }

@@ -121,3 +121,80 @@ def test_the_rim_of_an_even_aperture_weighs_as_much_as_its_middle():
     edge = np.max(np.abs(position), axis=1)
     for low, high in ((0, 0.05), (0.09, 0.095), (0.098, 0.1)):
         assert weight[(edge >= low) & (edge < high)].mean() == pytest.approx(1, abs=0.1)
+
+
+def uneven(n=400, turns=1, *, same=False, seed=0):
+    """Angles of turns with steps that vary by up to 60 % either way, (turns, n) [rad]."""
+    rng = np.random.default_rng(seed)
+    angle = (np.arange(n) + rng.uniform(-0.3, 0.3, (turns, n))) * 2 * np.pi / n
+    return np.tile(angle[:1], (turns, 1)) if same else angle
+
+
+def ring(lab, angle, height=0.0, **kwargs):
+    """Geometry of antennas round the y axis."""
+    return lab.monostatic(Trajectory.around(np.ravel(angle), 0.25, height=height).position, **kwargs)
+
+
+def test_uneven_angles_weigh_their_local_step(lab):
+    angle = uneven()[0]
+    step = np.diff(np.concatenate([[angle[-1] - 2 * np.pi], angle, [angle[0] + 2 * np.pi]]))
+    local = (step[1:] + step[:-1]) / 2
+    weight = density_weights(ring(lab, angle)).ravel()
+    np.testing.assert_allclose(weight, local / local.mean(), rtol=1e-9)
+    shuffled = np.random.default_rng(1).permutation(len(angle))
+    np.testing.assert_allclose(density_weights(ring(lab, angle[shuffled])).ravel(), weight[shuffled], rtol=1e-9)
+
+
+def test_turns_at_uneven_heights_with_angles_of_their_own(lab):
+    heights = np.array([0.0, 1e-3, 3e-3, 4e-3])  # cells of 1, 1.5, 1.5, 1 mm
+    weight = density_weights(ring(lab, uneven(turns=4), np.repeat(heights, 400))).reshape(4, 400)
+    np.testing.assert_allclose(weight.sum(axis=1) / weight.sum(), np.array([1, 1.5, 1.5, 1]) / 5, rtol=1e-9)
+
+
+@given(turn=st.floats(-3.2, 3.2), turns=st.integers(1, 3))
+def test_where_a_closed_circle_begins_does_not_matter(lab, turn, turns):
+    height = np.repeat(np.arange(turns) * 2e-3, 400)
+    angle = uneven(turns=turns)
+    here, there = (density_weights(ring(lab, angle + a, height)) for a in (0.0, turn))
+    np.testing.assert_allclose(there, here, rtol=1e-6)
+
+
+@given(turn=st.floats(-3.2, 3.2))
+def test_a_cloud_round_the_axis_has_no_seam(lab, turn):
+    """No two samples at one height, half of the circle twice as dense: smoothed, wherever the cylinder is cut open."""
+    rng = np.random.default_rng(4)
+    angle = np.concatenate([rng.uniform(0, np.pi, 4000), rng.uniform(-np.pi, 0, 2000)])
+    height = rng.uniform(-0.05, 0.05, 6000)
+    weight = density_weights(ring(lab, angle + turn, height)).ravel()
+    inner = (np.abs(height) < 0.04) & (np.abs(np.abs(angle) - np.pi / 2) < 1.3)
+    means = [weight[inner & (sign * angle > 0)].mean() for sign in (1, -1)]
+    assert means[1] / means[0] == pytest.approx(2, rel=0.1)
+    seam = np.abs((angle - np.pi / 2 + np.pi) % (2 * np.pi) - np.pi) < 0.3
+    assert weight[inner & seam].mean() == pytest.approx(means[0], rel=0.1)
+
+
+def test_an_arc_weighs_the_same_to_its_ends_and_samples_twice_share(lab):
+    angle = np.linspace(0.2, 1.4, 200)
+    np.testing.assert_allclose(density_weights(ring(lab, angle)), 1, rtol=1e-9)
+    twice = density_weights(ring(lab, np.concatenate([angle, angle[:50]]))).ravel()
+    np.testing.assert_allclose(twice[:50], twice[200:])
+    np.testing.assert_allclose(twice[60:190] / twice[10:40].mean(), 2, rtol=1e-9)
+
+
+def test_lost_poses_of_a_turn_leave_their_angle_to_their_neighbours(lab):
+    angle = np.arange(100) * 2 * np.pi / 100
+    on = np.ones((100, 1, 1))
+    on[[10, 40]] = 0
+    weight = density_weights(ring(lab, angle, weight=on)).ravel()
+    assert np.all(weight[[10, 40]] == 0)
+    np.testing.assert_allclose(weight[[9, 11, 39, 41]] / weight[0], 1.5)
+
+
+def test_a_helix_that_rises_slower_half_of_the_time_weighs_by_its_thread(lab):
+    angle = np.arange(60 * 180) * np.deg2rad(2)
+    rise = np.where(np.arange(len(angle)) < len(angle) / 2, 2.0, 4.0)
+    height = np.cumsum(rise) * 1e-3 / 180
+    weight = density_weights(ring(lab, angle, height)).ravel()
+    assert weight[len(angle) * 6 // 10 : -1000].mean() / weight[1000 : len(angle) * 4 // 10].mean() == pytest.approx(
+        2, rel=0.05
+    )

@@ -49,6 +49,34 @@ def test_band_holds_every_pair_of_voxel_and_phase_centre(corner, size, width, se
     assert np.all(np.hypot(cosine[:, 0], cosine[:, 1]) <= band.limits[4] + 1e-9)
 
 
+@given(
+    aside=st.floats(-0.3, 0.3),
+    low=st.floats(-0.5, 0.5),
+    z=st.floats(0.05, 1.0),
+    axis=st.integers(0, 1),
+    seed=st.integers(0, 100),
+)
+def test_the_band_of_a_line_holds_every_pair_in_the_plane_through_both(aside, low, z, axis, seed):
+    """ky / K = (y_l - y) / R with the distance from the line in place of z; nothing across."""
+    rng = np.random.default_rng(seed)
+    extent = [(low, low + 0.2), (low, low + 0.2), (z, z + 0.2)]
+    extent[axis] = (aside, aside)
+    grid = ImageGrid.from_extent(*extent, spacing=0.05)
+    virtual = aperture(seed=seed, size=0.2)
+    virtual[:, axis] = 0.0
+    band = Band(virtual, grid, K, axis)
+    plane, along = rng.integers(0, grid.shape[0], 200), 1 - axis
+    voxel = np.stack([rng.choice(grid.x, 200), rng.choice(grid.y, 200), grid.z[plane]], axis=1)
+    way = virtual[rng.integers(0, len(virtual), 200)] - voxel
+    u = way[:, along] / np.linalg.norm(way, axis=1)
+    assume(np.abs(u).max() < 0.99)
+    assert np.all(u >= band.limits[2 * along] - 1e-9) and np.all(u <= band.limits[2 * along + 1] + 1e-9)
+    assert np.abs(u).max() <= band.limits[4] + 1e-9
+    np.testing.assert_allclose(band.mask(along, u)[plane, np.arange(200)], 1, atol=1e-6)
+    np.testing.assert_allclose(band.mask(axis, np.zeros(1)), 1, atol=1e-6)
+    assert band.reach(along) >= np.abs(way[:, along]).max() - 1e-9
+
+
 def test_masks_let_each_height_keep_its_own_band():
     grid = ImageGrid.from_extent((-0.05, 0.05), (-0.05, 0.05), (0.1, 1.0), spacing=(5e-3, 5e-3, 0.1))
     mask = Band(aperture(size=0.1), grid, K).mask(0, np.linspace(-1, 1, 401))
@@ -114,7 +142,7 @@ def test_memory_is_counted_and_less_of_it_means_smaller_pieces():
     large, small = migration(), migration(memory=1)
     assert small._z_step == 1 and large._z_step == GRID.shape[0]
     assert large.nbytes - small.nbytes >= 8 * (GRID.shape[0] - 1) * large.n_pairs
-    assert [p.stop - p.start for p, *_ in small._z_chunks()] == [1] * GRID.shape[0]
+    assert [p.stop - p.start for p, *_ in small._pieces()] == [1] * GRID.shape[0]
     middle = migration(memory=8 * 4 * large.n_pairs)
-    sizes = [p.stop - p.start for p, *_ in middle._z_chunks()]
+    sizes = [p.stop - p.start for p, *_ in middle._pieces()]
     assert max(sizes) <= 4 and sum(sizes) == GRID.shape[0]

@@ -34,6 +34,8 @@ def last(image):
 
 DEEP = box(0.01, 0.1, 0.2, spacing=(1e-3, 1e-3, 0.5e-3))
 """Few voxels a plane and many planes under a wide aperture: the spectrum of all planes is most of the memory."""
+ROUND = box(0.04, -0.04, 0.04, spacing=(0.8e-3, 4e-3, 0.8e-3))
+"""About the axis of a turntable, fine across it."""
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +43,17 @@ def wide_raster(lab):
     return lab.raster_scan([[0, 0, 0.15]], shape=(60, 60), step=1.5e-3)
 
 
-@pytest.mark.parametrize("method", ["rma", "empm", "nufft"])
-def test_budget_that_forces_pieces_is_kept(method, wide_raster):
-    whole = make_plan(method, wide_raster.geometry, DEEP, options=QUIET)
-    image = whole(wide_raster.signal)
-    allowed = int(0.45 * whole.nbytes)
+@pytest.mark.parametrize("method", ["rma", "empm", "nufft", "isar"])
+def test_budget_that_forces_pieces_is_kept(method, wide_raster, scans):
+    scan, grid = (scans["turn"], ROUND) if method == "isar" else (wide_raster, DEEP)
+    whole = make_plan(method, scan.geometry, grid, options=QUIET)
+    image = whole(scan.signal)
+    allowed = int((0.7 if method == "isar" else 0.45) * whole.nbytes)
     options = with_options(memory=allowed)
     tracemalloc.start()
     try:
-        plan = make_plan(method, wide_raster.geometry, DEEP, options=options)
-        pieces = plan(wide_raster.signal)
+        plan = make_plan(method, scan.geometry, grid, options=options)
+        pieces = plan(scan.signal)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
         echo = plan.adjoint(image)
@@ -82,9 +85,10 @@ def test_back_projection_keeps_its_budget(scans):
 
 
 @pytest.mark.parametrize("method", ["auto", *METHODS])
-def test_budget_too_small_is_refused_with_sizes(method, wide_raster):
+def test_budget_too_small_is_refused_with_sizes(method, wide_raster, scans):
+    scan, grid = (scans["turn"], ROUND) if method == "isar" else (wide_raster, DEEP)
     with pytest.raises(MmsarError) as caught:
-        reconstruct(wide_raster, DEEP, method=method, options=with_options(memory=2**20))
+        reconstruct(scan, grid, method=method, options=with_options(memory=2**20))
     text = str(caught.value)
     assert "MiB, wanted at most 1.0 MiB (the budget);" in text and "smaller grid" in text and "\n" not in text
 
@@ -144,11 +148,12 @@ def test_default_grid_of_absurd_size_is_refused(scans):
 
 
 def test_default_grid_of_a_line_and_of_a_single_pose(lab):
+    """One voxel along an axis that is not resolved: it would show the same everywhere, on rings about the line."""
     for n in (40, 1):
         grid = default_grid(lab.scan_of(AntennaArray.single(), Trajectory.linear(n, 1.5e-3), [[0, 0, 0.3]]))
-        assert grid.n_voxels < 1e5
+        assert grid.shape[1] == 1 and (grid.shape[2] > 10 if n > 1 else grid.shape[2] == 1)
         for (low, high), value in zip(grid.extent, (0, 0, 0.3), strict=True):
-            assert low < value < high
+            assert low < value < high or low == value == high
 
 
 # ---- weights, calibration, lazy scans -------------------------------------------------------------------------------
@@ -205,9 +210,10 @@ def test_scan_in_its_file_gives_the_same_image(method, scans, tmp_path):
     from mmsar.io.scan_h5 import load_scan, save_scan
 
     gain = np.exp(1j * np.arange(8).reshape(2, 4))
-    scan = replace(scans["mimo"], calibration=Calibration(gain=gain, range_bias=0.01))
+    grid = box(0.03, -0.03, 0.03) if method == "isar" else box()
+    scan = replace(scans["turn" if method == "isar" else "mimo"], calibration=Calibration(gain=gain, range_bias=0.01))
     save_scan(scan, tmp_path / "scan.h5")
     lazy = load_scan(tmp_path / "scan.h5", lazy=True)
     assert not isinstance(lazy.signal, np.ndarray)
-    images = [reconstruct(s, box(), method=method, options=QUIET) for s in (lazy, scan)]
+    images = [reconstruct(s, grid, method=method, options=QUIET) for s in (lazy, scan)]
     np.testing.assert_allclose(images[0].data, images[1].data, atol=1e-6 * np.abs(images[1].data).max())

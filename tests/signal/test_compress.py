@@ -109,3 +109,22 @@ def test_any_chirp_and_interval_meets_its_error(f0, fraction, n, low, cells, win
     assert len(found.k) <= n
     rng = np.random.default_rng(0)
     assert worst_db(found, chirp.k, weight, rng.uniform(low, high, 200)) <= -58
+
+
+@given(n=st.integers(1, 40), low=st.floats(0.1, 1.0), longer=st.floats(0.0, 8.0), power=st.sampled_from([0.5, 1.0]))
+def test_a_power_of_the_path_length_is_carried_too(n, low, longer, power):
+    """Also of one frequency, and of intervals beyond the unambiguous range."""
+    k = 2 * np.pi / 299792458.0 * (77e9 + 4e9 / 40 * np.arange(n))
+    high = low * (1 + longer)
+    found = compress(k, np.ones(n), low=low, high=high, power=power)
+    rho = np.linspace(low, high, 300)
+    want = np.exp(-1j * np.outer(rho, k)) * ((rho / ((low + high) / 2)) ** power)[:, None]
+    got = np.exp(-1j * np.outer(rho, found.k)) @ found.matrix.T
+    rms = np.sqrt(np.mean(np.abs(want) ** 2))
+    assert np.sqrt(np.mean(np.abs(got - want) ** 2)) < 10 ** (-58 / 20) * rms
+    assert len(found.k) <= max(n, (k[-1] - k[0]) / 2 * (high - low) / np.pi) + 15
+
+
+def test_a_power_wants_paths_above_zero():
+    with pytest.raises(GeometryError, match="above 0"):
+        compress(K, np.ones(64), low=0.0, high=0.5, power=1.0)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mmsar.errors import GeometryError
 from mmsar.model import AntennaArray, Chirp, Scan, Trajectory
-from mmsar.signal.sampling import pitch_along, rotation_spread, sampling_report
+from mmsar.signal.pitch import pitch_along
+from mmsar.signal.sampling import rotation_spread, sampling_report
 
 CHIRP = Chirp(f0=77e9, slope=60e12, fs=1e6, n_samples=64)
 LAM = CHIRP.wavelength

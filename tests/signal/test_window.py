@@ -108,3 +108,26 @@ def test_band_and_aperture_are_chosen_separately_and_a_line_is_not_tapered_acros
     assert apply_window(geometry, "none") is geometry
     with pytest.raises(GeometryError, match="aperture"):
         apply_window(geometry, "hann", aperture="triangle")
+
+
+def turntable_weights(turn: float, span: float | None, array: AntennaArray | None = None) -> np.ndarray:
+    chirp = Chirp(f0=77e9, slope=60e12, fs=4e6, n_samples=4)
+    array = array or AntennaArray.single()
+    trajectory = Trajectory.turntable(40, 0.25, heights=np.arange(6) * 2e-3, start=turn, span=span)
+    signal = np.zeros((240, array.n_tx, array.n_rx, 4), dtype=np.complex64)
+    scan = Scan(signal=signal, chirp=chirp, array=array, trajectory=trajectory)
+    return apply_window(scan.geometry, "none", aperture="hann").weight
+
+
+@given(turn=st.floats(-3.1, 3.1), span=st.floats(0.2, 5.5))
+def test_an_arc_is_tapered_over_angle_and_height(turn: float, span: float) -> None:
+    """Wherever it lies, also across the seam of atan2."""
+    weight = turntable_weights(turn, span).reshape(6, 40)
+    np.testing.assert_allclose(weight, np.outer(taper("hann", 6), taper("hann", 40)), atol=1e-6)
+
+
+@given(turn=st.floats(-3.1, 3.1))
+def test_a_closed_circle_is_tapered_over_height_only(turn: float) -> None:
+    np.testing.assert_allclose(turntable_weights(turn, None).reshape(6, 40), np.tile(taper("hann", 6), (40, 1)).T)
+    board = turntable_weights(turn, None, AntennaArray.iwr1443()).reshape(6, 40, 8)
+    assert np.ptp(board, axis=1).max() < 1e-9 and board[0].min() < 0.05 < 0.9 < board.max()

@@ -129,6 +129,59 @@ def test_trajectories(tmp_path):
     np.testing.assert_allclose(table.trajectory.position[[0, 4]], [[0, 0, -0.25], [0, 8e-3, -0.25]], atol=1e-12)
 
 
+def turntable(folder, keys):
+    return load(folder, RADAR + POINTS + '[trajectory]\nkind = "turntable"\nradius_mm = 250\n' + keys)
+
+
+def board_angles(setup):
+    return np.rad2deg(np.arctan2(setup.trajectory.position[:, 2], setup.trajectory.position[:, 0]))
+
+
+def test_turntables_by_their_keys(tmp_path):
+    back = turntable(tmp_path, 'angles = 4\nspan_deg = 40\nstart_deg = 10\ndirection = "cw"\nperiod_ms = 20')
+    np.testing.assert_allclose(board_angles(back), [10, 0, -10, -20], atol=1e-9)
+    np.testing.assert_allclose(np.diff(back.trajectory.time), 20e-3)
+    listed = turntable(tmp_path, 'angles_deg = [0, 1, 5]\nheights = 2\nheight_step_mm = 4\nfastest = "height"')
+    np.testing.assert_allclose(board_angles(listed), np.repeat([-90, -89, -85], 2))
+    np.testing.assert_allclose(listed.trajectory.position[:, 1], np.tile([-2e-3, 2e-3], 3))
+    high = turntable(tmp_path, "angles = 3\nheight_mm = 7")
+    np.testing.assert_allclose(high.trajectory.position[:, 1], 7e-3)
+
+
+def test_angle_jitter_moves_every_pose_on_its_own_within_its_part_of_a_step(tmp_path):
+    keys = "angles = 36\nheights_mm = [0, 5, 10]\n"
+    even = turntable(tmp_path, keys)
+    uneven = turntable(tmp_path, keys + "angle_jitter = 0.3\nseed = 5")
+    moved = (board_angles(uneven) - board_angles(even) + 180) % 360 - 180
+    assert 2.8 < np.abs(moved).max() <= 3.0 and abs(moved.mean()) < 0.6
+    assert np.abs(moved[:36] - moved[36:72]).max() > 1
+    np.testing.assert_allclose(np.linalg.norm(uneven.trajectory.position[:, [0, 2]], axis=1), 0.25)
+    np.testing.assert_array_equal(uneven.trajectory.time, even.trajectory.time)
+    again = turntable(tmp_path, keys + "angle_jitter = 0.3\nseed = 5")
+    np.testing.assert_array_equal(again.trajectory.position, uneven.trajectory.position)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("angles = 4\nangles_deg = [0, 1]", "either angles .* or angles_deg"),
+        ("", "either angles .* or angles_deg"),
+        ("angles_deg = [0, 1]\nspan_deg = 4", "unknown key `span_deg`"),
+        ("angles = 0", r"turntable angles: got 0, wanted a whole number >= 1"),
+        ("angles_deg = [0, 500]", "wanted radians"),
+        ("angles = 4\nangle_jitter = 30", "angle_jitter: got 30, wanted a fraction of a step"),
+        ("angles = 4\nheights = 2", "height_step_mm: missing"),
+        ("angles = 4\nheights = 0\nheight_step_mm = 1", "heights: got 0"),
+        ("angles = 4\nheights = 2\nheights_mm = [1, 2]", "both heights_mm and heights"),
+        ('angles = 4\ndirection = "left"', "wanted one of ccw, cw"),
+    ],
+)
+def test_mistakes_in_a_turntable(tmp_path, keys, message):
+    with pytest.raises(FormatError, match=message) as caught:
+        turntable(tmp_path, keys)
+    assert "\n" not in str(caught.value)
+
+
 def test_scene_parts_are_joined_and_scaled(tmp_path):
     extra = """
 [[scene]]

@@ -1,14 +1,16 @@
 """Read a position log, check it, and print, draw or convert its track.
 
 Formats: TUM, EuRoC/ASL, OptiTrack Motive (CSV, JSON), Vicon Nexus CSV, ROS 1 and ROS 2 bags, Intel T265, ARKit,
-ARCore, gantry CSV; text may be gzipped. The format is found by what stands in the file; --kind says it where that is
-not clear. What a file does not say must be given: the body of several, the rotation of a Vicon export, the units of a
-gantry log. Swaps, glitches, jumps and outliers are masked in what is drawn and written, nothing is filled in.
+ARCore, gantry and turntable CSV; text may be gzipped. The format is found by what stands in the file; --kind says it
+where that is not clear. What a file does not say must be given: the body of several, the rotation of a Vicon export,
+the units of a gantry log, the radius of a turntable. Swaps, glitches, jumps and outliers are masked in what is drawn
+and written, nothing is filled in.
 
 Example:
   mmsar hw poses flight.csv --body drone --plot track.png
   mmsar hw poses nexus.csv --rotation helical --json
   mmsar hw poses gantry.csv --units mm --tum gantry.txt
+  mmsar hw poses table.csv --radius 250
 """
 
 import argparse
@@ -17,7 +19,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mmsar.cli.arguments import positive
+from mmsar.cli.arguments import number, positive
 from mmsar.hardware.positions.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", help="clock of the stamps; device or host for a T265")
     parser.add_argument("--topic", help="topic of a bag")
     parser.add_argument("--frame", help="fixed frame of a bag's transforms")
+    parser.add_argument("--radius", type=positive, metavar="MM", help="distance of the board from a turntable's axis")
+    parser.add_argument("--start", type=number, metavar="DEG", help="board angle at table angle 0 (-90: along +z)")
+    parser.add_argument("--direction", choices=("ccw", "cw"), help="sense of the table's angle, from above (ccw)")
     parser.add_argument("--max-gap", type=positive, default=50.0, metavar="MS", help="longest gap to bridge [ms] (50)")
     parser.add_argument("--smooth", type=positive, metavar="HZ", help="low-pass the track; 15 Hz or more")
     parser.add_argument("--all", action="store_true", help="list every finding on its own")
@@ -66,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
             check_target(target, sources=(args.log,))
     told = {"rotation": args.rotation, "units": args.units, "time_unit": args.time_unit, "zone": args.zone}
     told |= {"clock": args.clock, "topic": args.topic, "frame": args.frame}
+    told |= {"direction": args.direction, "radius": None if args.radius is None else args.radius * 1e-3}
+    told |= {"start": None if args.start is None else math.radians(args.start)}
     reason = "as told" if args.kind else sniff(args.log).reason
     raw = read_track(args.log, kind=args.kind, body=args.body, **told)
     track, found = checked(raw, max_gap=args.max_gap / 1e3)

@@ -1,9 +1,9 @@
 """From an array with named axes to a scan: what .mat and .npz files share.
 
-[data] axes names the axes of the variable in order, out of pose, y, x, tx, rx, channel (rx fastest), sample and iq
-(a last axis I, Q). Poses come out rows after rows, y slow and x fast. Order of the steps: division by the probe
-response (divide_by; power = 2 where transmit and receive probe each add it), conjugation (sign = "negative"),
-subtraction of the mean over all poses (background = "mean").
+[data] axes names the axes of the variable in order, out of pose, y, x, angle, tx, rx, channel (rx fastest), sample and
+iq (a last axis I, Q). Poses come out rows after rows, y slow and x (angle on a turntable) fast. Order of the steps:
+division by the probe response (divide_by; power = 2 where transmit and receive probe each add it), conjugation
+(sign = "negative"), subtraction of the mean over all poses (background = "mean").
 """
 
 from collections.abc import Callable
@@ -15,12 +15,15 @@ import numpy as np
 from mmsar.errors import FormatError
 from mmsar.io.importers.description import Description
 from mmsar.io.importers.geometry import UNITS, array_of, attrs_of, calibration_of, chirp_of, poses_of, timing_of
+from mmsar.io.importers.turntable import is_turntable
 from mmsar.model import Raster, Scan, Trajectory
 
 Reader = Callable[[Path, str], np.ndarray]
 """Reads one variable of one file."""
 
-ORDER = ("pose", "y", "x", "tx", "rx", "sample")
+COUNTS = {"y": "n_y", "x": "n_x", "angle": "n_x"}
+"""What tells in [scan] how many positions a pose axis has."""
+ORDER = ("pose", "y", "x", "angle", "tx", "rx", "sample")
 
 
 def cube_scan(data: Path, description: Description, read: Reader) -> Scan:
@@ -85,9 +88,11 @@ def _ordered(
         raise FormatError(f"{where}: got shape {cube.shape}, wanted {len(axes)} axes ({', '.join(axes)})")
     if "sample" not in axes or ("channel" in axes and {"tx", "rx"} & set(axes)):
         raise description.error("[data] axes: wanted sample, and either channel or tx and rx")
-    pose_axes = [axis for axis in ("pose", "y", "x") if axis in axes]
-    if not pose_axes or ("pose" in pose_axes and len(pose_axes) > 1):
-        raise description.error("[data] axes: wanted either pose, or y and x (one or both)")
+    fast = "angle" if is_turntable(description) else "x"
+    pose_axes = [axis for axis in ("pose", "y", "x", "angle") if axis in axes]
+    if pose_axes not in (["pose"], ["y"], [fast], ["y", fast]):
+        hint = "" if fast == "angle" or "angle" not in axes else "; angle is the axis of a turntable ([scan] radius_mm)"
+        raise description.error(f"[data] axes: wanted either pose, or y and {fast} (one or both){hint}")
     if "iq" in axes:
         if cube.shape[axes.index("iq")] != 2 or np.iscomplexobj(cube):
             raise FormatError(f"{where}: axis iq: got {cube.shape}, {cube.dtype}, wanted 2 real numbers along it")
@@ -133,7 +138,7 @@ def _with_shape(description: Description, pose_axes: list[str], pose_shape: tupl
     """The description with n_x and n_y filled in from the axes of the data."""
     if pose_axes == ["pose"] or description.get("scan", "positions") is not None:
         return description
-    sizes = {"n_y": 1, "n_x": 1, **{f"n_{axis}": n for axis, n in zip(pose_axes, pose_shape, strict=True)}}
+    sizes = {"n_y": 1, "n_x": 1, **{COUNTS[axis]: n for axis, n in zip(pose_axes, pose_shape, strict=True)}}
     scan = {**description.tables.get("scan", {}), **sizes}
     return replace(description, tables={**description.tables, "scan": scan})
 

@@ -3,9 +3,10 @@
 Tables: [waveform] what was sent, [array] the antennas, [scan] where the board was, [calibration] what the
 instrument adds, and [capture] (format "ti-raw") or [data] (formats "mat" and "npz") how the samples lie in the file.
 Units are part of the key: `start_ghz`, `x_step_mm`. Unknown keys are refused, with the nearest known one.
-Files named in a description (`positions`, `divide_by.file`) are looked for beside the data. A radar that stood
-still has `motion = "none"` in [scan] and no steps. Bytes of a capture that are no samples (padding of a recorder) have
-to be named: `skip_bytes` before the first frame, `ignore_bytes` after the last.
+Files named in a description (`positions`, `angle_log`, `divide_by.file`) are looked for beside the data. A radar that
+stood still has `motion = "none"` in [scan] and no steps; a turntable has the keys of `mmsar.io.importers.turntable`.
+Bytes of a capture that are no samples (padding of a recorder) have to be named: `skip_bytes` before the first frame,
+`ignore_bytes` after the last.
 
 The keys `config`, `device`, `cf_json`, `compare`, `port`, `source_ip` of [capture], `tx_rx_gap_mm` and most names of
 boards are those of `mmsar.hardware.readers`, which takes waveform and layout from the radar's own configuration.
@@ -47,7 +48,7 @@ from mmsar.io.importers.iq_layout import LAYOUTS
 BEYOND = "mmsar.hardware.readers.import_recording (the command mmsar import uses it)"
 """What reads the keys that go beyond this importer."""
 FORMATS = ("ti-raw", "mat", "npz")
-AXES = ("pose", "y", "x", "tx", "rx", "channel", "sample", "iq")
+AXES = ("pose", "y", "x", "angle", "tx", "rx", "channel", "sample", "iq")
 
 NUMBER, POSITIVE, COUNT, WHOLE, TEXT, FLAG, NUMBERS, POINTS, TABLE, TEXTS = (
     "a number",
@@ -109,7 +110,7 @@ KEYS: dict[str, dict[str, str | tuple[str, ...]]] = {
         "n_y": COUNT,
         "x_step_mm": POSITIVE,
         "y_step_mm": POSITIVE,
-        "direction": ("forward", "backward", "serpentine"),
+        "direction": ("forward", "backward", "serpentine", "ccw", "cw"),
         "first_row": ("top", "bottom"),
         "motion": ("continuous", "step", "none"),
         "z_mm": NUMBER,
@@ -120,6 +121,17 @@ KEYS: dict[str, dict[str, str | tuple[str, ...]]] = {
         "position_unit": ("m", "cm", "mm"),
         "flip_x": FLAG,
         "flip_y": FLAG,
+        "radius_mm": POSITIVE,
+        "far_field": FLAG,
+        "start_deg": NUMBER,
+        "step_deg": POSITIVE,
+        "span_deg": POSITIVE,
+        "angles_deg": NUMBERS,
+        "angle_list": TEXT,
+        "angle_log": TEXT,
+        "log_offset_ms": NUMBER,
+        "heights_mm": NUMBERS,
+        "serpentine": FLAG,
     },
     "array": {
         "board": TEXT,

@@ -6,16 +6,16 @@ a frame +x points to the right for somebody who faces the radar, and to the left
 looks along +z: rows that run to the right as seen from behind are direction = "backward".
 """
 
-import csv
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmsar.constants import C0
 from mmsar.errors import FormatError, GeometryError
+from mmsar.io.importers.columns import columns_of
 from mmsar.io.importers.description import BEYOND, Description
+from mmsar.io.importers.turntable import is_turntable, turntable_poses
 from mmsar.model import AntennaArray, Calibration, Chirp, Raster, Trajectory
 
 UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
@@ -134,15 +134,17 @@ def timing_of(description: Description, chirps_per_frame: int) -> Timing:
 
 
 def attrs_of(description: Description, timing: Timing) -> dict[str, Any]:
-    """Notes for `Scan.attrs`: the name and note of the description, and whether the pose times are made up."""
+    """Notes for `Scan.attrs`: name and note of the description, whether the pose times are made up, far field."""
     attrs = {key: description.tables[key] for key in ("name", "note") if key in description.tables}
-    if timing.nominal and description.get("scan", "positions") is None:
+    if timing.nominal and not any(description.get("scan", key) for key in ("positions", "angle_list")):
         attrs["nominal_times"] = True
+    if description.get("scan", "far_field"):
+        attrs["far_field"] = True
     return attrs
 
 
 def poses_of(description: Description, n_pose: int, frame_time: np.ndarray) -> tuple[Trajectory, Raster | None]:
-    """The poses of `n_pose` samples: a positions file, one place (motion = "none"), or n_y rows of n_x positions.
+    """The poses of `n_pose` samples: a positions file, a turntable, one place (motion = "none"), or n_y rows of n_x.
 
     Parameters
     ----------
@@ -155,6 +157,8 @@ def poses_of(description: Description, n_pose: int, frame_time: np.ndarray) -> t
         Counts that disagree with the data, with both numbers.
     """
     get = description.get
+    if is_turntable(description):
+        return turntable_poses(description, n_pose, frame_time), None
     still = get("scan", "motion") == "none"
     if still or get("scan", "positions") is not None:
         raster_keys = ("n_x", "n_y", "x_step_mm", "y_step_mm", "direction", *(["positions"] if still else []))
@@ -223,7 +227,7 @@ def read_positions(description: Description, n_pose: int) -> Trajectory:
         Columns missing, values that are no numbers, or another number of rows than poses.
     """
     path = description.file(description.get("scan", "positions"))
-    columns = _npz_columns(path) if path.suffix == ".npz" else _csv_columns(path)
+    columns = columns_of(path)
     missing = [name for name in ("time", "x", "y", "z") if name not in columns]
     turned = [name for name in ("qx", "qy", "qz", "qw") if name in columns]
     if missing or len(turned) not in (0, 4):
@@ -241,37 +245,6 @@ def read_positions(description: Description, n_pose: int) -> Trajectory:
         )
     except GeometryError as error:
         raise FormatError(f"{path}: {error}") from error
-
-
-def _csv_columns(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.reader(lines, skipinitialspace=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path}: cannot be read as .csv ({error}); wanted text with a header line") from error
-    names = [name.strip().lower() for name in rows[0]] if rows else []
-    values = []
-    for number, row in enumerate(rows[1:], start=2):
-        if not row:
-            continue
-        try:
-            values.append([float(cell) for cell in row])
-        except ValueError:
-            raise FormatError(f"{path}: line {number}: got {','.join(row)!r}, wanted numbers") from None
-        if len(row) != len(names):
-            raise FormatError(f"{path}: line {number}: got {len(row)} values, wanted {len(names)} ({','.join(names)})")
-    return dict(zip(names, np.array(values).reshape(len(values), len(names)).T, strict=True))
-
-
-def _npz_columns(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            columns = {name.lower(): np.asarray(data[name], dtype=float).ravel() for name in data.files}
-    except Exception as error:
-        raise FormatError(f"{path}: cannot be read as .npz ({error})") from error
-    if len({len(column) for column in columns.values()}) > 1:
-        raise FormatError(f"{path}: got columns of different lengths, wanted one value for every pose in each")
-    return columns
 
 
 BOARDS = {

@@ -50,7 +50,8 @@ def one_sided_db(block: np.ndarray) -> float:
 
 
 def check_sign(scan: Scan, sign: str) -> float:
-    """Refuse data whose energy lies at negative beat frequencies; warn when it lies on both sides alike.
+    """Refuse data whose energy lies at negative beat frequencies; warn when it lies on both sides alike, or would by
+    rights: samples that are referred to an axis of rotation (far field).
 
     Parameters
     ----------
@@ -70,6 +71,10 @@ def check_sign(scan: Scan, sign: str) -> float:
         3 dB or more on the negative side.
     """
     ratio = beat_sign_db(scan)
+    if scan.attrs.get("far_field"):
+        text = "sign check undecided: far-field samples are referred to the axis, so that echoes lie on both sides of 0"
+        warnings.warn(f"{text}; look at the image with both signs", UserWarning, stacklevel=3)
+        return ratio
     other = "positive" if sign == "negative" else "negative"
     numbers = f'with sign = "{sign}" positive beat frequencies hold {ratio:+.1f} dB of the energy of negative ones'
     if ratio <= -DECIDED_DB:

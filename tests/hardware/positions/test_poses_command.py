@@ -9,7 +9,7 @@ import pytest
 
 from mmsar.cli import main
 from mmsar.cli.hw import poses
-from mmsar.hardware.positions.declared import LENGTHS, ROTATIONS, TIMES
+from mmsar.hardware.positions.declared import DIRECTIONS, LENGTHS, ROTATIONS, TIMES
 from mmsar.hardware.positions.sniff import KINDS
 from mmsar.hardware.positions.track import read_track
 from mmsar.hardware.positions.tum import text_of
@@ -34,7 +34,9 @@ def test_choices_are_those_of_the_readers():
     parser = argparse.ArgumentParser()
     poses.configure(parser)
     choices = {action.dest: tuple(action.choices) for action in parser._actions if action.choices}
-    assert choices == {"kind": KINDS, "rotation": ROTATIONS, "units": tuple(LENGTHS), "time_unit": tuple(TIMES)}
+    assert choices == {"kind": KINDS, "rotation": ROTATIONS, "units": tuple(LENGTHS), "time_unit": tuple(TIMES)} | {
+        "direction": DIRECTIONS
+    }
 
 
 def test_table(log, capsys):

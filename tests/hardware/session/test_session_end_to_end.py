@@ -1,13 +1,16 @@
 """Whole sessions through the real code: emulated instruments are driven, recorded, assembled and imaged."""
 
 import re
+import time
 
 import numpy as np
 import pytest
 
 from mmsar.cli import main
 from mmsar.hardware.emulate.hand import Hand, HandClock, TrackerLog
+from mmsar.hardware.session.world import CylinderWorld
 from mmsar.io.scan_h5 import load_scan
+from mmsar.signal.cylinder import is_round
 
 from .conftest import AXES, cells, peak
 
@@ -123,6 +126,40 @@ def test_a_freehand_scan_finds_its_target(benches, offset):
     assert notes["offset_s"] == pytest.approx(0.037, abs=5e-3), "less what the emulated card is late by"
     found = peak(scan, TARGET)
     assert np.all(np.abs(found - TARGET) < cells(scan, TARGET[2]) / 4)
+
+
+TABLE = """
+kind = "freehand"
+duration_s = 3.0
+
+[tracker]
+kind = "turntable-csv"
+radius_mm = 250
+direction = "cw"
+"""
+
+
+def test_a_turntable_of_its_own_is_taken_from_its_log(benches):
+    """A table that nobody steers, half a turn in the scan: its log, angle against time, makes the poses."""
+    target, rate, begin = (0.012, 0.002, -0.008), np.deg2rad(60.0), time.time_ns()
+
+    def poses(_, time_ns):
+        world = CylinderWorld(radius=0.25, direction=-1)
+        return world.poses({"angle": rate * (time_ns - begin) * 1e-9})
+
+    bench = benches.handheld(TABLE, [target], poses)
+    command = ["capture", str(bench.session_file), "-o", str(bench.output)]
+    assert main(command) == 0
+    stamps = np.arange(begin, time.time_ns() + 10**9, 10**7, dtype=np.int64)
+    angle = np.rad2deg(rate) * (stamps - begin) * 1e-9 % 360
+    log = bench.folder / "table.csv"
+    rows = [f"{t},{a:.9f}" for t, a in zip(stamps.tolist(), angle.tolist(), strict=True)]
+    log.write_text("\n".join(["time_ns,angle_deg", *rows]) + "\n")
+    assert main([*command, "--assemble", "--poses", str(log)]) == 0
+    scan = load_scan(bench.output)
+    assert scan.shape[0] > 140 and is_round(scan.geometry)
+    found = peak(scan, target, half=(3e-3, 6e-3, 3e-3), step=(0.1e-3, 1e-3, 0.1e-3))
+    assert np.all(np.abs(found - target)[[0, 2]] < 0.25 * scan.chirp.wavelength / 4)
 
 
 def test_backlash_is_seen_in_the_echoes_and_taken_out(benches, capsys):

@@ -1,0 +1,78 @@
+"""From height wavenumbers to heights: sum_q F[q] exp(j ky_q y), a type-1 non-uniform FFT in one dimension.
+
+The wavenumbers lie closer than an image of this height needs (what is above and below must not wrap around into it):
+they are spread with a Kaiser-Bessel kernel to a grid that is just fine enough, and a small matrix does the rest. Where
+that saves nothing the matrix takes them as they are.
+"""
+
+import numpy as np
+
+from mmsar.core.gridding import SUBDIVISIONS, kernel_correction, kernel_table
+from mmsar.core.kernels_polar import gather_lines, spread_lines
+
+SIGMA = 1.5
+"""Oversampling of the coarse grid."""
+MIN_SAVING = 0.6
+"""Coarse over given wavenumbers below which spreading pays."""
+
+
+class HeightSynthesis:
+    """Rows at height wavenumbers to rows at heights about their middle, one slice of pixels at a time.
+
+    Parameters
+    ----------
+    ky : (n,) array
+        Wavenumbers in any order [rad/m].
+    y : (n_y,) array
+        Evenly spaced heights [m]; they count from (y_0 + y_n) / 2.
+    weight : (n,) array
+        Factor of every wavenumber.
+    error : float
+        Relative error of the spreading.
+    """
+
+    def __init__(self, ky: np.ndarray, y: np.ndarray, weight: np.ndarray, *, error: float) -> None:
+        width = int(np.clip(np.ceil(-np.log(error) / (np.pi * np.sqrt(1 - 1 / SIGMA))), 2, 8))
+        self.middle = float(y[0] + y[-1]) / 2
+        """What the heights count from [m]."""
+        offset, low, band = np.asarray(y) - self.middle, float(ky.min()), float(np.ptp(ky))
+        n_coarse = int(np.ceil(band * SIGMA * len(y) * float(np.ptp(y)) / max(len(y) - 1, 1) / (2 * np.pi))) + 2
+        self._start: np.ndarray | None = None
+        if n_coarse + width > MIN_SAVING * len(ky) or band == 0:
+            self._matrix = (np.exp(1j * np.outer(offset, ky)) * weight).astype(np.complex64)
+        else:
+            step = band / (n_coarse - 1)
+            place = (ky - low) / step + width / 2
+            self._start = np.ceil(place - width / 2).astype(np.int64)
+            fraction = (self._start - place + width / 2) * SUBDIVISIONS
+            row = fraction.astype(int)
+            table, rest = kernel_table(width, SIGMA), (fraction - row)[:, None]
+            self._taps = ((table[row] + rest * (table[row + 1] - table[row])) * weight[:, None]).astype(np.float32)
+            coarse = low + (np.arange(n_coarse + width) - width / 2) * step
+            correction = kernel_correction(width, SIGMA, offset * step / (2 * np.pi))
+            self._matrix = (np.exp(1j * np.outer(offset, coarse)) * correction[:, None]).astype(np.complex64)
+        self._analysis = np.ascontiguousarray(self._matrix.conj().T)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held [bytes]."""
+        return 2 * self._matrix.nbytes
+
+    def buffer(self, n_x: int) -> np.ndarray:
+        """Room for one slice on the coarse grid, complex64."""
+        return np.empty((self._matrix.shape[1], n_x), dtype=np.complex64)
+
+    def __call__(self, lines: np.ndarray, coarse: np.ndarray, out: np.ndarray) -> None:
+        """(n, n_x) complex64 lines to `out` (n_y, n_x); `coarse` is from `buffer`."""
+        if self._start is not None:
+            spread_lines(lines, self._start, self._taps, coarse)
+            lines = coarse
+        np.matmul(self._matrix, lines, out=out)
+
+    def adjoint(self, image: np.ndarray, coarse: np.ndarray, out: np.ndarray) -> None:
+        """(n_y, n_x) complex64 to `out` (n, n_x), any stride."""
+        if self._start is None:
+            out[:] = self._analysis @ image
+        else:
+            np.matmul(self._analysis, image, out=coarse)
+            gather_lines(coarse, self._start, self._taps, out)

@@ -1,0 +1,131 @@
+"""Imaging of a target on a turntable, or by an array swept round a cylinder: near-field MIMO-ISAR.
+
+Every pair is reduced to a monostatic element of the cylinder of radius R0 about the world's y axis
+(`signal.cylinder`), the samples are transformed over angle and height, multiplied order by order with an azimuth kernel
+(`recon.azimuth`) and brought from polar wavenumbers to the pixels by a NUFFT (`recon.polar`). Angles and heights on a
+product grid take two matrix products per frequency, any others a 2-D NUFFT. Partial arcs need nothing special.
+
+With kernel "matched" the image is that of back-projection of the compensated samples, to the numerics' accuracy: the
+addition theorem has no small angles in it. What is approximate is the compensation, exact for the point of the axis at
+the grid's middle height. "hankel" deconvolves, "exponential" is the paper's kernel.
+
+From far away (`ReconOptions.far_field`) the samples are referred to the axis, s = sigma exp(-2jk r.u), u the unit
+vector from the axis to the antenna; the radius of the poses does not matter then.
+
+Smith, Torlak: Near-field MIMO-ISAR millimeter-wave imaging, IEEE RadarConf 2020, arXiv 2305.02030.
+"""
+
+import numpy as np
+
+from mmsar.core.checks import one_of
+from mmsar.errors import GeometryError
+from mmsar.model.grid import ImageGrid
+from mmsar.model.scan import Geometry, Scan
+from mmsar.recon.fourier import SpectralPlan, only_cpu
+from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
+from mmsar.recon.options import KERNELS, ReconOptions
+from mmsar.recon.polar import PolarMigration
+from mmsar.recon.ring import RingAperture, is_flat, largest_rho, path_limits
+from mmsar.recon.ringfront import EvenRing, RingFront, even_ring
+from mmsar.signal.compress import compress
+from mmsar.signal.cylinder import Cylinder, cylinder_of, cylinder_path_difference
+from mmsar.signal.multistatic import PHASES
+
+MAX_DEVIATION = 0.5
+"""Largest deviation of a phase centre from the mean radius, relative to it."""
+
+
+def plan(
+    geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
+) -> SpectralPlan:
+    """Plan imaging in rotation.
+
+    Parameters
+    ----------
+    geometry : Geometry or Scan
+        Phase centres about the world's y axis, at about one radius.
+    grid : ImageGrid
+        Inside that radius, anywhere along y. One voxel along y is a slice.
+    options : ReconOptions
+        `kernel`, `phase`, `far_field`, accuracy, memory and progress count.
+
+    Raises
+    ------
+    GeometryError
+        Phase centres that are not on a cylinder, or a grid that reaches them.
+    DeviceError
+        A device that is not there.
+    MmsarError
+        More memory needed than allowed.
+    """
+    options = options or ReconOptions()
+    only_cpu(device, "isar")
+    one_of("phase", options.phase, PHASES)
+    one_of("kernel", options.kernel, KERNELS)
+    geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
+    cylinder = cylinder_of(geometry)
+    if cylinder.deviation > MAX_DEVIATION * cylinder.radius:
+        raise GeometryError(
+            f"method isar: the phase centres are {1e3 * (cylinder.radius - cylinder.deviation):.0f} mm and more from "
+            f"the y axis, {1e3 * cylinder.radius:.0f} mm in the mean; wanted them on a circle about it; use method bpa"
+        )
+    angle, height = cylinder.angle.ravel(), cylinder.height.ravel()
+    wavelength, rho = geometry.chirp.wavelength, max(largest_rho(grid), geometry.chirp.wavelength)
+    raster = angle_raster(angle, height, wavelength, rho)
+    ring = None if raster is None else even_ring(raster, (wavelength / 40 / rho, wavelength / 40))
+    aperture = ring_aperture(cylinder, geometry, options, ring)
+    if options.far_field:
+        path = np.zeros(geometry.weight.shape)
+    else:
+        centre = (0.0, grid.centre[1], 0.0)
+        path = cylinder_path_difference(geometry, cylinder, centre=centre, phase=options.phase)
+    flat = is_flat(aperture, grid, geometry.chirp.k)
+    power = 0.0 if options.far_field else 0.5 if flat else 1.0
+    low, high = path_limits(aperture, grid)
+    compression = compress(
+        geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=options.error_db - 10, power=power
+    )
+    scale = ((low + high) / 4) ** power / geometry.norm
+
+    def make_front(migration: PolarMigration, n: int, eps: float) -> RingFront | RectilinearFront | IrregularFront:
+        if ring is not None and not migration.flat_ring:
+            return RingFront(ring, migration)
+        if raster is not None:
+            return RectilinearFront(raster, migration)
+        return IrregularFront(np.stack([angle, height], axis=1), migration, n_frequencies=n, eps=eps)
+
+    return SpectralPlan(
+        geometry,
+        grid,
+        method="isar",
+        path=path,
+        compression=compression,
+        make_migration=lambda room: PolarMigration(
+            compression.k, grid, aperture, scale=scale, eps=10 ** ((options.error_db - 5) / 20), memory=room
+        ),
+        make_front=make_front,
+        options=options,
+    )
+
+
+def ring_aperture(cylinder: Cylinder, geometry: Geometry, options: ReconOptions, ring: EvenRing | None) -> RingAperture:
+    """The aperture as the migration wants it."""
+    height = cylinder.height[geometry.weight != 0]
+    return RingAperture(
+        radius=cylinder.radius,
+        heights=(float(height.min()), float(height.max())),
+        n_angles=max(1, round(2 * np.pi / cylinder.step)) if cylinder.step > 0 else 1,
+        kernel="far_field" if options.far_field else options.kernel,
+        height_step=None if ring is None else ring.height_step,
+    )
+
+
+def angle_raster(
+    angle: np.ndarray, height: np.ndarray, wavelength: float, rho: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Angles, heights and the flat index of every channel where they form a product grid, else None.
+
+    The tolerance is lambda / 40, for angles at the target's edge `rho` [m].
+    """
+    raster = product_grid(np.stack([angle * rho, height, 0 * angle], axis=1), tolerance=wavelength / 40)
+    return None if isinstance(raster, str) else (raster[0] / rho, *raster[1:])

@@ -1,0 +1,98 @@
+"""How densely phase centres lie along an axis of an aperture, and which directions look alike because of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_QUERIES = 400
+FIRST_NEIGHBOURS = 32
+MAX_NEIGHBOURS = 2048
+SAME_PLACE = 1 / 50
+"""Phase centres closer than this many wavelengths count as one."""
+
+TOLERANCE = 1.02
+"""Pitches up to this many times lambda/4 count as lambda/4."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AxisSampling:
+    """Sampling along one axis of the aperture; lengths in m, angles in rad, None where there is only one position."""
+
+    extent: float
+    """Size of the aperture: spread of the phase centres."""
+    pitch: float | None
+    """Median distance to the next phase centre along the axis."""
+    widest: float | None
+    """95th percentile of that distance: the typical size of the gaps."""
+    fold_angle: float | None
+    """Direction from which echoes fold back; None when the pitch is fine enough."""
+    ghost_angle: float | None
+    """Direction of the ghosts of a target straight ahead; None when there are none in front."""
+    resolution: float | None
+    """lambda z / 2D, not below lambda/4."""
+
+
+def axis_sampling(points: np.ndarray, axis: int, wavelength: float, z: float) -> AxisSampling:
+    """Sampling of phase centres (n, 3) [m] along one axis; `z` is the distance the resolution is given for [m]."""
+    extent = float(np.ptp(points[:, axis]))
+    same = wavelength * SAME_PLACE
+    steps = pitch_along(points, axis, same=same) if extent > same else None
+    pitch, widest = steps if steps is not None else (None, None)
+    fold = ghost = None
+    if pitch is not None and pitch > TOLERANCE * wavelength / 4:
+        fold = float(np.arcsin(min(1.0, wavelength / (4 * pitch))))
+        ghost = float(np.arcsin(wavelength / (2 * pitch))) if wavelength <= 2 * pitch else None
+    return AxisSampling(
+        extent=extent,
+        pitch=pitch,
+        widest=widest,
+        fold_angle=fold,
+        ghost_angle=ghost,
+        resolution=max(wavelength / 4, wavelength * z / (2 * extent)) if extent > same else None,
+    )
+
+
+def pitch_along(points: np.ndarray, axis: int, *, same: float) -> tuple[float, float] | None:
+    """Median and 95th percentile of the distance to the next point along an axis.
+
+    The next point of a point is the nearest one in front of it within 45 degrees of the axis, so that rows with
+    jitter, arrays moved in steps and irregular clouds are all measured alike; the last points have none.
+
+    Parameters
+    ----------
+    points : ndarray
+        Positions [m], (n, 3); only x and y count.
+    axis : int
+        0 for x, 1 for y.
+    same : float
+        Points closer than this are one point [m].
+
+    Returns
+    -------
+    (median, 95th percentile) [m], or None when no point has another in front of it.
+    """
+    from scipy.spatial import cKDTree
+
+    plane = np.asarray(points)[:, :2]
+    plane = plane[np.unique(np.round(plane / same).astype(np.int64), axis=0, return_index=True)[1]]
+    if len(plane) < 2:
+        return None
+    tree = cKDTree(plane)
+    waiting = np.unique(np.linspace(0, len(plane) - 1, min(len(plane), MAX_QUERIES)).astype(int))
+    found: list[np.ndarray] = []
+    count = FIRST_NEIGHBOURS
+    while waiting.size:
+        k = min(count, len(plane))
+        _, index = tree.query(plane[waiting], k=k)
+        offset = plane[index.reshape(len(waiting), k)] - plane[waiting][:, None]
+        ahead, across = offset[..., axis], np.abs(offset[..., 1 - axis])
+        distance = np.hypot(ahead, across)
+        distance = np.where((across <= ahead) & (distance > same), distance, np.inf)
+        nearest = distance.min(axis=1)
+        found.append(nearest[np.isfinite(nearest)])
+        if k == len(plane) or count >= MAX_NEIGHBOURS:
+            break
+        waiting = waiting[~np.isfinite(nearest)]
+        count *= 4
+    steps = np.concatenate(found) if found else np.empty(0)
+    return (float(np.median(steps)), float(np.percentile(steps, 95))) if steps.size else None

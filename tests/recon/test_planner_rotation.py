@@ -1,0 +1,152 @@
+"""What the planner does with scans that go round an axis: method, grid, weights, samples seen from far away."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mmsar.errors import GeometryError, MmsarError
+from mmsar.metrics import ncc
+from mmsar.model import AntennaArray, Chirp, ImageGrid, Trajectory
+from mmsar.recon.default_grid import ROUND_VOXELS, default_grid
+from mmsar.recon.options import ReconOptions
+from mmsar.recon.planner import explain, reconstruct, wants_density
+
+QUIET = ReconOptions(progress=False)
+LAM = 299792458.0 / 79e9
+BOX = ImageGrid.from_extent((-0.04, 0.04), (-0.02, 0.02), (-0.04, 0.04), spacing=(1e-3, 4e-3, 1e-3))
+
+
+def last(image):
+    return image.history[-1]
+
+
+def test_auto_images_a_turntable_by_isar(scans):
+    image = reconstruct(scans["turn"], BOX, options=replace(QUIET, verify=True))
+    step = last(image)
+    assert step["method"] == "isar" and step["kernel"] == "matched" and step["phase"] == "reference"
+    assert step["verify"]["ncc"] >= 0.97
+    assert step["predicted_error_db"] < -15
+    peak = np.unravel_index(np.argmax(image.magnitude()), image.grid.shape)
+    found = np.array([image.grid.x[peak[2]], image.grid.y[peak[1]], image.grid.z[peak[0]]])
+    assert min(np.abs(found - p).max() for p in ([0.03, 0, -0.02], [-0.012, -0.008, 0.01])) < 1e-9
+
+
+def test_explain_says_why_the_planar_methods_do_not_serve(scans):
+    lines = explain(scans["turn"], BOX, options=QUIET).splitlines()
+    marks = {line[2:].split()[0]: line for line in lines[1:]}
+    assert marks["isar"].startswith(">")
+    assert all("not for auto: the image is not wholly in front" in marks[m] for m in ("rma", "empm", "nufft"))
+
+
+def test_predicted_error_is_what_comes_out(scans):
+    """The compensation of the pairs is all that is wrong with it."""
+    from mmsar.recon import bpa, isar
+    from mmsar.recon.predict import predict
+
+    scan = scans["turn"]
+    (predicted,) = (p.error_db for p in predict(scan.geometry, BOX) if p.method == "isar")
+    image = isar.plan(scan, BOX, options=QUIET)(scan)
+    exact = bpa.plan(scan, BOX, options=QUIET)(scan)
+    measured = 20 * np.log10(np.linalg.norm(image - exact) / np.linalg.norm(exact))
+    assert predicted == pytest.approx(measured, abs=6)
+
+
+def test_a_wide_pair_goes_to_back_projection(lab):
+    scan = lab.scan_of(AntennaArray.single(0.15), Trajectory.turntable(200, 0.25), [[0.03, 0, -0.02]])
+    grid = ImageGrid.from_extent((-0.06, 0.06), 0.0, (-0.06, 0.06), spacing=2e-3)
+    assert last(reconstruct(scan, grid, options=QUIET))["method"] == "bpa"
+    forced = last(reconstruct(scan, grid, method="isar", options=QUIET))
+    assert "TX-RX separations reach 150 mm" in forced["warning"]
+
+
+# ---- the default grid ------------------------------------------------------------------------------------------------
+
+
+def scan_for_grid(lab, points, n=64, heights=None, **turn):
+    trajectory = Trajectory.turntable(n, 0.25, heights=heights, **turn)
+    return lab.scan_of(AntennaArray.single(), trajectory, points, chirp=Chirp.stepped(77e9, 4e9 / 32, 32))
+
+
+def test_default_grid_lies_about_the_axis_and_holds_the_target(lab):
+    points = [[0.06, 0.0, -0.02], [-0.01, 0.01, 0.03]]
+    heights = (np.arange(8) - 3.5) * 4e-3
+    scan = scan_for_grid(lab, points, heights=heights)
+    grid = default_grid(scan)
+    (x0, x1), (y0, y1), (z0, z1) = grid.extent
+    assert x0 == pytest.approx(-x1, abs=1e-3) and (z0, z1) == pytest.approx((x0, x1), abs=1e-9)
+    assert 0.065 < x1 < 0.15
+    assert y0 == pytest.approx(heights[0], abs=4e-3) and y1 == pytest.approx(heights[-1], abs=4e-3)
+    half = 0.09 * LAM  # half of 0.18 lambda, or a whole cell where that would be too many voxels
+    assert half * 0.9 < grid.spacing[0] < 2.1 * half and grid.spacing[2] == pytest.approx(grid.spacing[0])
+    assert grid.n_voxels < 1.3 * ROUND_VOXELS
+
+
+def test_default_grid_of_one_ring_is_one_slice(lab):
+    grid = default_grid(scan_for_grid(lab, [[0.03, 0.005, -0.02]], heights=[0.005]))
+    assert grid.shape[1] == 1 and grid.y[0] == pytest.approx(0.005)
+    assert grid.spacing[0] == pytest.approx(0.09 * LAM, rel=0.03)
+
+
+def test_default_grid_of_an_arc_is_coarser(lab):
+    full, arc = (default_grid(scan_for_grid(lab, [[0.0, 0, 0.0]], span=s)) for s in (2 * np.pi, 0.5))
+    assert arc.spacing[0] > 2 * full.spacing[0]
+
+
+# ---- weights ---------------------------------------------------------------------------------------------------------
+
+
+def test_even_turns_need_no_density_weights(lab, scans):
+    assert not wants_density(scan_for_grid(lab, [[0, 0, 0]], heights=[0, 0.01]).geometry, QUIET)
+    assert not wants_density(scans["turn"].geometry, QUIET)
+    rng = np.random.default_rng(0)
+    angles = 2 * np.pi * (np.arange(64) + 0.5 * rng.uniform(-1, 1, 64)) / 64
+    two_turns = np.concatenate([angles, angles[::-1] + 0.02])
+    points = np.stack([0.25 * np.cos(two_turns), np.repeat([0, 0.01], 64), 0.25 * np.sin(two_turns)], axis=1)
+    assert wants_density(lab.monostatic(points), QUIET)
+
+
+def test_window_tapers_heights_not_the_closed_circle(lab):
+    """Sidelobes along y fall; the picture across the axis stays."""
+    scan = scan_for_grid(lab, [[0.0, 0.0, 0.0]], n=90, heights=(np.arange(40) - 19.5) * LAM / 4)
+    along = ImageGrid.from_extent(0.0, (-0.06, 0.06), 0.0, spacing=(1e-3, 0.5e-3, 1e-3))
+    plain, tapered = (
+        np.abs(reconstruct(scan, along, options=replace(QUIET, window=w)).data[0, :, 0]) for w in ("none", "hann")
+    )
+    outside = np.abs(along.y) > 0.03
+    assert tapered[outside].max() < 0.3 * plain[outside].max()
+    across = ImageGrid.from_extent((-0.004, 0.004), 0.0, 0.0, spacing=0.1e-3)
+    cuts = [np.abs(reconstruct(scan, across, options=replace(QUIET, window=w)).data[0, 0]) for w in ("none", "hann")]
+    assert ncc(*cuts) > 0.99
+
+
+# ---- seen from far away ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def far(lab):
+    """A short arc, samples referred to the axis: 10 m away, the way to the axis taken out."""
+    scan = lab.scan_of(
+        AntennaArray.single(), Trajectory.turntable(60, 1e4, span=0.3, start=-1.7), [[0.03, 0, -0.02], [-0.02, 0, 0.01]]
+    )
+    signal = scan.signal * np.exp(-2j * scan.chirp.k * 1e4)
+    return replace(scan, signal=signal.astype(np.complex64), attrs={**scan.attrs, "far_field": True})
+
+
+def test_far_field_samples_go_to_isar_without_being_told(far):
+    grid = ImageGrid.from_extent((-0.05, 0.05), 0.0, (-0.06, 0.04), spacing=1e-3)
+    image = reconstruct(far, grid, options=QUIET)
+    assert last(image)["method"] == "isar" and last(image)["kernel"] == "far_field"
+    z, _, x = np.unravel_index(np.argmax(image.magnitude()), grid.shape)
+    assert min(np.hypot(grid.x[x] - px, grid.z[z] - pz) for px, pz in ((0.03, -0.02), (-0.02, 0.01))) < 3e-3
+    assert "rma" in explain(far, grid, options=QUIET) and "referred to the axis" in explain(far, grid, options=QUIET)
+
+
+def test_far_field_samples_are_refused_where_they_would_be_wrong(far):
+    grid = ImageGrid.from_extent((-0.05, 0.05), 0.0, (-0.06, 0.04), spacing=1e-3)
+    with pytest.raises(GeometryError, match=r"method bpa: .* wanted method isar"):
+        reconstruct(far, grid, method="bpa", options=QUIET)
+    with pytest.raises(GeometryError, match="verify: "):
+        reconstruct(far, grid, options=replace(QUIET, verify=True))
+    with pytest.raises(MmsarError, match="give an extent"):
+        reconstruct(far, options=QUIET)
