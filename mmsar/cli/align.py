@@ -18,7 +18,7 @@ from mmsar.cli.arguments import count, millimetres
 from mmsar.cli.points import parse_point
 
 if TYPE_CHECKING:
-    from mmsar.focus.rotation import RotationFit
+    from mmsar.focus.rotation_result import RotationFit
 
 HELP = "fit radius and offsets of a scan round a target; correct its poses"
 
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     """Fit, report, write the corrected scan."""
     if args.unknown is not None and len(args.pin or ()) != 1:
         args.fail("argument --unknown: wanted with exactly one --pin")
-    from mmsar.focus.rotation import RotationOptions, apply_rotation, fit_rotation
+    from mmsar.focus.rotation import apply_rotation, fit_rotation
+    from mmsar.focus.rotation_result import RotationOptions
     from mmsar.io.atomic import check_target
     from mmsar.io.scan_h5 import load_scan, save_scan
 

@@ -106,12 +106,12 @@ def test_usage(capsys, args, complaint):
 
 
 def test_ctrl_c_leaves_nothing(scan_file, tmp_path, capsys, monkeypatch):
-    from mmsar.focus import rotation
+    from mmsar.focus import rotation_fitter
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rotation, "fit_points", interrupted)
+    monkeypatch.setattr(rotation_fitter, "fit_points", interrupted)
     before = sorted(tmp_path.iterdir())
     assert main(["align", str(scan_file), "--rotation", "-o", str(tmp_path / "aligned.h5")]) == 130
     assert sorted(tmp_path.iterdir()) == before

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mmsar.errors import GeometryError
-from mmsar.focus.rotation import RotationOptions, apply_rotation, fit_rotation
+from mmsar.focus.rotation import apply_rotation, fit_rotation
+from mmsar.focus.rotation_result import RotationOptions
 from mmsar.model import AntennaArray, Trajectory
 from mmsar.simulate.noise import add_noise
 
@@ -137,10 +138,10 @@ def test_images_of_the_corrected_scan_are_right_and_sharp(lab):
     """Exact back-projection at the true places, where it shows about 1 when all is well."""
     from mmsar.recon import bpa
 
-    scan = lab.round_scan(radial=3e-3, tangential=1e-3, heights=STEPPED, n=128)
+    scan = lab.round_scan(radial=3e-3, tangential=4e-3, heights=STEPPED, n=128)
     done = apply_rotation(scan, fit_rotation(scan, pin=lab.points[1], options=QUIET))
     before, after = (np.abs(bpa.exact(s.read(), s.geometry, lab.points)) for s in (scan, done))
-    assert before.max() < 0.5 and np.all(np.abs(after - 1) < 0.1)
+    assert before.max() < 0.6 and np.all(np.abs(after - 1) < 0.1)
 
 
 def test_lost_channels_and_inverted_feeds_do_not_disturb(lab):
