@@ -77,7 +77,7 @@ class Fitter:
         reasons = self._reasons()
         crowded = self._crowded(model)
         while True:
-            solution = self._solve(model)
+            solution, before = self._solve(model)
             if crowded:
                 solution = replace(
                     solution, sigma=CROWDED * solution.sigma, sigma_with_bias=CROWDED * solution.sigma_with_bias
@@ -101,7 +101,7 @@ class Fitter:
         power = (np.abs(solution.model.amplitude) * left.shape[0] * len(self.seen.k)) ** 2
         self._check_pins(self._strength(power, left))
         self._check_edges(solution)
-        return self._describe(solution, reasons, self._notes(total, crowded))
+        return self._describe(solution, before, reasons, self._notes(total, crowded))
 
     # ---- search -----------------------------------------------------------------------------------------------
 
@@ -177,8 +177,22 @@ class Fitter:
         beside = np.hypot(apart[:, 0], apart[:, 2]) < np.pi / self.seen.k0
         return bool(np.any(beside & (apart[:, 1] < 2 * self.steps[0].spacing[1])))
 
-    def _solve(self, model: PointModel) -> Solution:
-        return fit_points(self.seen, model.with_amplitudes(self.seen), free=self.free, flat=self.flat)
+    def _solve(self, model: PointModel) -> tuple[Solution, Solution]:
+        """Everything fitted on all channels, and the same scatterers with the antennas where they were recorded.
+
+        Should the second explain more, the fit was caught beside the best, and is begun again from there.
+        """
+        solution = fit_points(self.seen, model.with_amplitudes(self.seen), free=self.free, flat=self.flat)
+        recorded = np.zeros(len(MOVES))
+        search = Search(self.coarse, self.coarse.data, self.steps)
+        places = search.follow(solution.model.points, recorded, flat=self.flat)[0]
+        places[: model.pins] = self.pins
+        start = replace(solution.model, points=places, moves=recorded).with_amplitudes(self.seen)
+        before = fit_points(self.seen, start, free=[], flat=self.flat, settled=ROUGH)
+        if before.explained > solution.explained:
+            again = fit_points(self.seen, before.model, free=self.free, flat=self.flat)
+            solution = max(solution, again, key=lambda s: s.explained)
+        return solution, before
 
     # ---- outcome ----------------------------------------------------------------------------------------------
 
@@ -232,13 +246,10 @@ class Fitter:
                     f"(+-{self.options.search * 1e3:.1f} mm); search farther or correct the poses"
                 )
 
-    def _describe(self, solution: Solution, reasons: dict[str, str], notes: tuple[str, ...]) -> RotationFit:
-        recorded = np.zeros(len(MOVES))
-        search = Search(self.coarse, self.coarse.data, self.steps)
+    def _describe(
+        self, solution: Solution, before: Solution, reasons: dict[str, str], notes: tuple[str, ...]
+    ) -> RotationFit:
         model = solution.model
-        places = search.follow(model.points, recorded, flat=self.flat)[0]
-        start = replace(model, points=places, moves=recorded).with_amplitudes(self.seen)
-        before = fit_points(self.seen, start, free=[], flat=self.flat, settled=ROUGH)
         return RotationFit(
             nominal_radius=self.radius,
             moves=MappingProxyType(
