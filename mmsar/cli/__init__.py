@@ -20,6 +20,7 @@ VERBS = (
     "hw",
     "import",
     "calibrate",
+    "align",
     "info",
     "reconstruct",
     "metrics",
