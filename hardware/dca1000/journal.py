@@ -37,6 +37,10 @@ BLOCK_AGE = 0.02
 """Longest time records wait for their block to be written [s]."""
 
 MANIFEST, EVENTS, REPORT, INDEX = "manifest.json", "events.jsonl", "report.json", "index.npz"
+FORMER = "report.former.json"
+"""Report of a recording of which parts were lost after it had been written."""
+RESERVE = ".reserve"
+"""Room for the report while a recording is made."""
 CHUNK_MAGIC, BLOCK_MAGIC = b"MMSARPKT", b"MSBK"
 CHUNK_HEAD = struct.Struct("<8sII")
 BLOCK_HEAD = struct.Struct("<4sIIIQQ")
@@ -78,9 +82,20 @@ def chunk_path(folder: Path, number: int) -> Path:
     return folder / f"packets-{number:05d}.bin"
 
 
+def chunk_number(path: Path) -> int:
+    """Number of a chunk's file."""
+    return int(path.stem.split("-")[1])
+
+
 def chunk_paths(folder: Path) -> list[Path]:
     """The chunks there are, in order."""
     return sorted(folder.glob("packets-[0-9][0-9][0-9][0-9][0-9].bin"))
+
+
+def remove(folder: Path) -> None:
+    """Delete what a recording that could not be started has left in a folder."""
+    for path in (*(folder / name for name in (MANIFEST, EVENTS, RESERVE, REPORT, INDEX)), *chunk_paths(folder)):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -252,7 +267,7 @@ def read_blocks(folder: Path) -> Iterator[tuple[Block, bytes] | Damage]:
     """
     paths = chunk_paths(folder)
     for path in paths:
-        number = int(path.stem.split("-")[1])
+        number = chunk_number(path)
         last = path == paths[-1]
         data = path.read_bytes()
         if len(data) < CHUNK_HEAD.size or data[:8] != CHUNK_MAGIC:

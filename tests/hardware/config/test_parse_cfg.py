@@ -70,7 +70,7 @@ CHECKED = {
     "1843_lvds_header": "headers on .* write lvdsStreamCfg -1 0 1 0",
     "1843_lvds_off": "no samples",
     "1843_three_rx": "3 receivers, wanted 1, 2 or 4",
-    "2944_complex": "complex samples, wanted real ones",
+    "2944_complex": r"complex samples \(0\), wanted real ones",
 }
 
 
