@@ -190,6 +190,8 @@ def test_an_interruption_keeps_what_is_there(bench, tmp_path, capsys, number, co
     report = report_of(folder, capsys)
     assert report["interrupted"] and report["ended"] == "interrupted" and report["frames_complete"] > 100
     assert report["upstream_lost"] == report["kernel_dropped"] == 0 and report["frames_damaged"] <= 1
+    assert main(["hw", "report", str(folder)]) == 0
+    assert "ended      interrupted\n" in capsys.readouterr().out
     cube = decoded(folder)
     n = report["frames_complete"]
     assert cube["valid"][:n].all() and (cube["signal"][:n] == made.truth(n)).all()

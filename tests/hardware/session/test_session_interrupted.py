@@ -187,6 +187,13 @@ def test_assembly_before_the_end_says_what_is_missing(benches, capsys):
     assert "3 of 3 sweeps are not recorded yet" in capsys.readouterr().err
 
 
+def test_the_ending_of_the_scan_is_looked_at_before_the_bench(benches, capsys):
+    bench = benches.staged(ROWS, [TARGET], axes=AXES)
+    assert main(["capture", str(bench.session_file), "-o", str(bench.folder / "o.txt")]) == 3
+    assert capsys.readouterr().err.endswith("o.txt: got the ending '.txt', wanted .h5\n")
+    assert not (bench.folder / "o.capture").exists() and bench.emulated.radar.lines == []
+
+
 def test_a_stage_that_is_not_there_is_one_line(benches, capsys):
     bench = benches.staged(ROWS, [TARGET], axes=AXES)
     text = bench.session_file.read_text().replace(bench.emulated.stage.port, os.devnull + "x")
