@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsar.errors import FormatError
-from mmsar.io.atomic import atomic_path
+from mmsar.io.atomic import atomic_path, write_fault
 
 SCHEMA = 1
 CHUNK = 64 << 20
@@ -90,6 +90,19 @@ def chunk_number(path: Path) -> int:
 def chunk_paths(folder: Path) -> list[Path]:
     """The chunks there are, in order."""
     return sorted(folder.glob("packets-[0-9][0-9][0-9][0-9][0-9].bin"))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise FormatError unless a recording can be made in `folder`: new or empty, and where files may be written."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise FormatError(f"{folder}: got a folder that is not empty, wanted a new or empty one; give another -o")
+    elif folder.exists():
+        raise FormatError(f"{folder}: got a file, wanted a folder to make")
+    elif not folder.absolute().parent.is_dir():
+        raise FormatError(f"{folder}: its folder does not exist; create {folder.absolute().parent} first")
+    if fault := write_fault(place := folder if folder.is_dir() else folder.absolute().parent):
+        raise FormatError(f"{folder}: {place} cannot be written to ({fault}); give another -o")
 
 
 def remove(folder: Path) -> None:

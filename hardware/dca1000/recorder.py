@@ -28,7 +28,7 @@ from mmsar.errors import CaptureError, FormatError
 from mmsar.hardware.dca1000 import diagnose, journal, protocol, receiver
 from mmsar.hardware.dca1000.report import Report
 from mmsar.hardware.dca1000.ring import Ring, Slot
-from mmsar.io.atomic import DISK_ADVICE, write_fault
+from mmsar.io.atomic import DISK_ADVICE
 
 if TYPE_CHECKING:
     from mmsar.hardware.config.radar import RadarConfig
@@ -139,7 +139,7 @@ class Recorder:
         self._completed_at = float("-inf")
         self._complaints: list[str] = []
         self._clock_at = 0.0
-        check_folder(self.folder)
+        journal.check_folder(self.folder)
 
     def __enter__(self) -> "Recorder":
         return self
@@ -441,19 +441,6 @@ class Recorder:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-
-def check_folder(folder: Path) -> None:
-    """Raise FormatError unless a recording can be made in `folder`: new or empty, and where files may be written."""
-    if folder.is_dir():
-        if any(folder.iterdir()):
-            raise FormatError(f"{folder}: got a folder that is not empty, wanted a new or empty one; give another -o")
-    elif folder.exists():
-        raise FormatError(f"{folder}: got a file, wanted a folder to make")
-    elif not folder.absolute().parent.is_dir():
-        raise FormatError(f"{folder}: its folder does not exist; create {folder.absolute().parent} first")
-    if fault := write_fault(place := folder if folder.is_dir() else folder.absolute().parent):
-        raise FormatError(f"{folder}: {place} cannot be written to ({fault}); give another -o")
 
 
 def _spawn(module: str, fds: list[int], **given: Any) -> subprocess.Popen:

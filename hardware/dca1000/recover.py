@@ -206,6 +206,8 @@ class Recovered:
     """Whether anything had to be done."""
     former: Path | None = None
     """Where a report is kept that counted more than is left."""
+    lost: int = 0
+    """Packets that it counted and that are gone."""
 
 
 def recover(folder: Path) -> Recovered:
@@ -232,7 +234,7 @@ def recover(folder: Path) -> Recovered:
                 return Recovered(report=report, done=False)
         found = survey(folder, counted=report is not None and report.packets_received > 0)
         (folder / RESERVE).unlink(missing_ok=True)
-        former = None
+        former, before = None, report
         lost = report is not None and (
             found.report.packets_received < report.packets_received or _unsaid(folder, report)
         )
@@ -244,4 +246,5 @@ def recover(folder: Path) -> Recovered:
         if report is None or lost:  # else only the index was missing
             report = found.report
             write_json(folder / REPORT, report.to_json())
-        return Recovered(report=report, done=True, former=former)
+        gone = before.packets_received - report.packets_received if lost else 0
+        return Recovered(report=report, done=True, former=former, lost=gone)

@@ -56,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
 
     from mmsar.cli.interruptions import Interruptions
     from mmsar.hardware.config.radar import read_cfg
+    from mmsar.hardware.dca1000.journal import check_folder
     from mmsar.hardware.dca1000.record import IDLE_TIMEOUT, START_TIMEOUT, START_TIMEOUT_ALONE, Link, Patience
-    from mmsar.hardware.dca1000.recorder import SILENCE, check_folder
+    from mmsar.hardware.dca1000.recorder import SILENCE
 
     check_addresses(args)
     folder = Path(args.output)

@@ -31,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
     for message in report.messages:
         print(message)
     if found.former is not None:
-        print(f"the report of what there was before is kept in {found.former}")
+        print(f"{found.lost:,} packets are lost that were there before; the report of then is kept in {found.former}")
     return 0
