@@ -194,8 +194,9 @@ class Amc4030Pty(PtyPort):
     def _refresh(self) -> None:
         """Put firmware, status and positions into the registers."""
         with self.machine.lock:
-            drive = self.machine.track.drive(self.machine.now())
-            status = (self._activity if self.machine.moving() else 0) | (16 if self._alarm else 0)
+            now = self.machine.now()
+            drive = self.machine.track.drive(now)
+            status = (self._activity if self.machine.moving(now) else 0) | (16 if self._alarm else 0)
         counts = [round((d + o) * self.position_scale) for d, o in zip(drive, self._offset, strict=True)]
         raw = struct.pack(">I4xI3i", _FIRMWARE, status, *counts)
         self._memory[: len(raw) // 2] = struct.unpack(f">{len(raw) // 2}H", raw)

@@ -414,7 +414,7 @@ class GrblPty(PtyPort):
         with self.machine.lock:
             now = self.machine.now()
             drive = self.machine.track.drive(now)
-            speed, moving = self.machine.track.speed(now), self.machine.moving()
+            speed, moving = self.machine.track.speed(now), self.machine.moving(now)
             free = PLANNER - sum(end > now for end, _, _ in self._blocks)
         if self._state == "Alarm":
             state = "Alarm"

@@ -67,10 +67,10 @@ class Machine:
             place = self.track.table((time_ns - self._real) * 1e-9 * self.speedup)
         return np.array(place) * self._scale
 
-    def moving(self) -> bool:
-        """Whether something moves or is planned."""
+    def moving(self, time: float | None = None) -> bool:
+        """Whether something moves or is planned, now or at a `time` of this machine [s] that was read before."""
         with self.lock:
-            return self.track.end > self.now()
+            return self.track.end > (self.now() if time is None else time)
 
     def set_pulses(self, axis: int, spacing: float, callback: Callable[[int, int], None]) -> None:
         """Call `callback(time_ns, index)` whenever the drive of `axis` arrives at index * spacing [mm or degrees]."""

@@ -1,5 +1,6 @@
 """The emulated AMC4030 spoken to in bytes."""
 
+import itertools
 import struct
 import time
 
@@ -94,3 +95,15 @@ def test_beyond_the_travel_is_an_alarm(line):
 def test_exceptions_and_coils(line, request_, answer):
     _, ask = line
     assert ask(request_, len(bytes.fromhex(answer))) == bytes.fromhex(answer)
+
+
+def test_position_and_status_are_of_one_moment(line, monkeypatch):
+    """Idle is never said beside a position on the way there, however slow the controller's own program is."""
+    amc, ask = line
+    ask("01 10 00 38 00 08 10" + struct.pack(">4f", 50, 10, 2.5, 0).hex(), 6)
+    ask("01 05 00 0d ff 00", 6)
+    clock = itertools.count(amc.machine.now(), 0.01)  # time passes with every look at it
+    monkeypatch.setattr(amc.machine, "now", lambda: next(clock))
+    while (found := positions(ask))[0]:
+        pass
+    assert found == (0, 1_000_000, 250_000, 0)
