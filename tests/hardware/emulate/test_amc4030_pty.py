@@ -97,12 +97,13 @@ def test_exceptions_and_coils(line, request_, answer):
     assert ask(request_, len(bytes.fromhex(answer))) == bytes.fromhex(answer)
 
 
-def test_position_and_status_are_of_one_moment(line, monkeypatch):
+@pytest.mark.parametrize("later", [0.0, 0.01])
+def test_position_and_status_are_of_one_moment(line, monkeypatch, later):
     """Idle is never said beside a position on the way there, however slow the controller's own program is."""
     amc, ask = line
     ask("01 10 00 38 00 08 10" + struct.pack(">4f", 50, 10, 2.5, 0).hex(), 6)
     ask("01 05 00 0d ff 00", 6)
-    clock = itertools.count(amc.machine.now(), 0.01)  # time passes with every look at it
+    clock = itertools.count(amc.machine.track.end - 0.1 + later, 0.01)  # time passes with every look at it
     monkeypatch.setattr(amc.machine, "now", lambda: next(clock))
     while (found := positions(ask))[0]:
         pass
