@@ -22,6 +22,7 @@ VERBS = (
     "calibrate",
     "info",
     "reconstruct",
+    "make-pairs",
     "metrics",
     "export",
     "view",
@@ -40,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
-        module = import_module(f"mmsar.cli.{verb}_" if verb == "import" else f"mmsar.cli.{verb}")
+        module = import_module("mmsar.cli.import_" if verb == "import" else f"mmsar.cli.{verb.replace('-', '_')}")
         sub = verbs.add_parser(
             verb,
             help=module.HELP,
