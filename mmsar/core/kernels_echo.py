@@ -42,7 +42,7 @@ def to_height(
     turns = height / (2 * np.pi)
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
-            square = mode[i] * mode[i] + mode[j] * mode[j]
-            sine, cosine = sincos_cycles(square / (k2 + np.sqrt(max(k2 * k2 - square, 0.0))) * turns)
+            square = min(mode[i] * mode[i] + mode[j] * mode[j], k2 * k2)
+            sine, cosine = sincos_cycles(square / (k2 + np.sqrt(k2 * k2 - square)) * turns)
             weight = scale[i] * scale[j]
             out[i, j] = np.complex64(spectrum[i, j] * complex(weight * cosine, weight * sine))

@@ -31,8 +31,10 @@ WIDTH = 7
 """Taps of the spreading kernel."""
 MARGIN = 12
 """Grid points kept free between what is used and where the period wraps around."""
-BAND = 1.05
-"""The waves kept, relative to the steepest a straight line asks for: a cut right there rings at the edges."""
+SIGMA = 1.2
+"""Least oversampling of the steepest waves."""
+ZONES = 3.0
+"""Fresnel zones that are kept beyond the steepest straight line: a cut right there rings at the edges."""
 HEIGHT_ERROR = 0.2
 """Bound of the polynomial's error in height, relative to the field."""
 MAX_HEIGHTS = 24
@@ -70,14 +72,16 @@ class FastEcho:
         self.nearest = finite_number("FastEcho nearest", nearest, "m", above=chirp.wavelength)
         self.pitch = finite_number("FastEcho pitch", pitch, "m", above=0.0)
         reach = self.aperture + self.scene
-        steepest = float(self.k2.max()) * min(1.0, BAND * reach / np.hypot(reach, self.nearest))
-        sigma = np.pi / (steepest * self.pitch)
-        if sigma < 1.2:
+        distance = np.hypot(reach, self.nearest)
+        finest = float(self.k2.max()) * self.pitch / np.pi
+        if finest * reach / distance > 1 / SIGMA:
             raise GeometryError(
-                f"FastEcho pitch: got {self.pitch:.3g} m, wanted at most {np.pi / (1.2 * steepest):.3g} m for angles "
+                f"FastEcho pitch: got {self.pitch:.3g} m, wanted at most "
+                f"{self.pitch * distance / (SIGMA * finest * reach):.3g} m for angles "
                 f"up to {np.degrees(np.arctan2(reach, self.nearest)):.0f} degrees"
             )
-        sigma = min(sigma, 4.0)
+        zone = np.sqrt(np.pi / (float(self.k2.min()) / 2 * distance)) * self.nearest / distance
+        sigma = max(SIGMA, 1 / (finest * min(reach / distance + ZONES * zone, 1.0)))
         self.size = n = good_size(int(np.ceil(2 * reach / self.pitch)) + 2 * MARGIN)
         table = gridding.kernel_table(WIDTH, sigma)
         self._tables = (np.ones((gridding.SUBDIVISIONS + 2, 1), dtype=np.float32), table, table)
