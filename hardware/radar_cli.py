@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from mmsar.errors import CaptureError
-from mmsar.hardware.serial_ports import open_port
+from mmsar.hardware.serial_ports import open_port, said
 
 BAUD = 115200
 PROMPT = re.compile(rb"\w+:/>[ \r\n]*\Z")
@@ -295,7 +295,9 @@ class RadarCli:
     def _gone(self, error: Exception) -> CaptureError:
         if not getattr(self._port, "is_open", True):
             return CaptureError(f"{self.name}: the port is closed; open it again")
-        return CaptureError(f"{self.name}: {' '.join(str(error).split())}; is the USB cable out, the board off?")
+        return CaptureError(
+            f"{self.name}: got {said(error)}, wanted the radar's answer; check the USB cable and supply"
+        )
 
     def _disturbed(self, line: str, heard: str) -> str:
         if "*****" in heard:

@@ -13,6 +13,7 @@ import errno
 import grp
 import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -145,12 +146,27 @@ def open_advice(path: str, error: Exception) -> str:
     """Why a port could not be opened, and what to do."""
     code = getattr(error, "errno", None)
     if code == errno.ENOENT or not os.path.exists(path):
-        return f"not there; ports of this machine: {', '.join(p.path for p in find_ports()) or 'none'}"
+        return f"not there; ports of this machine: {_listed()}"
     if code in (errno.EACCES, errno.EPERM):
         return f"this user may not open it; {permission_advice(path)}"
     if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "exclusively lock" in str(error):
         return "in use by another program (a terminal, ModemManager, another mmsar); end that"
+    if code == errno.ENOTTY or not stat.S_ISCHR(os.stat(path).st_mode) or "configure port" in str(error):
+        return f"something else, wanted a serial port; ports of this machine: {_listed()}"
     return f"{' '.join(str(error).split())}; wanted a serial port"
+
+
+def said(error: BaseException) -> str:
+    """What happened to a port that was open, in a line: unplugged, or what the system says."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    gone = getattr(error, "errno", None) in (errno.EIO, errno.ENXIO, errno.ENODEV)
+    if gone or "returned no data" in text or os.strerror(errno.EIO) in text:
+        return "that the device was unplugged or switched off"
+    return text
+
+
+def _listed() -> str:
+    return ", ".join(port.path for port in find_ports()) or "none"
 
 
 def may_open(path: str) -> bool:

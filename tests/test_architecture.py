@@ -59,10 +59,11 @@ ONLY_HERE = {
     "serial": ("mmsar.hardware.*",),
     "torch": ("mmsar.enhance.model", "mmsar.enhance.train", "mmsar.enhance.dataset"),
     "onnxruntime": ("mmsar.enhance.infer",),
+    "trimesh": ("mmsar.simulate.mesh",),
 }
 """Foreign package -> the modules that may import it."""
 
-HEAVY = "cupy torch onnxruntime pyvista vtk matplotlib numba h5py finufft pyfftw scipy tqdm".split()
+HEAVY = "cupy torch onnxruntime pyvista vtk matplotlib numba h5py finufft pyfftw scipy tqdm trimesh".split()
 """What `import mmsar` must not load."""
 
 MAX_LINES = 450

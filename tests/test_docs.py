@@ -1,5 +1,8 @@
 """The documentation says what is true: its commands parse, its code runs or compiles, its links and tables hold."""
 
+import ast
+import errno
+import os
 import re
 import shlex
 import tomllib
@@ -186,6 +189,69 @@ def test_every_finding_of_the_checker_is_explained():
         said |= set(re.findall(r'(?:_finding|say)\(\s*"(?:error|warning|note)",\s*"([^"]+)"', source))
     assert {"sweep", "network link", "board", "lvdsStreamCfg"} <= said
     assert {limit for limit in said if f"`{limit}`" not in text} == set()
+
+
+def messages() -> set[str]:
+    """Every text of the program, with HOLE for what is filled in."""
+    found = set()
+    for path in (*(ROOT / "hardware").rglob("*.py"), *(ROOT / "mmsar").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+            if all(isinstance(part, ast.FormattedValue | ast.Constant) for part in parts):
+                texts = [part.value if isinstance(part, ast.Constant) else HOLE for part in parts]
+                if all(isinstance(text, str) for text in texts):
+                    found.add("".join(texts))
+    return found
+
+
+HOLE = "\0"
+
+
+def says(message: str, quoted: str, names: set[str]) -> bool:
+    """Whether a message can read so: at least half of it as written, the rest filled in, capitals with a known name."""
+    parts = message.split(HOLE)
+
+    def filled(k: int, rest: str, written: int) -> bool:
+        for end in range(len(rest) + 1):
+            value, after = rest[:end], rest[end:]
+            if re.fullmatch("[A-Z_]{3,}", value) and value not in names:
+                continue
+            if not after and 2 * written >= len(quoted):
+                return True
+            if after and k < len(parts):
+                part = parts[k]
+                if part.startswith(after) and 2 * (written + len(after)) >= len(quoted):
+                    return True
+                if part and k + 1 < len(parts) and after.startswith(part):
+                    if filled(k + 1, after[len(part) :], written + len(part)):
+                        return True
+        return False
+
+    if any(quoted in part for part in parts):
+        return True
+    for k, part in enumerate(parts[:-1], 1):
+        ends = (part[cut:] for cut in range(len(part) + 1))
+        if any(quoted.startswith(end) and filled(k, quoted[len(end) :], len(end)) for end in ends):
+            return True
+    return False
+
+
+def test_messages_of_the_tables_of_symptoms_are_those_of_the_program():
+    from mmsar.hardware.dca1000.protocol import Command
+
+    names = {command.name for command in Command}
+    known = messages() | {os.strerror(number).lower() for number in errno.errorcode}
+    card = f"card {HOLE}: no answer to {HOLE} after"
+    assert says(card, ": no answer to ALIVENESS", names) and not says(card, ": no answer to SYSTEM_ALIVENESS", names)
+    strange = []
+    for section in re.split(r"^### ", capture_page("Troubleshooting"), flags=re.M)[1:]:
+        if section.startswith("Configuration"):  # names of limits, see above
+            continue
+        for quoted in re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\|(.*?) \|", section, re.M))):
+            for piece in filter(None, (piece.strip() for piece in quoted.split("..."))):
+                if not any(says(message, piece, names) for message in known):
+                    strange.append(piece)
+    assert strange == []
 
 
 def test_tables_of_symptoms_have_a_cause_and_a_cure():

@@ -5,7 +5,9 @@ Units of the text are GHz, us, MHz/us, ksps, ms; those of the result are SI.
 
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 from mmsar.errors import FormatError
 from mmsar.hardware.config.cfg_text import CfgText, Command
@@ -34,6 +36,9 @@ XWRL = ("chirpComnCfg", "chirpTimingCfg")
 
 FLUSHED = ("profileCfg", "chirpCfg", "frameCfg", "advFrameCfg", "subFrameCfg", "bpmCfg", "lvdsStreamCfg", "adcbufCfg")
 """What flushCfg takes back."""
+
+
+ORDINALS = ("first", "second", "third", "fourth")
 
 
 class Lines:
@@ -112,9 +117,10 @@ def config_from_lines(text: CfgText, chip: Device, name: str) -> RadarConfig:
         if lines.whole(command, 4, "number of samples") != profile["n_samples"]:
             hint = "AWR2944: the fifth value repeats the samples of profileCfg"
             raise lines.error(command, f"{command.args[4]} samples", str(profile["n_samples"]), hint)
-    obstacles = samples.pop("obstacles") + _stream(lines)
+    obstacles = samples.pop("obstacles")
     if obstacles:
-        samples["layout"] = UNKNOWN_LAYOUT if any(o.limit == "sample order" for o in obstacles) else samples["layout"]
+        samples["layout"] = UNKNOWN_LAYOUT
+    obstacles += _stream(lines)
     return RadarConfig(
         device=chip.name,
         text=str(text),
@@ -174,8 +180,13 @@ def _samples(lines: Lines, chip: Device, n_rx: int) -> dict:
     if real != (kind == 0):
         names = ("complex", "real")
         raise lines.error(buffer, names[real], f"{names[kind == 0]}, as adcCfg says", "make the two agree")
+    where = {
+        what: f"adcbufCfg (line {buffer.line_no}), {ORDINALS[at + k]} value"
+        for k, what in enumerate(("format", "swap", "interleave"))
+    }
+    where["receivers"] = f"channelCfg (line {lines.one('channelCfg').line_no}), first value"
     layout, obstacles = sample_layout(
-        chip, complex_samples=not real, swap=bool(swap), separate=bool(separate), n_rx=n_rx
+        chip, complex_samples=not real, swap=bool(swap), separate=bool(separate), n_rx=n_rx, where=where
     )
     return {
         "complex_samples": not real,
@@ -189,33 +200,46 @@ def _samples(lines: Lines, chip: Device, n_rx: int) -> dict:
 
 
 def sample_layout(
-    chip: Device, *, complex_samples: bool, swap: bool, separate: bool, n_rx: int
+    chip: Device,
+    *,
+    complex_samples: bool,
+    swap: bool,
+    separate: bool,
+    n_rx: int,
+    where: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, list[Finding]]:
     """Name of the order of samples on the lanes of a chip, and why it is not known.
 
-    Source: SWRA581B; the Q-first order of two lanes: the Demo Visualizer's configurations and the public xwr.
+    `where` names the places that say "format", "swap", "interleave" and "receivers". Source: SWRA581B; the Q-first
+    order of two lanes: the Demo Visualizer's configurations and the public xwr.
     """
     obstacles = []
 
-    def unknown(got: str, allowed: str, why: str) -> None:
-        obstacles.append(Finding(severity="error", limit="sample order", got=got, allowed=allowed, explanation=why))
+    def unknown(what: str, got: str, allowed: str, why: str) -> None:
+        limit = where.get(what, "sample order")
+        obstacles.append(Finding(severity="error", limit=limit, got=got, allowed=allowed, explanation=why))
 
     if complex_samples and not chip.complex_ok:
-        unknown(
-            "complex samples", "real ones", f"{chip.name} sends real samples only: adcCfg 2 0 and adcbufCfg -1 1 .."
-        )
+        why = f"{chip.name} sends real samples only: adcCfg 2 0 and adcbufCfg -1 1 .."
+        unknown("format", "complex samples (0)", "real ones (1)", why)
     if chip.interleaved == separate:
         one, other = ("interleaved (0)", "one after the other (1)")[:: 1 if chip.interleaved else -1]
-        unknown(f"receivers {other}", one, f"the other order over {chip.lanes} lanes is not documented for {chip.name}")
+        why = f"the other order over {chip.lanes} lanes is not documented for {chip.name}"
+        unknown("interleave", f"receivers {other}", one, why)
     if chip.interleaved:
         if complex_samples and swap:
-            unknown("Q before I", "I before Q (sample swap 0)", "Q first over four lanes is not documented")
+            unknown("swap", "Q before I (1)", "I before Q (0)", "Q first over four lanes is not documented")
         layout = "4lane" if complex_samples else "4lane-real"
         if chip.name == "MMWCAS":
             layout = "4lane-iqiq" if complex_samples else layout
     else:
         if n_rx == 3:
-            unknown("3 receivers", "1, 2 or 4", f"two lanes ({chip.name}) cannot carry three; change channelCfg")
+            unknown(
+                "receivers",
+                "3 receivers",
+                "1, 2 or 4",
+                f"two lanes ({chip.name}) cannot carry three; change channelCfg",
+            )
         layout = ("2lane-qqii" if swap else "2lane-iiqq") if complex_samples else "real"
     return layout, obstacles
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsar.errors import FormatError
-from mmsar.io.atomic import atomic_path
+from mmsar.io.atomic import atomic_path, write_fault
 
 SCHEMA = 1
 CHUNK = 64 << 20
@@ -37,6 +37,10 @@ BLOCK_AGE = 0.02
 """Longest time records wait for their block to be written [s]."""
 
 MANIFEST, EVENTS, REPORT, INDEX = "manifest.json", "events.jsonl", "report.json", "index.npz"
+FORMER = "report.former.json"
+"""Report of a recording of which parts were lost after it had been written."""
+RESERVE = ".reserve"
+"""Room for the report while a recording is made."""
 CHUNK_MAGIC, BLOCK_MAGIC = b"MMSARPKT", b"MSBK"
 CHUNK_HEAD = struct.Struct("<8sII")
 BLOCK_HEAD = struct.Struct("<4sIIIQQ")
@@ -78,9 +82,33 @@ def chunk_path(folder: Path, number: int) -> Path:
     return folder / f"packets-{number:05d}.bin"
 
 
+def chunk_number(path: Path) -> int:
+    """Number of a chunk's file."""
+    return int(path.stem.split("-")[1])
+
+
 def chunk_paths(folder: Path) -> list[Path]:
     """The chunks there are, in order."""
     return sorted(folder.glob("packets-[0-9][0-9][0-9][0-9][0-9].bin"))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise FormatError unless a recording can be made in `folder`: new or empty, and where files may be written."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise FormatError(f"{folder}: got a folder that is not empty, wanted a new or empty one; give another -o")
+    elif folder.exists():
+        raise FormatError(f"{folder}: got a file, wanted a folder to make")
+    elif not folder.absolute().parent.is_dir():
+        raise FormatError(f"{folder}: its folder does not exist; create {folder.absolute().parent} first")
+    if fault := write_fault(place := folder if folder.is_dir() else folder.absolute().parent):
+        raise FormatError(f"{folder}: {place} cannot be written to ({fault}); give another -o")
+
+
+def remove(folder: Path) -> None:
+    """Delete what a recording that could not be started has left in a folder."""
+    for path in (*(folder / name for name in (MANIFEST, EVENTS, RESERVE, REPORT, INDEX)), *chunk_paths(folder)):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -252,7 +280,7 @@ def read_blocks(folder: Path) -> Iterator[tuple[Block, bytes] | Damage]:
     """
     paths = chunk_paths(folder)
     for path in paths:
-        number = int(path.stem.split("-")[1])
+        number = chunk_number(path)
         last = path == paths[-1]
         data = path.read_bytes()
         if len(data) < CHUNK_HEAD.size or data[:8] != CHUNK_MAGIC:

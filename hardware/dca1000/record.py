@@ -6,8 +6,8 @@ after the radar's last data, so the end is waited for. Whatever goes wrong, the 
 second, and what was recorded stays a valid recording.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -144,7 +144,8 @@ def record(
     ------
     CaptureError
         The card or the radar does not do what it should, no data comes, the card falls silent before the last frame, it
-        begins to count anew, or the disk refuses. What was recorded by then is in `folder`.
+        begins to count anew, or the disk refuses. What was recorded by then is in `folder`. What could not be stopped
+        (the radar may still transmit) is in the notes of the error (`__notes__`), also of KeyboardInterrupt.
     FormatError, GeometryError
         A folder that is not empty, more frames than the configuration sends.
     """
@@ -190,9 +191,7 @@ def record(
                 ended = recorder.wait(start_timeout=patience.start, silence=patience.silence, on_progress=on_progress)
             except BaseException as error:
                 running.hurry = True
-                problems = running.stop()
-                why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
-                recorder.finish(why, interrupted=True, messages=tuple(problems))
+                keep(recorder, error, running.stop())
                 raise
             running.hurry = ended == "silence"
             problems = running.stop()
@@ -212,19 +211,21 @@ class Running:
     hurry: bool = False
     """Whether the card may be gone: do not wait long for its answer."""
     radar_runs: bool = False
+    problems: list[str] = field(default_factory=list)
+    """What could not be stopped so far."""
 
-    def stop_radar(self) -> list[str]:
-        """Stop the radar, unless that was done already; what did not work."""
+    def stop_radar(self) -> None:
+        """Stop the radar, unless that was done already."""
         if not self.radar_runs or self.radar is None:
-            return []
+            return
         problem = self.radar.stop()
         self.radar_runs = False
         self.recorder.event("radar_stopped", problem=problem)
-        return [problem] if problem else []
+        self.problems += [problem] if problem else []
 
     def stop(self) -> list[str]:
-        """Stop the radar, then the card; what did not work."""
-        problems = self.stop_radar()
+        """Stop the radar, then the card; what could not be stopped."""
+        self.stop_radar()
         if self.card_records:
             usual = self.card.timeout
             self.card.timeout = HURRY_TIMEOUT if self.hurry else usual
@@ -232,10 +233,26 @@ class Running:
                 self.card.stop_record()
                 self.recorder.event("stop_record")
             except CaptureError as error:
-                problems.append(f"the card could not be stopped: {error}")
+                self.problems.append(f"the card could not be stopped: {error}")
             finally:
                 self.card.timeout = usual
-        return problems
+        return self.problems
+
+
+def add_notes(error: BaseException, notes: Iterable[str]) -> None:
+    """Note on an error what else the user must know; the command prints it as warnings."""
+    for note in notes:
+        error.add_note(note)
+
+
+def keep(recorder: Recorder, error: BaseException, problems: list[str]) -> None:
+    """End a recording that ends in an error; `problems`, what could not be stopped, go to its report and the error."""
+    add_notes(error, problems)
+    why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+    try:
+        recorder.finish(why, interrupted=True, messages=tuple(problems))
+    except (CaptureError, FormatError, OSError) as second:  # the first error is the one to tell
+        error.add_note(str(second))
 
 
 def check_frames(config: "RadarConfig", n_frames: int) -> None:
@@ -265,14 +282,18 @@ def warnings_for(recorder: Recorder, link: Link) -> list[str]:
 
 
 def _complain(report: Report, recorder: Recorder, ended: str) -> None:
-    """Raise CaptureError when a recording ended that should not have."""
+    """Raise CaptureError, with the report's messages as notes, when a recording ended that should not have."""
     whole = f"{report.frames_complete} of {report.frames_expected} frames are complete in {recorder.folder}"
-    if ended == "restart":
-        raise CaptureError(f"the card began to count anew: it was reset, or told to record by another; {whole}")
     missing = report.frames_expected * report.frame_bytes - report.stream_end
-    if ended == "silence" and missing > TAIL_PACKETS * report.payload_bytes:
+    if ended == "restart":
+        error = CaptureError(f"the card began to count anew: it was reset, or told to record by another; {whole}")
+    elif ended == "silence" and missing > TAIL_PACKETS * report.payload_bytes:
         frame = report.stream_end // report.frame_bytes
-        raise CaptureError(
+        error = CaptureError(
             f"the card fell silent in frame {frame} of {report.frames_expected}: check cables, power and the radar; "
             f"{whole}"
         )
+    else:
+        return
+    add_notes(error, report.messages)
+    raise error

@@ -9,7 +9,6 @@ Two processes do the work (`receiver`, `writer`); this object starts them, watch
 the program that holds it is killed, they finish the recording by themselves.
 """
 
-import errno
 import json
 import os
 import subprocess
@@ -29,6 +28,7 @@ from mmsar.errors import CaptureError, FormatError
 from mmsar.hardware.dca1000 import diagnose, journal, protocol, receiver
 from mmsar.hardware.dca1000.report import Report
 from mmsar.hardware.dca1000.ring import Ring, Slot
+from mmsar.io.atomic import DISK_ADVICE
 
 if TYPE_CHECKING:
     from mmsar.hardware.config.radar import RadarConfig
@@ -139,7 +139,7 @@ class Recorder:
         self._completed_at = float("-inf")
         self._complaints: list[str] = []
         self._clock_at = 0.0
-        check_folder(self.folder)
+        journal.check_folder(self.folder)
 
     def __enter__(self) -> "Recorder":
         return self
@@ -163,8 +163,19 @@ class Recorder:
         return receiver.drain(self._socket)
 
     def arm(self, *, card: Mapping[str, Any] | None = None) -> None:
-        """Write the manifest (with `card`: version and settings) and start receiving and writing."""
+        """Write the manifest (with `card`: version and settings) and start receiving and writing.
+
+        When that fails the folder is left as it was found, so that the next try does not stumble over it.
+
+        Raises
+        ------
+        CaptureError
+            No memory for the ring, or a disk that takes no data.
+        OSError
+            A disk that does not take the manifest.
+        """
         self.bind()
+        made = not self.folder.exists()
         try:
             self.folder.mkdir(exist_ok=True)
             journal.write_json(self.folder / journal.MANIFEST, self._manifest(card or {}))
@@ -172,7 +183,11 @@ class Recorder:
             self.event("clocks", **clocks())
             self._start()
         except BaseException:
-            self.close("could not be started")
+            self._release()
+            journal.remove(self.folder)
+            if made:
+                with suppress(OSError):
+                    self.folder.rmdir()
             raise
 
     def _manifest(self, card: Mapping[str, Any]) -> dict[str, Any]:
@@ -337,7 +352,7 @@ class Recorder:
         slots = self._ring.slots
         if number := slots[Slot.ERRNO]:
             what = os.strerror(number).lower()
-            advice = "free some space" if number == errno.ENOSPC else "check the disk and its limits"
+            advice = DISK_ADVICE.get(number, "check the disk")
             raise CaptureError(f"{self.folder}: the disk refused to take more ({what}); {advice}")
         for name, process in (("writing", self._writer), ("receiving", self._receiver)):
             if process is not None and process.poll() is not None:
@@ -345,7 +360,14 @@ class Recorder:
 
     # End
 
-    def finish(self, ended: str = "complete", *, interrupted: bool = False, messages: tuple[str, ...] = ()) -> Report:
+    def finish(
+        self,
+        ended: str = "complete",
+        *,
+        interrupted: bool = False,
+        early: bool = False,
+        messages: tuple[str, ...] = (),
+    ) -> Report:
         """Stop receiving, write what is there, and report; a second call returns the same report.
 
         Parameters
@@ -353,7 +375,9 @@ class Recorder:
         ended : str
             Why the recording ended, for the report.
         interrupted : bool
-            Whether what is missing was never waited for.
+            Whether something cut the recording short: what is missing was never waited for.
+        early : bool
+            The same, but as intended: fewer frames than `n_frames`, which was an upper bound, are all there is.
         messages : tuple of str
             Further lines for the report.
 
@@ -366,10 +390,11 @@ class Recorder:
             return self.report
         if self._ring is None:
             raise CaptureError("recorder: finish() before arm(); there is nothing to report")
-        self.event("end", ended=ended, interrupted=interrupted, **clocks())
+        end = {"ended": ended, "interrupted": interrupted, "early": early}
+        self.event("end", **end, **clocks())
         self._ring.slots[Slot.STOP] = 1
         said = [f"the card said: {text}" for text in self._complaints]
-        why = json.dumps({"ended": ended, "interrupted": interrupted, "messages": [*messages, *said]}) + "\n"
+        why = json.dumps({**end, "messages": [*messages, *said]}) + "\n"
         try:
             with suppress(subprocess.TimeoutExpired):
                 self._receiver.wait(timeout=RECEIVER_TIMEOUT)
@@ -416,17 +441,6 @@ class Recorder:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-
-def check_folder(folder: Path) -> None:
-    """Raise FormatError unless a recording can be made in `folder`: it is empty, or its parent is there."""
-    if folder.is_dir():
-        if any(folder.iterdir()):
-            raise FormatError(f"{folder}: got a folder that is not empty, wanted a new or empty one; give another -o")
-    elif folder.exists():
-        raise FormatError(f"{folder}: got a file, wanted a folder to make")
-    elif not folder.absolute().parent.is_dir():
-        raise FormatError(f"{folder}: its folder does not exist; create {folder.absolute().parent} first")
 
 
 def _spawn(module: str, fds: list[int], **given: Any) -> subprocess.Popen:

@@ -14,6 +14,7 @@ from mmsar.core.checks import finite_number
 from mmsar.errors import FormatError
 from mmsar.hardware.dca1000.journal import Damage, chunk_paths, read_blocks
 from mmsar.hardware.dca1000.records import PACKET_HEAD, parse
+from mmsar.hardware.dca1000.recover import missing_parts
 from mmsar.hardware.readers.pcap import PcapFile, is_pcap
 
 
@@ -51,6 +52,7 @@ class Recorded:
                 yield datagram.time_ns, datagram.payload
             self.notes = list(capture.notes)
             return
+        self.notes = missing_parts(self.path)
         for found in read_blocks(self.path):
             if isinstance(found, Damage):
                 where = "the unfinished end" if found.tail else "a damaged part"

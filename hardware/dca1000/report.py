@@ -27,12 +27,12 @@ class Report:
     frames_complete: int
     """Frames of which every byte came."""
     frames_damaged: int
-    """Frames that lack some byte or all; of an interrupted recording only those that had begun."""
+    """Frames that lack some byte or all; of a recording that ended before its last frame only those that had begun."""
     frames_reached: int
-    """Frames up to the last of which something came (all, when the recording was not interrupted)."""
+    """Frames up to the last of which something came (all, unless the recording ended before its last frame)."""
     frame_bytes: int
     packets_expected: int
-    """Packets of the wanted frames; of an interrupted recording up to the last that came."""
+    """Packets of the wanted frames; of a recording that ended before its last frame up to the last that came."""
     packets_received: int
     """Distinct packets of the wanted frames."""
     duplicates: int
@@ -72,7 +72,7 @@ class Report:
     tail_bytes: int
     """Bytes at the journal's end that are no whole block: what a killed process was writing."""
     interrupted: bool
-    """Whether the recording was ended before the frames were there."""
+    """Whether something cut the recording short; False for one that was ended on purpose, as a sweep's."""
     ended: str
     """Why the recording ended."""
     messages: tuple[str, ...] = ()
@@ -105,6 +105,7 @@ def make_report(
     *,
     ended: str,
     interrupted: bool,
+    early: bool = False,
     kernel_dropped: int,
     foreign: int,
     ring_full: int = 0,
@@ -112,9 +113,14 @@ def make_report(
     tail_bytes: int = 0,
     messages: tuple[str, ...] = (),
 ) -> Report:
-    """The report of what a ledger has counted."""
-    reached = ledger.frames_reached if interrupted else ledger.n_frames
-    expected = ledger.packets_expected(whole=not interrupted)
+    """The report of what a ledger has counted.
+
+    `interrupted`: something cut it short; `early`: it was ended before the last frame on purpose. Frames after the last
+    of which something came are no loss then.
+    """
+    whole = not (interrupted or early)
+    reached = ledger.n_frames if whole else ledger.frames_reached
+    expected = ledger.packets_expected(whole=whole)
     missing = expected - ledger.received
     upstream = max(0, missing - kernel_dropped)
     notes = [*messages, *_notes(ledger, damaged_blocks, tail_bytes)]

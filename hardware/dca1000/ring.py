@@ -13,6 +13,10 @@ Aligned 64-bit counters are written and read in one piece on the 64-bit machines
 import mmap
 import os
 from enum import IntEnum
+from errno import EFBIG
+
+from mmsar.errors import CaptureError
+from mmsar.io.atomic import DISK_ADVICE
 
 PAGE = 4096
 MAX_RECORD = 10 + 65507
@@ -83,16 +87,28 @@ class Ring:
 
     @classmethod
     def create(cls, size: int) -> "Ring":
-        """A new ring of `size` bytes, all of it in memory; the descriptor can be passed to child processes."""
+        """A new ring of `size` bytes, all of it in memory; the descriptor can be passed to child processes.
+
+        Raises
+        ------
+        CaptureError
+            The system does not give that much.
+        """
         size = max(-(-size // PAGE) * PAGE, 4 * MAX_RECORD // PAGE * PAGE)
         fd = os.memfd_create("mmsar-ring")
         try:
             os.ftruncate(fd, PAGE + size)
             os.pwrite(fd, size.to_bytes(8, "little"), 8 * Slot.SIZE)
             return cls(fd)
-        except BaseException:
+        except BaseException as error:
             os.close(fd)
-            raise
+            if not isinstance(error, OSError):
+                raise
+            advice = DISK_ADVICE[EFBIG] + ", it counts for memory too" if error.errno == EFBIG else "end other programs"
+            raise CaptureError(
+                f"ring of packets: got {os.strerror(error.errno).lower()}, wanted {(PAGE + size) / 2**20:.0f} MiB of "
+                f"memory; {advice}"
+            ) from error
 
     def take(self) -> tuple[memoryview, int]:
         """The next records, in one piece (empty: none), and the value of `Slot.TAIL` they begin at.

@@ -20,14 +20,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from mmsar.errors import FormatError
 from mmsar.hardware.dca1000.index import IndexBuilder
-from mmsar.hardware.dca1000.journal import BLOCK, BLOCK_AGE, EVENTS, MANIFEST, REPORT, JournalWriter, write_json
+from mmsar.hardware.dca1000.journal import (
+    BLOCK,
+    BLOCK_AGE,
+    EVENTS,
+    MANIFEST,
+    REPORT,
+    RESERVE,
+    JournalWriter,
+    write_json,
+)
 from mmsar.hardware.dca1000.ledger import Ledger
 from mmsar.hardware.dca1000.records import boundaries, parse
 from mmsar.hardware.dca1000.report import Report, make_report
 from mmsar.hardware.dca1000.ring import Ring, Slot
 
-RESERVE = ".reserve"
 RESERVED = 1 << 18
 """Bytes kept free for the report of a recording that fills the disk."""
 POLL = 0.005
@@ -118,7 +127,7 @@ class RingWriter:
             os.close(events)
 
     def finish(self, why: dict[str, Any]) -> Report:
-        """Close the journal and write report and index; `why` holds `ended`, `interrupted` and `messages`."""
+        """Close the journal and write report and index; `why` holds what `Recorder.finish` was told."""
         slots, ledger = self.ring.slots, self.ledger
         self._stop.set()
         self._syncer.join()
@@ -138,13 +147,14 @@ class RingWriter:
             ledger,
             ended=ended,
             interrupted=interrupted and ledger.complete < ledger.n_frames,
+            early=bool(why.get("early", False)),
             kernel_dropped=slots[Slot.KERNEL_DROPPED],
             foreign=slots[Slot.FOREIGN],
             ring_full=slots[Slot.RING_FULL],
             messages=tuple(messages),
         )
         write_json(self.folder / REPORT, report.to_json())
-        with suppress(OSError):  # it can be built again
+        with suppress(OSError, FormatError):  # it can be built again
             self.index.build(ledger).save(self.folder)
         return report
 
@@ -163,13 +173,14 @@ def main(text: str) -> None:
         writer = RingWriter(ring, folder, **{name: given[name] for name in ("frame_bytes", "n_frames", "parent")})
         gc.freeze()
         writer.run()
-    except OSError as error:
+    except OSError as error:  # the recorder says it
         ring.slots[Slot.ERRNO] = error.errno or errno.EIO
-        raise
+        sys.exit(1)
     finally:
         ring.slots[Slot.WRITER_DONE] = 1
     line = sys.stdin.readline()
-    writer.finish(json.loads(line) if line.strip() else {})
+    with suppress(OSError, FormatError):  # without a report the recorder makes it from the journal
+        writer.finish(json.loads(line) if line.strip() else {})
     ring.close()
     os.close(lock)
 

@@ -176,7 +176,7 @@ class SceneSource:
         threads = get_num_threads()
         set_num_threads(1 if geometry.n_channels * config.n_samples * len(self.scene) < _SMALL else threads)
         try:
-            signal = forward(geometry, self.scene, options=self._options, boresight=turn[..., 2])
+            signal = forward(geometry, self.scene, options=self._options, board=turn)
         finally:
             set_num_threads(threads)
         return (signal * (np.float32(self.scale) * self._instrument)).astype(np.complex64)

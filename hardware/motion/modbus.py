@@ -12,7 +12,8 @@ import time
 from collections.abc import Sequence
 
 from mmsar.errors import CaptureError
-from mmsar.hardware.motion.serial_line import PORT_ERRORS, first_line, open_port
+from mmsar.hardware.motion.serial_line import PORT_ERRORS, open_port
+from mmsar.hardware.serial_ports import said
 
 READ_COILS, READ_REGISTERS, WRITE_COIL, WRITE_REGISTERS = 1, 3, 5, 16
 SILENCE = 2e-3
@@ -163,5 +164,5 @@ class ModbusMaster:
             return raw
         except PORT_ERRORS as error:
             raise CaptureError(
-                f"Modbus on {self.port}: got {first_line(error)}, wanted an open port; check the cable"
+                f"Modbus on {self.port}: got {said(error)}, wanted an open port; check the cable"
             ) from None

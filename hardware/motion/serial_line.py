@@ -13,6 +13,7 @@ from collections.abc import Callable
 import serial
 
 from mmsar.errors import CaptureError
+from mmsar.hardware.serial_ports import open_advice, said
 
 _READ_TIMEOUT = 0.1
 _LONGEST = 4096
@@ -37,15 +38,7 @@ def open_port(port: str, *, baudrate: int = 115200, timeout: float = _READ_TIMEO
     try:
         return serial.Serial(port, baudrate, timeout=timeout, write_timeout=max(timeout, 0.5), exclusive=True)
     except (*PORT_ERRORS, ValueError) as error:
-        raise CaptureError(
-            f"serial port {port}: got {first_line(error)}, wanted to open it; check the name "
-            "(ls /dev/serial/by-id), the plug, membership in group dialout, and that no other program holds it"
-        ) from None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what the system said."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+        raise CaptureError(f"serial port {port}: {open_advice(port, error)}") from None
 
 
 class LineReader:
@@ -77,7 +70,7 @@ class LineReader:
                 self._port.write(data)
         except PORT_ERRORS as error:
             raise CaptureError(
-                f"serial port {self._port.port}: got {first_line(error)} while writing, wanted it open; check the cable"
+                f"serial port {self._port.port}: got {said(error)} while writing, wanted it open; check the cable"
             ) from None
 
     def close(self) -> None:
@@ -103,4 +96,4 @@ class LineReader:
                         self._on_line(text, now)
         except PORT_ERRORS as error:
             if not self._closing:
-                self._on_lost(first_line(error))
+                self._on_lost(said(error))

@@ -11,15 +11,24 @@ valid recording.
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from threading import Thread
 from typing import Any
 
-from mmsar.errors import CaptureError, FormatError, MmsarError
+from mmsar.errors import CaptureError, MmsarError
 from mmsar.hardware.dca1000.card import Card, CardStatus
 from mmsar.hardware.dca1000.protocol import AsyncStatus
-from mmsar.hardware.dca1000.record import Link, Running, prepare_card, record, start_card, warnings_for
+from mmsar.hardware.dca1000.record import (
+    Link,
+    Running,
+    add_notes,
+    keep,
+    prepare_card,
+    record,
+    start_card,
+    warnings_for,
+)
 from mmsar.hardware.dca1000.recorder import Recorder, RecorderState
 from mmsar.hardware.dca1000.report import Report
 from mmsar.hardware.motion.stage import Stage, StageState, open_stage
@@ -144,9 +153,8 @@ class SessionRun:
         if self.session.stage.home:
             try:
                 stage.home()
-            except BaseException:
-                with contextlib.suppress(CaptureError):
-                    stage.stop()
+            except BaseException as error:
+                add_notes(error, _halt(stage))
                 raise
 
     def _card_status(self, status: CardStatus) -> None:
@@ -178,14 +186,16 @@ class SessionRun:
                 began = time.time_ns()
                 halts = self._drive(sweep, stage, recorder, log, seconds)
                 self._await_frames(recorder, began, time.time_ns())
-                problems = self._stop_radar(running)
+                self._stop_radar(running)
             except BaseException as error:
-                _stop(stage, running, recorder, "interrupted" if isinstance(error, KeyboardInterrupt) else str(error))
+                _stop(stage, running, recorder, error)
                 raise
-            problems += running.stop()
-            report = recorder.finish("sweep complete", interrupted=True, messages=tuple(problems))
-        for problem in problems:
-            raise CaptureError(problem)
+            problems = running.stop()
+            report = recorder.finish("sweep complete", early=True, messages=tuple(problems))
+        if problems:
+            error = CaptureError(problems[0])
+            add_notes(error, problems[1:])
+            raise error
         self._judge(sweep, report, halts)
         self.folder.finish(
             sweep.index,
@@ -228,12 +238,11 @@ class SessionRun:
         self._configured = True
         running.recorder.event("radar_started")
 
-    def _stop_radar(self, running: Running) -> list[str]:
-        """Stop the radar and wait until the card has sent what it held; what did not work."""
+    def _stop_radar(self, running: Running) -> None:
+        """Stop the radar and wait until the card has sent what it held."""
         so_far = len(running.card.statuses)
-        problems = running.stop_radar()
+        running.stop_radar()
         running.card.wait_status(AsyncStatus.RECORD_COMPLETED, timeout=TAIL, after=so_far)
-        return problems
 
     def _await_data(self, recorder: Recorder) -> None:
         deadline = time.monotonic() + FIRST_FRAME + self.session.radar.config.frame_period
@@ -297,9 +306,8 @@ class SessionRun:
                 try:
                     stage.move_to(group, speed=speed)
                     stage.wait_idle(timeout=10 + 3 * sum(ways) / speed)
-                except BaseException:
-                    with contextlib.suppress(CaptureError):
-                        stage.stop()
+                except BaseException as error:
+                    add_notes(error, _halt(stage))
                     raise
 
     def _judge(self, sweep: Sweep, report: Report, halts: list[tuple[int, int]]) -> None:
@@ -315,7 +323,7 @@ class SessionRun:
                 f"{report.frames_damaged} frames damaged; their channels are marked as not valid"
             )
 
-    def _warn_all(self, texts: list[str]) -> None:
+    def _warn_all(self, texts: Iterable[str]) -> None:
         for text in texts:
             self._warn(text)
 
@@ -339,22 +347,24 @@ class SessionRun:
                 on_armed=self._warn_all,
                 on_progress=lambda state: self._progress(0, state.reached / (n * config.frame_bytes), state),
             )
+        self._warn_all(report.messages)
         self.folder.finish(0, {"halts_ns": [], "frames_complete": report.frames_complete})
 
 
-def _stop(stage: Stage, running: Running, recorder: Recorder, why: str) -> None:
-    """Stop everything, the stage without waiting for the others, and keep the recording."""
+def _stop(stage: Stage, running: Running, recorder: Recorder, error: BaseException) -> None:
+    """Stop everything, the stage without waiting for the others, and keep the recording; see `keep`."""
     problems: list[str] = []
-
-    def halt() -> None:
-        try:
-            stage.stop()
-        except CaptureError as error:
-            problems.append(str(error))
-
-    halting = Thread(target=halt, name="stage-stop")
+    halting = Thread(target=lambda: problems.extend(_halt(stage)), name="stage-stop")
     halting.start()
-    problems += running.stop()
+    stopped = running.stop()
     halting.join()
-    with contextlib.suppress(CaptureError, FormatError):  # the first error is the one to tell
-        recorder.finish(why, interrupted=True, messages=tuple(problems))
+    keep(recorder, error, [*problems, *stopped])
+
+
+def _halt(stage: Stage) -> list[str]:
+    """Stop a stage at once; what did not work."""
+    try:
+        stage.stop()
+    except CaptureError as error:
+        return [f"the stage could not be stopped and may still move: {error}"]
+    return []

@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from mmsar._version import __version__
+from mmsar.cli.notices import say_notes
+from mmsar.cli.parser import Parser, add_part
 from mmsar.errors import CaptureError, DeviceError, MmsarError
+from mmsar.io.atomic import DISK_ADVICE
 
 VERBS = (
     "demo",
@@ -20,6 +23,7 @@ VERBS = (
     "hw",
     "import",
     "calibrate",
+    "align",
     "info",
     "reconstruct",
     "make-pairs",
@@ -31,38 +35,29 @@ VERBS = (
 )
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of all verbs."""
-    parser = argparse.ArgumentParser(
-        prog="mmsar", description="Near-field mmWave MIMO-SAR imaging, from capture to volume."
-    )
+    parser = Parser(prog="mmsar", description="Near-field mmWave MIMO-SAR imaging, from capture to volume.")
     parser.add_argument("--version", action="version", version=f"mmsar {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
         module = import_module("mmsar.cli.import_" if verb == "import" else f"mmsar.cli.{verb.replace('-', '_')}")
-        sub = verbs.add_parser(
-            verb,
-            help=module.HELP,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            parents=[common],
-        )
-        module.configure(sub)
-        sub.set_defaults(run=module.run)
+        add_part(verbs, verb, module, common).set_defaults(run=module.run)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; errors are one line on stderr."""
+    """Run one verb; errors are one line on stderr, and what else went wrong on the way out a warning each."""
     args = build_parser().parse_args(argv)
     name = " ".join(["mmsar", args.verb, *([args.part] if "part" in args else [])])
     try:
         code = args.run(args) or 0
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        say_notes(name, error)
         print(f"{name}: cancelled; nothing half-written was left behind", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader has gone (`| head`): what is still to be flushed at exit goes nowhere
@@ -73,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         message, code = explain_error(error)
         print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+        say_notes(name, error)
         return code
 
 
@@ -83,5 +79,6 @@ def explain_error(error: Exception) -> tuple[str, int]:
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{error.filename}: no such file or folder; check the path", 3
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {(error.strerror or str(error)).lower()}; check the path and its permissions", 3
+        advice = DISK_ADVICE.get(error.errno, "check the path and its permissions")
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}; {advice}", 3
     return str(error), 3

@@ -40,14 +40,39 @@ def count(text: str) -> int:
     return value
 
 
+def packet_delay(text: str) -> float:
+    """The card's pause between packets [us], one that it knows."""
+    from mmsar.hardware.dca1000.protocol import DELAY_RANGE
+
+    value = positive(text, unit=" [us]")
+    low, high = (limit * 1e6 for limit in DELAY_RANGE)
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"got {text} us, wanted {low:g} to {high:g}")
+    return value
+
+
+def address(text: str) -> str:
+    """An IPv4 address in numbers: the card's packets are told apart by it."""
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted an IPv4 address, as 192.168.33.30") from None
+
+
 def loopback(text: str) -> str:
     """An address in 127.0.0.0/8: emulated instruments send nothing to a network."""
     try:
-        address = ipaddress.IPv4Address(text)
+        found = ipaddress.IPv4Address(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"got {text!r}, wanted an address of this machine, as 127.0.0.2") from None
-    if not address.is_loopback:
+    if not found.is_loopback:
         raise argparse.ArgumentTypeError(
             f"got {text}, wanted one in 127.0.0.0/8: emulated instruments send to this machine only"
         )
     return text
+
+
+def check_addresses(args: argparse.Namespace) -> None:
+    """End with a usage error when `--host-ip` and `--card-ip` are the same."""
+    if args.host_ip == args.card_ip:
+        args.fail(f"argument --card-ip: got {args.card_ip}, this machine's own (--host-ip), wanted the card's")

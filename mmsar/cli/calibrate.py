@@ -56,7 +56,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rx", type=_indices, metavar="I,...", help="with --import: its receivers, from 0")
     parser.add_argument("--force", action="store_true", help="apply a calibration of another configuration")
     parser.add_argument("--json", action="store_true", help="print JSON (SI units and radians) instead of a table")
-    parser.set_defaults(fail=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:

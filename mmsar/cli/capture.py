@@ -14,7 +14,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmsar.cli.notices import say_notes
+
 HELP = "measure: radar, capture card, stage or tracker to one scan"
+
+ENDINGS = (".h5", ".hdf5")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,24 +35,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check, drive, assemble."""
     from mmsar.cli.interruptions import Interruptions
-    from mmsar.errors import CaptureError
+    from mmsar.errors import CaptureError, FormatError
     from mmsar.hardware.session.check import errors, findings
     from mmsar.hardware.session.folder import SessionFolder
     from mmsar.hardware.session.setup import read_session
     from mmsar.io.atomic import check_target
     from mmsar.io.scan_h5 import save_scan
 
+    if args.output is None and not args.check:
+        args.fail("the following arguments are required: -o/--output SCAN.h5, or --check")
     session = read_session(args.session)
     if args.poses is not None and session.kind != "freehand":
-        print(f"mmsar capture: --poses is for freehand sessions, {args.session} is a {session.kind}", file=sys.stderr)
-        return 2
+        args.fail(f"argument --poses: is for freehand sessions, {args.session} is a {session.kind}")
     found = findings(session)
     if args.check:
         return _explain(session, found)
-    if args.output is None:
-        print("mmsar capture: -o SCAN.h5 is missing; give it, or --check", file=sys.stderr)
-        return 2
     target = check_target(args.output, sources=(args.session, args.poses))
+    if target.suffix not in ENDINGS:
+        raise FormatError(f"{target}: got the ending {target.suffix!r}, wanted .h5")
     path = Path(args.folder) if args.folder else target.with_suffix(".capture")
     if not args.assemble:
         bad = errors(found)
@@ -63,8 +67,9 @@ def run(args: argparse.Namespace) -> int:
         with Interruptions() as interruptions:
             try:
                 _drive(session, folder, args)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as error:
                 print("mmsar capture: stopped; what is recorded is kept", file=sys.stderr)
+                say_notes("mmsar capture", error)
                 return interruptions.code
         if session.kind == "freehand" and args.poses is None and session.tracker.log is None:
             command = f"mmsar capture {args.session} -o {args.output} --assemble --poses LOG"

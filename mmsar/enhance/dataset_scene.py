@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmsar.constants import C0
+from mmsar.core.kernels_blobs import add_blobs
 from mmsar.enhance.dataset_recipe import Recipe
 from mmsar.enhance.dataset_shapes import SHAPES, Inside
 from mmsar.simulate.scene import Scene
@@ -63,24 +64,23 @@ class DrawnScene:
         ideal = _blobs(place[within], np.ones(int(within.sum())), recipe)
         smooth = _blobs(place[~rough], a[~rough], recipe)
         power = _blobs(place[rough], np.abs(a[rough]) ** 2, recipe, power=2)
-        physical = np.sqrt(np.abs(smooth) ** 2 + power.real)
-        return np.clip(ideal.real, 0, 1).astype(np.float32), physical.astype(np.float32)
+        physical = np.sqrt(np.abs(smooth) ** 2 + power)
+        return np.clip(ideal, 0, 1), physical
 
 
 def _blobs(place: np.ndarray, weight: np.ndarray, recipe: Recipe, *, power: int = 1) -> np.ndarray:
-    """sum_i weight_i g_i^power on the pixels, complex128 (pixels, pixels)."""
-    n, sigma = recipe.pixels, recipe.blob / recipe.pixel
-    reach = int(np.ceil(BLOB_REACH * sigma))
-    at = place / recipe.pixel + (n - 1) / 2
-    first = np.round(at).astype(int)
-    steps = np.arange(-reach, reach + 1)
-    index = first[:, :, None] + steps
-    g = np.exp(-power * ((index - at[:, :, None]) / sigma) ** 2) * ((index >= 0) & (index < n))
-    index = np.clip(index, 0, n - 1)
-    flat = (index[:, 1, :, None] * n + index[:, 0, None, :]).ravel()
-    values = (weight[:, None, None] * g[:, 1, :, None] * g[:, 0, None, :]).ravel()
-    parts = [np.bincount(flat, part, n * n) for part in (values.real, values.imag)]
-    return (parts[0] + 1j * parts[1]).reshape(n, n)
+    """sum_i weight_i g_i^power on the pixels, in the weights' type of number, (pixels, pixels)."""
+    parts = [weight.real, weight.imag] if np.iscomplexobj(weight) else [weight]
+    n, width = recipe.pixels, recipe.blob / recipe.pixel
+    order = np.argsort(place[:, 1], kind="stable")
+    at = np.zeros((len(place), 3))  # y, nothing, x
+    at[:, ::2] = place[order, ::-1] / recipe.pixel + (n - 1) / 2
+    sizes = np.array([width, np.inf, width]) / np.sqrt(power)
+    reach = np.array([BLOB_REACH * width, 1.0, BLOB_REACH * width])
+    sums = np.zeros((len(parts), n, 1, n), dtype=np.float32)
+    for part, out in zip(parts, sums, strict=True):
+        add_blobs(at, np.ascontiguousarray(part[order], dtype=float), sizes, reach, out)
+    return sums[0, :, 0] if len(parts) == 1 else sums[0, :, 0] + 1j * sums[1, :, 0]
 
 
 def draw_scene(recipe: Recipe, family: str, rng: np.random.Generator) -> DrawnScene:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mmsar.simulate.outlines import TOOLS, inside_polygon, tool_mask
 from mmsar.simulate.phantoms import FONT, letter_mask, siemens_mask, usaf_mask
 
 Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -37,26 +38,13 @@ def _mask(mask: np.ndarray) -> Inside:
     return inside
 
 
-def _polygon(corners: np.ndarray) -> Inside:
-    """Even-odd rule; corners (n, 2)."""
-
-    def inside(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        odd = np.zeros(x.shape, dtype=bool)
-        for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-            crosses = (y0 > y) != (y1 > y)
-            if y0 != y1:
-                odd ^= crosses & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
-        return odd
-
-    return inside
-
-
 def polygons(rng: np.random.Generator) -> Inside:
     """Three to eight corners round a centre, convex or not, solid or hollow."""
     n = int(rng.integers(3, 9))
     angle = 2 * np.pi * (np.arange(n) + rng.uniform(-0.3, 0.3, n)) / n
     radius = rng.uniform(rng.choice([0.35, 0.9]), 1.0, n)
-    return _hollow(_polygon(np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)), rng)
+    corners = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    return _hollow(lambda x, y: inside_polygon(corners, x, y), rng)
 
 
 def ellipses(rng: np.random.Generator) -> Inside:
@@ -89,18 +77,14 @@ def frames(rng: np.random.Generator) -> Inside:
 
 
 def tools(rng: np.random.Generator) -> Inside:
-    """Wrenches, hammers and keys: a handle with a head."""
+    """Knives, wrenches, scissors, and hammers and keys of any proportions."""
+    kind = str(rng.choice([*TOOLS, "hammer", "key"]))
+    if kind in TOOLS:
+        return _mask(tool_mask(kind, 240))
     handle, head = rng.uniform(0.07, 0.14), rng.uniform(0.22, 0.34)
-    kind, mouth = int(rng.integers(3)), rng.uniform(0.4, 0.6) * head
 
     def grip(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return (np.abs(y) <= handle) & (np.abs(x) <= 0.9)
-
-    def wrench(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        jaw = np.hypot(x - 0.65, y) <= head
-        ring = (np.hypot(x + 0.7, y) <= 0.8 * head) & (np.hypot(x + 0.7, y) >= 0.45 * head)
-        bare = (np.abs(x) <= 0.65) & grip(x, y)
-        return (jaw | ring | bare) & ~((np.abs(y) <= mouth) & (x >= 0.65)) & (np.hypot(x + 0.7, y) >= 0.45 * head)
 
     def hammer(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         claw = (np.abs(x - 0.7) <= 0.2 - 0.15 * np.clip(-y / 0.6, 0, 1)) & (np.abs(y) <= 0.6)
@@ -111,7 +95,7 @@ def tools(rng: np.random.Generator) -> Inside:
         bit = (x >= 0.5) & (x <= 0.9) & (y <= 0) & (y >= -0.35) & (np.mod(x - 0.5, 0.16) <= 0.09)
         return bow | bit | (grip(x, y) & (x >= head - 0.6))
 
-    return (wrench, hammer, key)[kind]
+    return hammer if kind == "hammer" else key
 
 
 def stars(rng: np.random.Generator) -> Inside:

@@ -3,9 +3,10 @@
     s[p, t, r, n] = polarity[t, r] sum_i sigma_i A_i exp(+j k_n (R_tx + R_rx) - j pi K tau^2),   k = 2 pi f / c
 
 R_tx, R_rx are exact distances of the point from the phase centres where they were when that transmitter fired (poses,
-rotation and TDM slots included); A = 1 by default, or spreading 1 / (R_tx R_rx) and element patterns. No approximation
-other than Born's: no shadows, no multiple scattering, and no point is left out by range (one beyond the unambiguous
-range aliases, as it would). The last phase is the residual video phase, tau = (R_tx + R_rx) / c, K the slope; off by
+rotation and TDM slots included); A = 1 by default, or spreading 1 / (R_tx R_rx), element patterns, the law of a surface
+with a normal, and 0 where a triangle of the scene hides the point from either antenna. No approximation other than
+Born's: no multiple scattering, and no point is left out by range (one beyond the unambiguous range aliases, as it
+would). The last phase is the residual video phase, tau = (R_tx + R_rx) / c, K the slope; off by
 default (algorithm papers drop it).
 
 The recorded positions of a `Scan` are the nominal ones of the trajectory; position errors and drift move the antennas
@@ -13,7 +14,8 @@ only in the simulated world.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +30,9 @@ from mmsar.model.chirp import Chirp
 from mmsar.model.scan import Geometry, Scan
 from mmsar.model.trajectory import Trajectory
 from mmsar.simulate.noise import add_noise, drift_error, smooth_error, white_error
+from mmsar.simulate.pattern import Pattern
 from mmsar.simulate.scene import Scene
+from mmsar.simulate.shadows import sight
 
 _CHUNK = 5e8
 """Channel x point x frequency terms between two looks at the clock and the keyboard."""
@@ -49,8 +53,12 @@ class SimulationOptions:
     """Delay of every transmitter's TDM slot after the pose's time [s], (n_tx,). Default 0."""
     amplitude: bool = False
     """Spreading loss 1 / (R_tx R_rx), R in metres."""
-    pattern: str | float = "isotropic"
-    """"isotropic", or the exponent n >= 0 of a field pattern cos^n about the board's +z, for TX and for RX."""
+    pattern: str | float | Pattern = "isotropic"
+    """"isotropic", the exponent n >= 0 of a field pattern cos^n about the board's +z, or a `Pattern`, for TX and RX."""
+    shadows: bool = True
+    """Whether the triangles of a scene that has some hide what is behind them."""
+    shadow_angle: float = np.deg2rad(2.0)
+    """What is hidden is worked out anew when an antenna has moved by this angle, seen from the scene [rad]."""
     snr_db: float | None = None
     """Thermal noise: mean signal power over mean noise power of one sample [dB]. Default none."""
     position_error: Sequence[float] = _ZERO
@@ -81,23 +89,25 @@ class SimulationOptions:
             object.__setattr__(self, "snr_db", finite_number("SimulationOptions.snr_db", self.snr_db, "dB"))
         cycles = finite_number("SimulationOptions.error_cycles", self.error_cycles, "cycles", above=0.0)
         object.__setattr__(self, "error_cycles", cycles)
-        if isinstance(self.pattern, str):
-            if self.pattern != "isotropic":
-                raise GeometryError(
-                    f"SimulationOptions.pattern: got {self.pattern!r}, wanted isotropic or an exponent >= 0"
-                )
-        elif finite_number("SimulationOptions.pattern", self.pattern, "exponent") < 0:
-            raise GeometryError(f"SimulationOptions.pattern: got {self.pattern}, wanted isotropic or an exponent >= 0")
+        element = Pattern.of(self.pattern)
+        if not isinstance(self.pattern, Pattern | str):
+            object.__setattr__(self, "pattern", element.exponent)
+        angle = finite_number("SimulationOptions.shadow_angle", self.shadow_angle, "rad", above=0.0)
+        object.__setattr__(self, "shadow_angle", angle)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
             raise GeometryError(f"SimulationOptions.seed: got {self.seed!r}, wanted a whole number >= 0")
         object.__setattr__(self, "seed", int(self.seed))
-        if not isinstance(self.pattern, str):
-            object.__setattr__(self, "pattern", float(self.pattern))
 
     @property
-    def exponent(self) -> float:
-        """Exponent of the element pattern; 0 when isotropic."""
-        return 0.0 if isinstance(self.pattern, str) else self.pattern
+    def element(self) -> Pattern:
+        """The element pattern as a value."""
+        return Pattern.of(self.pattern)
+
+    def notes(self) -> dict[str, Any]:
+        """The fields that change samples, as JSON values."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("progress", "memory")}
+        values["pattern"] = self.pattern.name if isinstance(self.pattern, Pattern) else self.pattern
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,7 @@ def simulate(
     Parameters
     ----------
     scene : Scene
-        Point scatterers.
+        Point scatterers, and the triangles that hide them.
     chirp, array, trajectory
         The measurement; any poses, rotations and arrays. The `Scan` keeps this trajectory as its record.
     options : SimulationOptions
@@ -149,13 +159,11 @@ def simulate(
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3)]
     scan = Scan(signal=_Unwritten(shape), chirp=chirp, array=array, trajectory=trajectory, tx_delay=options.tx_delay)
     true = replace(scan, trajectory=_true_trajectory(trajectory, options, streams[1], streams[2]))
-    signal = forward(true.geometry, scene, options=options, boresight=_boresight(true))
+    signal = forward(true.geometry, scene, options=options, board=_board(true))
     if options.snr_db is not None:
         signal = add_noise(signal, options.snr_db, rng=streams[0])
-    notes = {k: v for k, v in asdict(options).items() if k not in ("progress", "memory")}
-    notes = {k: list(v) if isinstance(v, tuple) else v for k, v in notes.items()}
     return scan.with_signal(signal).with_step(
-        step="simulate", version=__version__, scene=scene.name, n_points=len(scene), **notes
+        step="simulate", version=__version__, scene=scene.name, n_points=len(scene), **options.notes()
     )
 
 
@@ -164,7 +172,7 @@ def forward(
     scene: Scene,
     *,
     options: SimulationOptions = SimulationOptions(),
-    boresight: np.ndarray | None = None,
+    board: np.ndarray | None = None,
 ) -> np.ndarray:
     """Noise-free samples of a scene for given antenna positions: the exact sum over points.
 
@@ -177,9 +185,9 @@ def forward(
     scene : Scene
         Point scatterers.
     options : SimulationOptions
-        `amplitude`, `pattern`, `rvp`, `progress` and `memory` are used.
-    boresight : array_like, optional
-        Unit looking direction of the elements, (n_pose, n_tx, 3); default +z. Used with a pattern.
+        `amplitude`, `pattern`, `shadows`, `rvp`, `progress` and `memory` are used.
+    board : array_like, optional
+        Rotation matrices board to world, (n_pose, n_tx, 3, 3); default no rotation. Used with a pattern.
 
     Returns
     -------
@@ -197,13 +205,18 @@ def forward(
     n_pose, n_tx, n_rx, n_samples = geometry.shape
     advice = "simulate fewer poses or raise the memory budget"
     require("forward model", 8 * geometry.n_channels * n_samples, budget(options.memory), advice)
-    look = np.broadcast_to([0.0, 0.0, 1.0], (n_pose, n_tx, 3)) if boresight is None else np.asarray(boresight, float)
-    check_shape("forward boresight", look.shape, (n_pose, n_tx, 3))
-    look = look.reshape(-1, 3)
+    board = np.broadcast_to(np.eye(3), (n_pose, n_tx, 3, 3)) if board is None else np.asarray(board, float)
+    check_shape("forward board", board.shape, (n_pose, n_tx, 3, 3))
+    element = options.element
+    board = element.oriented(board).reshape(-1, 3, 3)
     tx, rx = geometry.tx_position.reshape(-1, 3), geometry.rx_position.reshape(-1, 3)
     gain = np.sign(geometry.weight).reshape(-1)
     points = np.ascontiguousarray(scene.position.T)
-    normal = np.empty((3, 0)) if scene.normal is None else np.ascontiguousarray(scene.normal.T)
+    flat = scene.normal is None
+    surface = (np.empty((3, 0)) if flat else np.ascontiguousarray(scene.normal.T), np.empty(0) if flat else scene.lobe)
+    pattern = (element.exponent, np.empty((0, 0)) if element.table is None else element.table)
+    shading = scene if options.shadows else replace(scene, triangles=None)
+    view, seen = sight(tx, rx, shading, options.shadow_angle, memory=options.memory, show=options.progress)
     sigma = np.stack([scene.reflectivity.real, scene.reflectivity.imag])
     chirp = geometry.chirp
     cycles = (chirp.f0 / C0, chirp.step / C0, chirp.slope / (2 * C0**2) if options.rvp else 0.0)
@@ -211,19 +224,19 @@ def forward(
     size = max(1, int(_CHUNK / (len(scene) * n_samples)))
     for start in progress(range(0, len(out), size), "simulate", show=options.progress):
         part = slice(start, min(start + size, len(out)))
-        facing = look[np.arange(part.start, part.stop) // n_rx]
-        exponent = options.exponent
+        turn = board[np.arange(part.start, part.stop) // n_rx]
         forward_channels(
             tx[part],
             rx[part],
-            facing,
+            turn,
             gain[part],
             points,
-            normal,
+            surface,
             sigma,
             cycles,
             options.amplitude,
-            exponent,
+            pattern,
+            (view[part], seen),
             out[part],
         )
         if not np.isfinite(out[part]).all():
@@ -247,6 +260,6 @@ def _true_trajectory(
     return Trajectory(time=nominal.time, position=nominal.position + error, rotation=nominal.rotation)
 
 
-def _boresight(scan: Scan) -> np.ndarray:
-    """The board's +z in the world in every transmit slot, (n_pose, n_tx, 3)."""
-    return np.stack([scan.trajectory.after(delay).matrices()[:, :, 2] for delay in scan.tx_delay], axis=1)
+def _board(scan: Scan) -> np.ndarray:
+    """Rotation board to world in every transmit slot, (n_pose, n_tx, 3, 3)."""
+    return np.stack([scan.trajectory.after(delay).matrices() for delay in scan.tx_delay], axis=1)

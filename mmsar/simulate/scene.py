@@ -1,7 +1,9 @@
 """Scenes: point scatterers with a complex reflectivity each, and the ways to make them.
 
 A surface is a cloud of points, dense enough that neighbours are within a fraction of the wavelength. Flat phantoms lie
-in a plane of constant z, x running right and y up, as images of this library are shown.
+in a plane of constant z, x running right and y up, as images of this library are shown. Meshes, tools and plates have
+surfaces: points with normals, whose reflectivity is that of a square millimetre times their share of the area, and
+triangles that cast shadows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +16,15 @@ import numpy as np
 
 from mmsar.core.checks import check_shape, finite_number, one_of, positive_int, real_array
 from mmsar.errors import GeometryError
+from mmsar.simulate.outlines import tool_mask
 from mmsar.simulate.phantoms import letter_mask, siemens_mask, usaf_mask
 from mmsar.simulate.png import read_png
 
 MAX_PIXELS = 10_000_000
+AREA = 1e-6
+"""Area of a surface that has the reflectivity 1 [m^2]: a square millimetre, a pixel of the masks."""
+EDGE = 1e-4
+"""Width of a strip of face that scatters like the edge of a sheet [m], unless said otherwise."""
 Point = Sequence[float]
 
 
@@ -28,7 +35,8 @@ class Scene:
     Raises
     ------
     GeometryError
-        Wrong shapes, no points, values that are not finite, or normals that are neither unit vectors nor zero.
+        Wrong shapes, no points, values that are not finite, normals that are neither unit vectors nor zero, or negative
+        exponents.
     """
 
     position: np.ndarray
@@ -38,6 +46,14 @@ class Scene:
     normal: np.ndarray | None = None
     """Outward unit surface normals, (n, 3): such a point is seen from the front only and by Lambert's law, with the
     amplitude sqrt(cos_tx cos_rx). A zero row scatters to all sides. Default: all do."""
+    lobe: np.ndarray | float = 0.0
+    """Exponent n >= 0 of a specular lobe about the normal, (n,) or one number: the amplitude is cos^n of the angle
+    between the normal and the bisector of the two legs. 1 is the obliquity factor of physical optics: points closer
+    than half a wavelength then add up to a mirror's reflection by themselves. 0: Lambert's law. Unused without
+    normals."""
+    triangles: np.ndarray | None = None
+    """Corners of opaque triangles, (m, 3, 3) [m]: what they hide is not seen (`SimulationOptions.shadows`). Default:
+    nothing hides anything."""
     name: str = "scene"
     """Name, for people."""
     attrs: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +79,13 @@ class Scene:
             if np.any((length > 0) & (np.abs(length - 1) > 1e-3)):
                 raise GeometryError("Scene.normal: got vectors of other lengths, wanted unit vectors or zero rows")
             object.__setattr__(self, "normal", normal)
+        lobe = np.full(n, self.lobe) if np.ndim(self.lobe) == 0 else self.lobe
+        lobe = real_array("Scene.lobe", lobe, (n,), "exponent")
+        if lobe.min() < 0:
+            raise GeometryError(f"Scene.lobe: got {lobe.min():g}, wanted exponents >= 0")
+        object.__setattr__(self, "lobe", lobe)
+        if self.triangles is not None:
+            object.__setattr__(self, "triangles", real_array("Scene.triangles", self.triangles, (None, 3, 3), "m"))
         object.__setattr__(self, "name", str(self.name))
         object.__setattr__(self, "attrs", MappingProxyType(dict(self.attrs)))
 
@@ -80,10 +103,13 @@ class Scene:
         normal = None
         if any(s.normal is not None for s in scenes):
             normal = np.concatenate([np.zeros((len(s), 3)) if s.normal is None else s.normal for s in scenes])
+        triangles = [s.triangles for s in scenes if s.triangles is not None]
         return cls(
             position=np.concatenate([s.position for s in scenes]),
             reflectivity=np.concatenate([s.reflectivity for s in scenes]),
             normal=normal,
+            lobe=np.concatenate([s.lobe for s in scenes]),
+            triangles=np.concatenate(triangles) if triangles else None,
             name=" + ".join(s.name for s in scenes),
             attrs={key: value for s in scenes for key, value in s.attrs.items()},
         )
@@ -93,8 +119,28 @@ class Scene:
         return replace(self, reflectivity=self.reflectivity * complex(factor))
 
     def shifted(self, offset: Point) -> "Scene":
-        """The same points moved by `offset` (x, y, z) [m]."""
-        return replace(self, position=self.position + real_array("Scene.shifted offset", offset, (3,), "m"))
+        """The same scene moved by `offset` (x, y, z) [m]."""
+        offset = real_array("Scene.shifted offset", offset, (3,), "m")
+        triangles = None if self.triangles is None else self.triangles + offset
+        return replace(self, position=self.position + offset, triangles=triangles)
+
+    def turned(self, angles: Point, *, about: Point = (0.0, 0.0, 0.0)) -> "Scene":
+        """The same scene turned about the world's x, then y, then z axis through `about` [m] by `angles` [rad]."""
+        angles = real_array("Scene.turned angles", angles, (3,), "rad")
+        about = real_array("Scene.turned about", about, (3,), "m")
+        turn = np.eye(3)
+        for axis, angle in enumerate(angles):
+            j, k = (axis + 1) % 3, (axis + 2) % 3
+            step = np.eye(3)
+            step[j, j] = step[k, k] = np.cos(angle)
+            step[k, j], step[j, k] = np.sin(angle), -np.sin(angle)
+            turn = step @ turn
+        return replace(
+            self,
+            position=(self.position - about) @ turn.T + about,
+            normal=None if self.normal is None else self.normal @ turn.T,
+            triangles=None if self.triangles is None else (self.triangles - about) @ turn.T + about,
+        )
 
     def subsample(self, n: int, *, seed: int = 0) -> "Scene":
         """At most `n` points, drawn without replacement and kept in order; the same seed draws the same points.
@@ -110,6 +156,7 @@ class Scene:
             position=self.position[keep],
             reflectivity=self.reflectivity[keep] * (len(self) / n),
             normal=None if self.normal is None else self.normal[keep],
+            lobe=self.lobe[keep],
         )
 
     @classmethod
@@ -209,14 +256,8 @@ class Scene:
         GeometryError
             A character the font does not have, or an empty text.
         """
-        height = finite_number("Scene.letters height", height, "m", above=0.0)
-        pixel = finite_number("Scene.letters pixel", pixel, "m", above=0.0)
-        stroke = height / 7
-        per_stroke = max(1, round(stroke / pixel))
-        cells = letter_mask(text)
-        _check_pixels("Scene.letters", float(cells.size) * per_stroke**2)
-        mask = np.kron(cells, np.ones((per_stroke, per_stroke), dtype=bool))
-        return replace(cls.from_mask(mask, stroke / per_stroke, centre=centre), name=f"letters {text}")
+        mask, pixel = _letters("Scene.letters", text, height, pixel)
+        return replace(cls.from_mask(mask, pixel, centre=centre), name=f"letters {text}")
 
     @classmethod
     def usaf(cls, widths: Sequence[float], *, pixel: float = 0.5e-3, centre: Point = (0.0, 0.0, 0.3)) -> "Scene":
@@ -246,6 +287,106 @@ class Scene:
         mask = siemens_mask(max(1, round(2 * radius / pixel)), spokes)
         return replace(cls.from_mask(mask, pixel, centre=centre), name="siemens star")
 
+    @classmethod
+    def from_mesh(
+        cls,
+        mesh: Any,
+        spacing: float,
+        *,
+        unit: float = 1e-3,
+        centre: Point | None = None,
+        seed: int = 0,
+    ) -> "Scene":
+        """The surface of a mesh as evenly spread points with outward normals, and its triangles; lobe 1.
+
+        The points' reflectivities are their shares of the area in square millimetres: their sum does not depend on
+        `spacing`. Closed parts get points outside; an open part is a thin sheet, and gets them on both its faces.
+
+        Parameters
+        ----------
+        mesh : path, (vertices, faces), or an object with both
+            A file that trimesh reads (STL, OBJ, PLY ...; needs `pip install 'mmsar[mesh]'`); or vertices (n, 3) and
+            triangles (m, 3) of vertex numbers.
+        spacing : float
+            Distance of neighbouring points, about [m].
+        unit : float
+            Metres per unit of the mesh; files do not say.
+        centre : (x, y, z), optional
+            Where the middle of the mesh's bounding box goes [m]; default: it stays where the mesh has it.
+        seed : int
+            Seed of the points.
+
+        Raises
+        ------
+        FormatError
+            Not a mesh file, or trimesh is not installed.
+        GeometryError
+            No triangle with an area, or more points than a scene may have.
+        OSError
+            When the file cannot be read.
+        """
+        from mmsar.simulate.mesh import mesh_scene
+
+        return mesh_scene(mesh, spacing, unit=unit, centre=centre, seed=seed)
+
+    @classmethod
+    def mannequin(
+        cls, height: float, spacing: float | None = None, *, centre: Point = (0.0, 0.0, 0.3), seed: int = 0
+    ) -> "Scene":
+        """A standing figure, `height` [m] tall along y, facing -z; points `spacing` [m] apart (height / 150)."""
+        from mmsar.simulate.mannequin import mannequin_mesh
+
+        height = finite_number("Scene.mannequin height", height, "m", above=0.0)
+        spacing = height / 150 if spacing is None else spacing
+        points = cls.from_mesh(mannequin_mesh(), spacing, unit=height, centre=centre, seed=seed)
+        return replace(points, name="mannequin")
+
+    @classmethod
+    def tool(
+        cls, kind: str, length: float, *, pixel: float = 1e-3, edge: float = EDGE, centre: Point = (0.0, 0.0, 0.3)
+    ) -> "Scene":
+        """A "knife", "wrench" or "scissors" of sheet metal, `length` [m] long along y, in the plane z = centre z.
+
+        Parameters
+        ----------
+        pixel : float
+            Distance of points [m]; under half a wavelength the faces reflect as mirrors do.
+        edge : float
+            Width of a strip of face that scatters like the edges do, to all sides [m].
+        """
+        from mmsar.simulate.sheets import sheet
+
+        length = finite_number("Scene.tool length", length, "m", above=0.0)
+        pixel = finite_number("Scene.tool pixel", pixel, "m", above=0.0)
+        _check_pixels("Scene.tool", (length / pixel) ** 2)
+        return replace(sheet(tool_mask(kind, length / pixel), pixel, edge=edge).shifted(_centre(centre)), name=kind)
+
+    @classmethod
+    def printed(
+        cls,
+        text: str,
+        height: float,
+        *,
+        background: float = 0.1,
+        pixel: float = 1e-3,
+        centre: Point = (0.0, 0.0, 0.3),
+    ) -> "Scene":
+        """Letters `height` [m] tall in conductive ink, on a plate that reflects `background` times as much."""
+        from mmsar.simulate.sheets import sheet
+
+        background = finite_number("Scene.printed background", background, "1")
+        letters, pixel = _letters("Scene.printed", text, height, pixel, margin=2)
+        ink = np.where(letters, 1.0, background)
+        return replace(sheet(ink, pixel).shifted(_centre(centre)), name=f"printed {text}")
+
+    @classmethod
+    def cut_out(cls, text: str, height: float, *, pixel: float = 1e-3, centre: Point = (0.0, 0.0, 0.3)) -> "Scene":
+        """A metal plate with letters `height` [m] tall cut out of it."""
+        from mmsar.simulate.sheets import sheet
+
+        letters, pixel = _letters("Scene.cut_out", text, height, pixel, margin=2)
+        return replace(sheet(~letters, pixel).shifted(_centre(centre)), name=f"cut-out {text}")
+
 
 def _centre(value: Point) -> np.ndarray:
     return real_array("Scene centre", value, (3,), "m")
@@ -254,3 +395,12 @@ def _centre(value: Point) -> np.ndarray:
 def _check_pixels(name: str, count: float) -> None:
     if count > MAX_PIXELS:
         raise GeometryError(f"{name}: got {count:.3g} pixels, wanted at most {MAX_PIXELS:.0e}; raise the pixel size")
+
+
+def _letters(name: str, text: str, height: float, pixel: float, *, margin: int = 0) -> tuple[np.ndarray, float]:
+    """A line of letters as a mask with a whole number of pixels in a stroke, and their size [m]; margin in strokes."""
+    stroke = finite_number(f"{name} height", height, "m", above=0.0) / 7
+    per_stroke = max(1, round(stroke / finite_number(f"{name} pixel", pixel, "m", above=0.0)))
+    cells = np.pad(letter_mask(text), margin)
+    _check_pixels(name, float(cells.size) * per_stroke**2)
+    return np.kron(cells, np.ones((per_stroke, per_stroke), dtype=bool)), stroke / per_stroke

@@ -18,9 +18,9 @@ from mmsar.model.chirp import Chirp
 from mmsar.model.scan import Raster, Scan
 from mmsar.model.trajectory import Trajectory
 from mmsar.simulate.forward import SimulationOptions, simulate
+from mmsar.simulate.pattern import Pattern
 from mmsar.simulate.scene import Scene
-
-MM = 1e-3
+from mmsar.simulate.scene_kinds import MM, read_scene, seed_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +56,7 @@ def load_setup(path: str | PathLike[str]) -> Setup:
     Parameters
     ----------
     path : path
-        TOML file; a PNG named in it is looked for beside it.
+        TOML file; files named in it are looked for beside it.
 
     Raises
     ------
@@ -69,11 +69,11 @@ def load_setup(path: str | PathLike[str]) -> Setup:
     path = Path(fspath(path))
     top = load_table(path, "a scene description")
     parts = top.tables("scene")
-    scene = Scene.union(*(read_table(t, lambda t: _scene(t, path.parent)) for t in parts))
+    scene = Scene.union(*(read_table(t, lambda t: read_scene(t, path.parent)) for t in parts))
     chirp = read_table(top.table("chirp"), _chirp)
     array = read_table(top.table("array"), _array)
     trajectory, raster = read_table(top.table("trajectory"), _trajectory)
-    options = read_table(top.table("simulation", required=False), lambda t: _options(t, array.n_tx))
+    options = read_table(top.table("simulation", required=False), lambda t: _options(t, array.n_tx, path.parent))
     name = top.text("name", path.stem)
     top.finish()
     return Setup(
@@ -135,7 +135,7 @@ def _freehand(t: Table) -> tuple[Trajectory, None]:
     shape, step = _raster_shape(t)
     motion = t.numbers("motion_mm", [2.0, 2.0, 15.0], unit=MM)
     rotation = np.deg2rad(t.number("rotation_deg", 0.0))
-    return Trajectory.freehand(shape, step, motion=motion, rotation=rotation, seed=_seed(t)), None
+    return Trajectory.freehand(shape, step, motion=motion, rotation=rotation, seed=seed_of(t)), None
 
 
 def _turntable(t: Table) -> tuple[Trajectory, None]:
@@ -164,7 +164,7 @@ def _turntable(t: Table) -> tuple[Trajectory, None]:
         return trajectory, None
     x, y, z = trajectory.position.T
     step = np.ptp(angles) / max(len(angles) - 1, 1) if np.ndim(angles) else span / angles
-    moved = jitter * step * np.random.default_rng(_seed(t)).uniform(-1, 1, len(trajectory))
+    moved = jitter * step * np.random.default_rng(seed_of(t)).uniform(-1, 1, len(trajectory))
     return Trajectory.around(np.arctan2(z, x) + moved, radius, height=y, time=trajectory.time), None
 
 
@@ -183,11 +183,8 @@ def _heights(t: Table) -> np.ndarray | None:
     return middle + (np.arange(n) - (n - 1) / 2) * t.positive("height_step_mm") * MM
 
 
-def _options(t: Table, n_tx: int) -> SimulationOptions:
+def _options(t: Table, n_tx: int, folder: Path) -> SimulationOptions:
     slot = t.number("tdm_slot_us", 0.0) / 1e6
-    pattern = t.take("pattern", "isotropic")
-    if isinstance(pattern, bool):
-        raise FormatError(f"{t.where} pattern: got {pattern}, wanted 'isotropic' or an exponent >= 0")
     errors = {
         name: t.numbers(f"{name}_mm", [0.0, 0.0, 0.0], unit=MM)
         for name in ("position_error", "position_jitter", "drift")
@@ -195,68 +192,32 @@ def _options(t: Table, n_tx: int) -> SimulationOptions:
     return SimulationOptions(
         tx_delay=[n * slot for n in range(n_tx)],
         amplitude=t.flag("amplitude", False),
-        pattern=pattern,
+        pattern=_pattern(t, folder),
+        shadows=t.flag("shadows", True),
+        shadow_angle=np.deg2rad(t.positive("shadow_angle_deg", 2.0)),
         snr_db=t.number("snr_db") if t.has("snr_db") else None,
         error_cycles=t.number("error_cycles", 20.0),
         rvp=t.flag("rvp", False),
-        seed=_seed(t),
+        seed=seed_of(t),
         **errors,
     )
 
 
-def _scene(t: Table, folder: Path) -> Scene:
+def _pattern(t: Table, folder: Path) -> str | float | Pattern:
+    value = t.take("pattern", "isotropic")
+    if not isinstance(value, dict):
+        return value
     kinds = {
-        "points": lambda: Scene.points(t.numbers("positions_mm", unit=MM)),
-        "two_points": lambda: Scene.two_points(t.number("spacing_mm") * MM, t.text("axis", "x"), centre=_centre(t)),
-        "point_grid": lambda: Scene.grid(_counts(t), t.numbers("step_mm", unit=MM), centre=_centre(t)),
-        "letters": lambda: Scene.letters(
-            t.text("text"), t.number("height_mm") * MM, pixel=t.number("pixel_mm", 1.0) * MM, centre=_centre(t)
-        ),
-        "usaf": lambda: Scene.usaf(
-            t.numbers("widths_mm", unit=MM), pixel=t.number("pixel_mm", 0.5) * MM, centre=_centre(t)
-        ),
-        "siemens": lambda: Scene.siemens(
-            t.number("radius_mm") * MM,
-            t.whole("spokes", 16),
-            pixel=t.number("pixel_mm", 1.0) * MM,
-            centre=_centre(t),
-        ),
-        "png": lambda: Scene.from_png(
-            folder / t.text("file"),
-            t.number("pixel_mm") * MM,
-            threshold=t.number("threshold", 0.5),
-            invert=t.flag("invert", False),
-            centre=_centre(t),
+        "patch": lambda p: Pattern.patch(p.number("width", 0.5), p.number("length", 0.5), turn=_turn(p)),
+        "csv": lambda p: Pattern.from_csv(
+            folder / p.text("file"),
+            frequency=p.positive("freq_ghz") * 1e9 if p.has("freq_ghz") else None,
+            column=p.text("column") if p.has("column") else None,
+            turn=_turn(p),
         ),
     }
-    scene = t.choice("kind", kinds)()
-    if t.has("max_points"):
-        scene = scene.subsample(t.whole("max_points"), seed=_seed(t))
-    if isinstance(t.content.get("reflectivity"), list):
-        return replace(scene, reflectivity=scene.reflectivity * _per_point(t, len(scene)))
-    return scene.scaled(t.number("reflectivity", 1.0))
+    return read_table(Table(value, f"{t.where} pattern"), lambda p: p.choice("kind", kinds)(p))
 
 
-def _per_point(t: Table, n: int) -> np.ndarray:
-    values = t.numbers("reflectivity")
-    if values.shape != (n,):
-        raise FormatError(f"{t.where} reflectivity: got {values.size} values, wanted one number or {n}, one per point")
-    return values
-
-
-def _centre(t: Table) -> np.ndarray:
-    return t.numbers("centre_mm", [0.0, 0.0, 300.0], unit=MM)
-
-
-def _counts(t: Table) -> tuple[int, ...]:
-    value = t.take("counts", wanted="three whole numbers [n_x, n_y, n_z]")
-    if not isinstance(value, list) or len(value) != 3 or not all(type(v) is int for v in value):
-        raise FormatError(f"{t.where} counts: got {value!r}, wanted three whole numbers [n_x, n_y, n_z]")
-    return tuple(value)
-
-
-def _seed(t: Table) -> int:
-    value = t.whole("seed", 0)
-    if value < 0:
-        raise FormatError(f"{t.where} seed: got {value}, wanted a whole number >= 0")
-    return value
+def _turn(t: Table) -> float:
+    return float(np.deg2rad(t.number("turn_deg", 0.0)))

@@ -162,7 +162,7 @@ def test_empty_scene_is_subtracted(tmp_path: Path, capsys) -> None:
     done = tmp_path / "done.h5"
     assert main(["calibrate", str(scan), "--apply", str(cal), "--subtract-empty", str(empty), "-o", str(done)]) == 0
     short = record(tmp_path, "short", room, path=RASTER.replace("rows = 5", "rows = 4"), seed=5)
-    assert 'mode="mean"' in fails(capsys, str(scan), "--subtract-empty", str(short), "-o", str(done))
+    assert "--empty-mean" in fails(capsys, str(scan), "--subtract-empty", str(short), "-o", str(done))
     assert main(["calibrate", str(scan), "--subtract-empty", str(short), "--empty-mean", "-o", str(done)]) == 0
 
 

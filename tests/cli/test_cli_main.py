@@ -18,6 +18,7 @@ READING = {
     "capture": ["{input}", "-o", "{output}.h5"],
     "import": ["{input}", "-o", "{output}.h5"],
     "calibrate": ["{input}", "--target-mm", "0,0,300", "-o", "{output}.h5"],
+    "align": ["{input}", "--rotation", "-o", "{output}.h5"],
     "info": ["{input}"],
     "reconstruct": ["{input}", "-o", "{output}.h5"],
     "make-pairs": ["{input}", "-o", "{output}.h5"],
@@ -36,6 +37,7 @@ BAD_VALUES = {
     "capture": [[], ["{input}", "--speed", "3"]],
     "hw": [[], ["nonsense"], ["record", "{input}"], ["report"], ["poses", "{input}", "--kind", "magic"]],
     "calibrate": [[], ["{input}", "--target-mm", "1,2", "-o", "x.h5"], ["{input}", "--target-mm", "0,0,300"]],
+    "align": [[], ["{input}", "-o", "x.h5"], ["{input}", "--rotation", "--pin", "1,2", "-o", "x.h5"]],
     "info": [[], ["{input}", "--xml"]],
     "reconstruct": [["{input}", "-o", "x.h5", "--method", "magic"], ["{input}"], []],
     "make-pairs": [["{input}"], ["{input}", "-o", "x.h5", "--count", "0"], ["{input}", "-o", "x.h5", "--count", "few"]],
@@ -119,7 +121,7 @@ def test_bad_usage_is_exit_code_2(verb, arguments, wrong, tmp_path, capsys, monk
     code, out, err = run(capsys, verb, *filled(arguments, input=path))
     assert code == 2, err
     assert out == ""
-    assert re.match(f"mmsar( {verb}( \\w+)?)?: ", err.splitlines()[-1])
+    assert re.fullmatch(f"mmsar {verb}( \\w+)?: .*; see `mmsar {verb}( \\w+)? --help`\n", err)
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 
@@ -152,7 +154,7 @@ def test_version(capsys):
 def test_no_verb_is_a_usage_error(argv, capsys):
     code, out, err = run(capsys, *argv)
     assert (code, out) == (2, "")
-    assert "usage: mmsar" in err
+    assert re.fullmatch(r"mmsar: .*; see `mmsar --help`\n", err)
 
 
 @pytest.mark.parametrize(

@@ -170,8 +170,11 @@ def test_write_rate_leaves_nothing(tmp_path):
 def test_what_is_no_address_is_refused(capsys):
     with pytest.raises(GeometryError, match="host address: got 'card', wanted an IPv4 address"):
         Bench(host_ip="card")
-    assert main(["hw", "doctor", "--card-ip", "192.168.33"]) == 3
-    assert "card address: got '192.168.33'" in capsys.readouterr().err
+    for given, message in (("192.168.33", "got '192.168.33', wanted an IPv4"), ("192.168.33.30", "this machine's own")):
+        with pytest.raises(SystemExit) as stop:
+            main(["hw", "doctor", "--card-ip", given])
+        err = capsys.readouterr().err
+        assert stop.value.code == 2 and message in err and err.count("\n") == 1
 
 
 def test_a_check_that_breaks_is_a_line_of_the_report(monkeypatch):

@@ -114,6 +114,30 @@ def test_ports_that_cannot_be_opened_are_explained(tmp_path):
     assert denied.startswith("this user may not open it; ")
 
 
+def test_what_is_no_serial_port_is_said():
+    """A device of another kind: pyserial says (25, 'Inappropriate ioctl for device')."""
+    with pytest.raises(
+        CaptureError, match=r"port /dev/null: something else, wanted a serial port; ports of this machine"
+    ):
+        open_port("/dev/null", baud=115200)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        serial.SerialException(
+            "device reports readiness to read but returned no data (device disconnected or multiple access on port?)"
+        ),
+        OSError(5, "Input/output error"),
+        serial.SerialException("write failed: [Errno 5] Input/output error"),
+        OSError(6, "No such device or address"),
+    ],
+)
+def test_a_port_that_was_unplugged_is_said(error):
+    assert serial_ports.said(error) == "that the device was unplugged or switched off"
+    assert serial_ports.said(OSError(28, "No space\nleft")) == "[Errno 28] No space left"
+
+
 def test_permission_advice(tmp_path):
     with Silent() as silent:
         assert serial_ports.may_open(silent.port)

@@ -274,8 +274,8 @@ def test_refusals_are_clear():
         simulate(random_scene(1), **kw, options=SimulationOptions(memory=1000))
     with pytest.raises(GeometryError, match=r"tx_delay: got shape \(2,\), wanted \(3\)"):
         simulate(random_scene(1), **kw, options=SimulationOptions(tx_delay=(0, 1e-4)))
-    with pytest.raises(GeometryError, match="boresight"):
-        forward(simulate(random_scene(1), **kw).geometry, random_scene(1), boresight=np.ones((2, 3)))
+    with pytest.raises(GeometryError, match="forward board"):
+        forward(simulate(random_scene(1), **kw).geometry, random_scene(1), board=np.ones((2, 3)))
 
 
 @pytest.mark.parametrize(

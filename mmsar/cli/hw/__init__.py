@@ -8,6 +8,8 @@ Example:
 import argparse
 from importlib import import_module
 
+from mmsar.cli.parser import add_part
+
 HELP = "work with the parts of the bench: radar, capture card, recordings, position logs, emulators"
 
 PARTS = ("doctor", "check", "record", "report", "recover", "decode", "replay", "emulate", "poses")
@@ -22,15 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_subparsers(dest="part", metavar="PART", required=True)
     for part in PARTS:
         module = import_module(f"mmsar.cli.hw.{part}")
-        sub = parts.add_parser(
-            part,
-            help=module.HELP,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            parents=[common],
-        )
-        module.configure(sub)
-        sub.set_defaults(run_part=module.run)
+        add_part(parts, part, module, common).set_defaults(run_part=module.run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from mmsar.cli.arguments import positive
+from mmsar.cli.arguments import packet_delay, positive
 
 if TYPE_CHECKING:
     from mmsar.hardware.board import Board
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--board", metavar="NAME", help="antenna board, or a board file (.json)")
     parser.add_argument("--speed", type=positive, metavar="MM_S", help="speed of the scan [mm/s]")
     parser.add_argument(
-        "--packet-delay", type=positive, metavar="US", help="pause of the card between packets, 5 to 500 [us] (25)"
+        "--packet-delay", type=packet_delay, metavar="US", help="pause of the card between packets, 5 to 500 [us] (25)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON (SI units) instead")
 

@@ -10,6 +10,8 @@ Example:
 
 import argparse
 
+from mmsar.cli.notices import warn
+
 HELP = "turn a recording into samples"
 
 
@@ -21,8 +23,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Decode piece by piece."""
-    import sys
-
     from mmsar.core.progress import counter
     from mmsar.errors import FormatError
     from mmsar.hardware.dca1000.capture import Capture
@@ -40,10 +40,15 @@ def run(args: argparse.Namespace) -> int:
     with counter("frames", capture.n_frames) as done:
         save_npz(capture, target, on_progress=done)
     report = capture.report
-    if not report.lossless:
-        print(
-            f"mmsar hw decode: warning: {report.frames_damaged} of {capture.n_frames} frames are damaged; see `valid`",
-            file=sys.stderr,
-        )
+    if report.frames_damaged:
+        _warn(f"{report.frames_damaged} of {capture.n_frames} frames are damaged; see `valid`")
+    if report.interrupted:
+        _warn(f"{report.ended}: {capture.n_frames} of {report.frames_expected} frames are in it")
+        for message in report.messages:
+            _warn(message)
     print(target)
     return 0
+
+
+def _warn(text: str) -> None:
+    warn("mmsar hw decode", text)

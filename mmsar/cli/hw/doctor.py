@@ -10,13 +10,17 @@ Example:
 
 import argparse
 
+from mmsar.cli.arguments import address, check_addresses
+
 HELP = "look for the radar, the card and their network, and say what is missing"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("--host-ip", default="192.168.33.30", help="this machine's address for the card (%(default)s)")
-    parser.add_argument("--card-ip", default="192.168.33.180", help="the card's address (%(default)s)")
+    parser.add_argument(
+        "--host-ip", type=address, default="192.168.33.30", help="this machine's address for the card (%(default)s)"
+    )
+    parser.add_argument("--card-ip", type=address, default="192.168.33.180", help="the card's address (%(default)s)")
     parser.add_argument("--port", help="the radar's serial command port; default: the one USB names so")
     parser.add_argument("--no-radar", action="store_true", help="do not look for a radar: something else controls it")
     parser.add_argument("--folder", help="measure the disk a recording would go to (writes and deletes 128 MiB)")
@@ -30,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mmsar.hardware.doctor import Bench, examine
 
+    check_addresses(args)
     bench = Bench(
         host_ip=args.host_ip, card_ip=args.card_ip, port=args.port, radar=not args.no_radar, folder=args.folder
     )

@@ -19,7 +19,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from mmsar.cli.arguments import count, loopback, positive
+from mmsar.cli.arguments import check_addresses, count, loopback, positive
 
 if TYPE_CHECKING:
     from mmsar.hardware.emulate.dca import DcaEmulator
@@ -77,6 +77,8 @@ def _card(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the instrument until Ctrl-C."""
+    if "card_ip" in args:
+        check_addresses(args)
     kinds = (signal.SIGINT, signal.SIGTERM)  # a shell starts its background jobs with SIGINT ignored
     before = [signal.signal(kind, signal.default_int_handler) for kind in kinds]
     try:

@@ -1,10 +1,17 @@
 """Read a position log, check it, and print, draw or convert its track.
 
 Formats: TUM, EuRoC/ASL, OptiTrack Motive (CSV, JSON), Vicon Nexus CSV, ROS 1 and ROS 2 bags, Intel T265, ARKit,
+<<<<<<< HEAD
 ARCore, gantry and turntable CSV; text may be gzipped. The format is found by what stands in the file; --kind says it
 where that is not clear. What a file does not say must be given: the body of several, the rotation of a Vicon export,
 the units of a gantry log, the radius of a turntable. Swaps, glitches, jumps and outliers are masked in what is drawn
 and written, nothing is filled in.
+=======
+ARCore, gantry CSV; text may be gzipped. The format is found by what stands in the file; --kind says it where that is
+not clear. What a file does not say must be given: the body of several, the rotation of a Vicon export, the units of a
+gantry log. Swaps, glitches, jumps and outliers are masked in what is drawn and written, nothing is filled in. Exit
+code 3 when the log is of no use as it is ("error"); "warning" may go wrong, "note" is worth knowing.
+>>>>>>> capture
 
 Example:
   mmsar hw poses flight.csv --body drone --plot track.png
@@ -91,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     for target in (args.plot, args.tum):
         if target is not None:
             print(target, file=sys.stderr if args.json else sys.stdout)
-    return 0
+    return 3 if any(one.severity == "error" for one in found) else 0
 
 
 def _report(path: str, raw: "PoseTrack", track: "PoseTrack", found: "list[Finding]", reason: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from mmsar.cli.arguments import count, positive
+from mmsar.cli.arguments import address, check_addresses, count, packet_delay, positive
+from mmsar.cli.notices import say_notes, warn
 
 if TYPE_CHECKING:
     from mmsar.hardware.config.radar import RadarConfig
@@ -37,10 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--board", metavar="NAME", help="antenna board, noted in the recording")
     parser.add_argument("--no-radar", action="store_true", help="something else starts and stops the radar")
     parser.add_argument("--port", help="the radar's serial command port; default: the one USB names so")
-    parser.add_argument("--host-ip", default="192.168.33.30", help="this machine's address for the card (%(default)s)")
-    parser.add_argument("--card-ip", default="192.168.33.180", help="the card's address (%(default)s)")
     parser.add_argument(
-        "--packet-delay", type=positive, default=25.0, metavar="US", help="pause of the card, [us] (25)"
+        "--host-ip", type=address, default="192.168.33.30", help="this machine's address for the card (%(default)s)"
+    )
+    parser.add_argument("--card-ip", type=address, default="192.168.33.180", help="the card's address (%(default)s)")
+    parser.add_argument(
+        "--packet-delay", type=packet_delay, default=25.0, metavar="US", help="pause of the card, 5 to 500 [us] (25)"
     )
     parser.add_argument("--buffer", type=positive, default=64.0, metavar="MIB", help="socket buffer to ask for (64)")
     parser.add_argument("--start-timeout", type=positive, metavar="S", help="wait for the first packet (5; 30 alone)")
@@ -53,17 +56,19 @@ def run(args: argparse.Namespace) -> int:
 
     from mmsar.cli.interruptions import Interruptions
     from mmsar.hardware.config.radar import read_cfg
+    from mmsar.hardware.dca1000.journal import check_folder
     from mmsar.hardware.dca1000.record import IDLE_TIMEOUT, START_TIMEOUT, START_TIMEOUT_ALONE, Link, Patience
-    from mmsar.hardware.dca1000.recorder import SILENCE, check_folder
+    from mmsar.hardware.dca1000.recorder import SILENCE
 
+    check_addresses(args)
+    folder = Path(args.output)
+    check_folder(folder)
     config = read_cfg(args.config, device=args.device or _device(args.config))
     frames = args.frames or config.n_frames
     if not frames:
         from mmsar.errors import FormatError
 
         raise FormatError(f"{args.config}: got an endless frameCfg, wanted a number of frames; give --frames")
-    folder = Path(args.output)
-    check_folder(folder)
     _say_findings(config, args.packet_delay)
     board = None
     if args.board is not None:
@@ -83,9 +88,9 @@ def run(args: argparse.Namespace) -> int:
     with Interruptions() as interruptions:
         try:
             report = _record(args, folder, config, frames, link=link, board=board, patience=patience)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             interruptions.ignore()
-            _say_kept(folder)
+            _say_kept(folder, error)
             return interruptions.code
     _say(report, folder)
     return 0
@@ -151,7 +156,7 @@ def _say(report: "Report", folder) -> None:
         _warn(message)
 
 
-def _say_kept(folder) -> None:
+def _say_kept(folder, error: KeyboardInterrupt) -> None:
     from mmsar.errors import MmsarError
     from mmsar.hardware.dca1000.recover import read_report
 
@@ -162,7 +167,8 @@ def _say_kept(folder) -> None:
     except (MmsarError, OSError):
         kept = "nothing had been recorded yet"
     print(f"mmsar hw record: stopped; {kept}", file=sys.stderr)
+    say_notes("mmsar hw record", error, said=kept)
 
 
 def _warn(text: str) -> None:
-    print(f"mmsar hw record: warning: {text}", file=sys.stderr, flush=True)
+    warn("mmsar hw record", text)

@@ -1,7 +1,8 @@
 """Put an interrupted recording right: account for what its journal holds and write report and index.
 
 The packets on disk are never changed; a block that was half written when the recorder was killed is left out, and
-said. A recording that ended by itself stays as it is. Doing it again changes nothing.
+said. A recording that ended by itself stays as it is, unless packets that its report counts are gone from the folder:
+the loss is said, and the former report is kept beside the new one. Doing it again changes nothing.
 
 Example:
   mmsar hw recover recording/
@@ -23,9 +24,12 @@ def run(args: argparse.Namespace) -> int:
 
     from mmsar.hardware.dca1000.recover import recover
 
-    report, done = recover(Path(args.folder))
-    print(f"{args.folder}: {'recovered' if done else 'nothing to do'}, {report.ended}")
+    found = recover(Path(args.folder))
+    report = found.report
+    print(f"{args.folder}: {'recovered' if found.done else 'nothing to do'}, {report.ended}")
     print(f"{report.frames_complete} of {report.frames_expected} frames complete, {report.frames_damaged} damaged")
     for message in report.messages:
         print(message)
+    if found.former is not None:
+        print(f"{found.lost:,} packets are lost that were there before; the report of then is kept in {found.former}")
     return 0

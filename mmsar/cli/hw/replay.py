@@ -10,7 +10,7 @@ Example:
 
 import argparse
 
-from mmsar.cli.arguments import loopback, positive
+from mmsar.cli.arguments import check_addresses, loopback, positive
 
 HELP = "send a recording again as the card would"
 SETTLE = 0.2
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.hardware.dca1000.replay import Recorded, replay
     from mmsar.hardware.emulate.dca import DcaEmulator
 
+    check_addresses(args)
     recorded = Recorded(args.source, port=args.port)
     started = threading.Event()
     with DcaEmulator(args.card_ip, args.host_ip) as card:

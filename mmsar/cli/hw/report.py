@@ -2,7 +2,8 @@
 
 Works on an interrupted recording too: its journal is read then, and nothing is written. Lost before this machine
 ("upstream") and dropped by its socket ("kernel") are told apart; expected = received + upstream lost + kernel dropped,
-but for dropped datagrams that were no loss (copies).
+but for dropped datagrams that were no loss (copies). Exit code 3 when packets that the report counts are gone from the
+folder; `mmsar hw recover` accounts for what is left then.
 
 Example:
   mmsar hw report recording/
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     buffer = manifest["socket_buffer"]
     rows = [
         ("recorded", f"{manifest['created']}, {manifest['device']}, {manifest['board'] or 'board not named'}"),
-        ("ended", report.ended + (" (interrupted)" if report.interrupted else "")),
+        ("ended", report.ended),
         ("frames", f"{report.frames_complete:,} complete of {report.frames_expected:,}"),
         ("", f"{report.frames_damaged:,} damaged, {report.zero_filled_bytes:,} bytes filled with zeros"),
         ("packets", f"{report.packets_received:,} received of {report.packets_expected:,}"),

@@ -70,8 +70,31 @@ CHECKED = {
     "1843_lvds_header": "headers on .* write lvdsStreamCfg -1 0 1 0",
     "1843_lvds_off": "no samples",
     "1843_three_rx": "3 receivers, wanted 1, 2 or 4",
-    "2944_complex": "complex samples, wanted real ones",
+    "2944_complex": r"complex samples \(0\), wanted real ones",
 }
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "adcbufCfg -1 0 0 1 1",
+            r"t.cfg: adcbufCfg \(line 3\), fourth value: got receivers one after the other \(1\), wanted",
+        ),
+        (
+            "adcbufCfg 0 0 1 1",
+            r"t.cfg: adcbufCfg \(line 3\), third value: got receivers one after the other \(1\), wanted",
+        ),
+        ("adcbufCfg -1 0 1 0 1", r"t.cfg: adcbufCfg \(line 3\), third value: got Q before I \(1\), wanted I before Q"),
+    ],
+)
+def test_an_order_of_samples_that_is_not_known_names_line_and_value(line, message):
+    """Four lanes; the SDKs differ in the number of values of adcbufCfg."""
+    lines = (TEXTS / "check_1443_q_first.cfg").read_text().splitlines()
+    head = [text for text in lines if text.startswith(("channelCfg", "adcCfg"))]
+    rest = [text for text in lines if text.startswith(("profileCfg", "chirpCfg", "frameCfg"))]
+    with pytest.raises(FormatError, match=message):
+        parse_cfg("\n".join([*head, line, *rest]), device="xWR1443", name="t.cfg")
 
 
 def test_every_checked_text_is_in_the_table():

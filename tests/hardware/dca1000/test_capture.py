@@ -12,7 +12,7 @@ from mmsar.hardware.dca1000 import journal
 from mmsar.hardware.dca1000.capture import Capture
 from mmsar.hardware.dca1000.index import Index
 from mmsar.hardware.dca1000.record import Link, Patience, record
-from mmsar.hardware.dca1000.recover import recover, survey
+from mmsar.hardware.dca1000.recover import Recovered, recover, survey
 from mmsar.hardware.dca1000.report import Report
 from mmsar.hardware.emulate.dca import DcaEmulator, Habits
 from mmsar.hardware.emulate.faults import FaultPlan
@@ -83,7 +83,7 @@ def test_the_index_is_built_again_the_same(recorded):
     for name in ("chunk", "at", "size", "begin", "end", "skip", "covered", "stamps"):
         assert (getattr(found.index, name) == getattr(index, name)).all(), name
     (folder / journal.INDEX).unlink()
-    assert recover(folder) == (report, True)
+    assert recover(folder) == Recovered(report=report, done=True)
     assert (Index.load(folder).stamps == index.stamps).all()
     for damage in (b"", b"PK nonsense"):
         (folder / journal.INDEX).write_bytes(damage)

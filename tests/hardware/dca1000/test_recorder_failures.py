@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from mmsar.errors import CaptureError
+from mmsar.errors import CaptureError, FormatError
 from mmsar.hardware.dca1000 import recorder as recorder_module
 from mmsar.hardware.dca1000.capture import Capture
 from mmsar.hardware.dca1000.card import Card
@@ -115,6 +116,63 @@ def test_a_disk_that_refuses_ends_a_valid_recording(bench, tmp_path, monkeypatch
     assert capture.report.interrupted and "refused" in capture.report.ended
     assert 0 < capture.report.bytes_received < 1_500_000
     assert valid[: capture.report.frames_complete].all()
+
+
+@pytest.mark.parametrize(("limit", "code"), [(0, 3), (8_000_000, 4), (34_000_000, 4)])
+def test_a_start_that_fails_leaves_nothing(bench, tmp_path, limit, code):
+    """A limit on the size of files: too small for the manifest, for the ring of 32 MiB; and large enough."""
+    made = bench(frames=4)
+    (tmp_path / "c.cfg").write_text(made.config.text)
+    (tmp_path / "empty").mkdir()
+    for name in ("new", "empty"):
+        folder = tmp_path / name
+        command = [sys.executable, "-B", "-m", "mmsar", "hw", "record", str(tmp_path / "c.cfg"), "-o", str(folder)]
+        command += ["--no-radar", "--device", "xWR1843", "--start-timeout", "0.2", "--packet-delay", "5"]
+        command += ["--host-ip", made.host_ip, "--card-ip", made.card_ip]
+        shell = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+        shell += "; os.execv(sys.argv[1], sys.argv[1:])"
+        with subprocess.Popen([sys.executable, "-c", shell, *command], stderr=subprocess.PIPE, text=True) as process:
+            err = process.communicate(timeout=60)[1]
+        assert process.returncode == code and "Traceback" not in err, err
+        if limit > 32 << 20:
+            assert "no data" in err and (folder / "report.json").exists()
+            continue
+        assert err.count("\n") == 1 and "file too large" in err and "raise the limit of the size of files" in err
+        assert ("ring of packets" if limit else f"{folder}/manifest.json") in err
+        assert folder.exists() == (name == "empty") and not list(folder.glob("*"))
+    assert not made.card.recording
+
+
+def test_a_disk_that_refuses_at_once_leaves_nothing(bench, tmp_path, monkeypatch, capfd):
+    """The ring is there, but the writer can write nothing; a second try works."""
+    made = bench(frames=4)
+    spawn = recorder_module._spawn
+
+    def limited(name, *args, **given):
+        if name != "writer":
+            return spawn(name, *args, **given)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        try:
+            return spawn(name, *args, **given)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder_module, "_spawn", limited)
+        with pytest.raises(CaptureError, match=r"the disk refused to take more .file too large.; raise the limit"):
+            made.record(tmp_path / "r", 4)
+    assert list(tmp_path.iterdir()) == [] and capfd.readouterr().err == ""
+    assert made.record(tmp_path / "r", 4).lossless
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_card_is_asked(bench):
+    """Nobody may make files in /proc, not even root."""
+    made = bench(frames=4)
+    for folder in ("/proc/recording", "/proc/self/recording"):
+        with pytest.raises(FormatError, match=r"/recording: /proc\S* cannot be written to \(.*\); give another -o"):
+            made.record(Path(folder), 4)
+    assert made.card.requests == []
 
 
 def test_no_room_left_is_told(bench, tmp_path):

@@ -86,11 +86,29 @@ def test_picture_and_tum(log, tmp_path, capsys):
 
 
 def test_a_picture_of_a_marker_alone(tmp_path, capsys):
-    rows = ["t_s,x_mm,y_mm,z_mm", *(f"{i / 100},{i},{i % 7},0" for i in range(50))]
+    rows = ["t_s,x_mm,y_mm,z_mm", *(f"{i / 100},{i},{i / 2},0" for i in range(50))]
     log = tmp_path / "gantry.csv"
     log.write_text("\n".join(rows))
     assert main(["hw", "poses", str(log), "--plot", str(tmp_path / "g.svg"), "--clock", "monotonic"]) == 0
     assert "clock     monotonic" in capsys.readouterr().out
+
+
+def test_errors_are_exit_code_3_and_warnings_are_not(tmp_path, capsys):
+    """The report is printed all the same, and what was asked for is written."""
+    rows = [f"{1e9 + i / 100:.2f} {i / 1000} 0 0 0 0 0 1" for i in range(100)]
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text("\n".join([*rows[:50], *(row.replace(" 0 0 0 0 0 1", " 3 0 0 0 0 1") for row in rows[50:])]))
+    assert main(["hw", "poses", str(wrong), "--tum", str(tmp_path / "out.txt")]) == 3
+    shown = capsys.readouterr()
+    assert "error: jump" in shown.out and "poses     100" in shown.out and shown.err == ""
+    assert (tmp_path / "out.txt").exists()
+    assert main(["hw", "poses", str(wrong), "--json"]) == 3
+    assert {one["severity"] for one in json.loads(capsys.readouterr().out)["findings"]} >= {"error"}
+    gap = tmp_path / "gap.txt"
+    gap.write_text("\n".join([*rows[:40], *rows[60:]]))
+    assert main(["hw", "poses", str(gap)]) == 0
+    shown = capsys.readouterr().out
+    assert "warning: gap" in shown and "error:" not in shown
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,10 @@ def test_a_disk_too_small_for_the_recordings_is_said_before(benches, capsys):
 
 def test_a_position_log_is_for_freehand_sessions(benches, capsys):
     bench = benches.staged(ROWS, [TARGET], axes=AXES)
-    assert capture(bench, "--poses", "track.tum") == 2
-    assert "--poses is for freehand" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        capture(bench, "--poses", "track.tum")
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and "--poses: is for freehand" in err and err.count("\n") == 1
 
 
 def test_a_way_between_rows_that_is_too_fast_is_said_before(benches):

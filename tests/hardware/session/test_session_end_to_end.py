@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmsar.cli import main
+from mmsar.hardware.dca1000.recover import read_report, survey
 from mmsar.hardware.emulate.hand import Hand, HandClock, TrackerLog
 from mmsar.hardware.session.world import CylinderWorld
 from mmsar.io.scan_h5 import load_scan
@@ -41,6 +42,13 @@ def test_a_raster_scan_finds_its_target(benches, capsys):
     found = peak(scan, TARGET)
     assert np.all(np.abs(found - TARGET) < cells(scan, TARGET[2]) / 4)
     assert capsys.readouterr().out.splitlines()[-1] == str(bench.output)
+    recording = bench.output.with_suffix(".capture") / "sweep_0001" / "recording"
+    report = read_report(recording)
+    assert (report.ended, report.interrupted) == ("sweep complete", False), "it ended as intended"
+    assert report.frames_complete == report.frames_reached < report.frames_expected and report.frames_damaged == 0
+    assert survey(recording).report == report, "its events say the same"
+    assert main(["hw", "report", str(recording)]) == 0
+    assert "ended      sweep complete\n" in capsys.readouterr().out
     bench.session_file.write_text(bench.session_file.read_text() + '\n[output]\nloops = "poses"\n')
     assert main(["capture", str(bench.session_file), "-o", str(bench.output), "--assemble"]) == 0
     loops = load_scan(bench.output)

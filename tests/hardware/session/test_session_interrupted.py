@@ -87,6 +87,43 @@ def test_a_fault_in_a_row_stops_everything_within_a_second(benches, fault):
     assert kept.n_frames > 5, "what was recorded of the row is kept"
 
 
+def test_a_radar_that_does_not_stop_is_said_after_a_fault_of_the_stage(benches, capsys, monkeypatch):
+    """The error is the stage's; that the radar may still transmit stands below it."""
+    bench = benches.staged(ROWS, [TARGET], axes=AXES)
+    radar, stage = bench.emulated.radar, bench.emulated.stage
+    whole, begin = radar._sensorStop, radar.on_start
+    monkeypatch.setattr(radar, "_sensorStop", lambda args: ["Error -1"] if radar.running else whole(args))
+
+    def started(config):
+        begin(config)
+        timer.start()
+
+    timer = threading.Timer(0.7, stage.trip)
+    radar.on_start = started
+    assert main(["capture", str(bench.session_file), "-o", str(bench.output)]) == 4
+    timer.join()
+    error, *warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mmsar capture: ")]
+    assert "warning" not in error and "sensorStop" not in error
+    said = "mmsar capture: warning: sensorStop: radar said 'Error -1'; it may still run: reset it through the card"
+    assert warnings == [said]
+    kept = Capture.open(bench.output.with_suffix(".capture") / "sweep_0000" / "recording").report
+    assert any("it may still run" in message for message in kept.messages)
+
+
+def test_what_could_not_be_stopped_is_said_after_ctrl_c(benches, capsys, monkeypatch):
+    bench = benches.staged(ROWS, [TARGET], axes=AXES)
+
+    def interrupted(self):
+        error = KeyboardInterrupt()
+        error.add_note("sensorStop: no answer; the radar may still run")
+        raise error
+
+    monkeypatch.setattr(SessionRun, "run", interrupted)
+    assert main(["capture", str(bench.session_file), "-o", str(bench.output)]) == 130
+    err = capsys.readouterr().err
+    assert err.endswith("mmsar capture: warning: sensorStop: no answer; the radar may still run\n")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_scan_goes_on_where_it_stopped(benches, capsys, number, code):
     bench = benches.staged(ROWS, [TARGET], axes=AXES)
@@ -148,6 +185,13 @@ def test_assembly_before_the_end_says_what_is_missing(benches, capsys):
     SessionFolder.create(bench.folder / "scan.capture", bench.session())
     assert main(["capture", str(bench.session_file), "-o", str(bench.output), "--assemble"]) == 4
     assert "3 of 3 sweeps are not recorded yet" in capsys.readouterr().err
+
+
+def test_the_ending_of_the_scan_is_looked_at_before_the_bench(benches, capsys):
+    bench = benches.staged(ROWS, [TARGET], axes=AXES)
+    assert main(["capture", str(bench.session_file), "-o", str(bench.folder / "o.txt")]) == 3
+    assert capsys.readouterr().err.endswith("o.txt: got the ending '.txt', wanted .h5\n")
+    assert not (bench.folder / "o.capture").exists() and bench.emulated.radar.lines == []
 
 
 def test_a_stage_that_is_not_there_is_one_line(benches, capsys):

@@ -1,0 +1,118 @@
+"""Correct the poses of a scan from its own samples: --rotation fits where the axis of a scan round a target is.
+
+The radius comes from sharpness alone. A known pin (--pin, a point target at a known place in the target's frame, mm)
+also tells the tangential offset (that is, the start angle) and the height; with --unknown centre it tells the centre
+of the logged circle instead of the tangential offset, and two pins tell all of them. What cannot be told is said, with
+the reason, and left as it was. A range bias that was not calibrated comes out as radius.
+
+Example:
+  mmsar align scan.h5 --rotation -o aligned.h5
+  mmsar align scan.h5 --rotation --pin 40,0,-25 -o aligned.h5
+"""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from mmsar.cli.arguments import count, millimetres
+from mmsar.cli.points import parse_point
+
+if TYPE_CHECKING:
+    from mmsar.focus.rotation_result import RotationFit
+
+HELP = "fit radius and offsets of a scan round a target; correct its poses"
+
+NAMES = {
+    "radial": "radial",
+    "tangential": "tangential",
+    "height": "height",
+    "centre_x": "centre x",
+    "centre_z": "centre z",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument("scan", metavar="SCAN.h5", help="scan to align")
+    parser.add_argument("-o", "--output", metavar="FILE.h5", help="corrected scan to write; without it, only report")
+    parser.add_argument("--rotation", action="store_true", required=True, help="fit the axis of rotation")
+    parser.add_argument(
+        "--pin", type=parse_point, action="append", metavar="X,Y,Z", help="known point target [mm]; may be repeated"
+    )
+    parser.add_argument(
+        "--unknown",
+        choices=("tangential", "centre"),
+        help="what a single pin fits beside radius and height (tangential)",
+    )
+    parser.add_argument("--search-mm", type=millimetres, default=5.0, metavar="MM", help="largest error looked for (5)")
+    parser.add_argument("--extent-mm", type=millimetres, metavar="MM", help="radius of the target (0.4 of the scan's)")
+    parser.add_argument("--scatterers", type=count, default=12, metavar="N", help="scatterers at most (12)")
+    parser.add_argument("--json", action="store_true", help="print JSON (SI units and radians)")
+    parser.set_defaults(fail=parser.error)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, report, write the corrected scan."""
+    if args.unknown is not None and len(args.pin or ()) != 1:
+        args.fail("argument --unknown: wanted with exactly one --pin")
+    from mmsar.focus.rotation import apply_rotation, fit_rotation
+    from mmsar.focus.rotation_result import RotationOptions
+    from mmsar.io.atomic import check_target
+    from mmsar.io.scan_h5 import load_scan, save_scan
+
+    if args.output is not None:
+        check_target(args.output, sources=(args.scan,))
+    options = RotationOptions(
+        search=args.search_mm / 1e3,
+        unknown=args.unknown or "tangential",
+        extent=None if args.extent_mm is None else args.extent_mm / 1e3,
+        scatterers=args.scatterers,
+    )
+    scan = load_scan(args.scan)
+    fit = fit_rotation(scan, pin=args.pin, options=options)
+    print(json.dumps(_for_programs(fit), indent=2) if args.json else "\n".join(_for_people(fit)))
+    if args.output is not None:
+        save_scan(apply_rotation(scan, fit), args.output)
+        if not args.json:
+            print(args.output)
+    return 0
+
+
+def _for_people(fit: "RotationFit") -> list[str]:
+    import numpy as np
+
+    lines = []
+    if "radial" in fit.moves:
+        lines.append(f"radius      {_mm(fit.radius)} mm; recorded {fit.nominal_radius * 1e3:.3f}")
+        lines.append(f"            +- {fit.sigma_with_bias * 1e3:.3f} if the range bias were unknown too")
+    for name, found in fit.moves.items():
+        text = f"{found.value * 1e3:+.3f} +- {found.sigma * 1e3:.3f} mm"
+        if name == "tangential":
+            turn, sigma = np.rad2deg([fit.turn.value, fit.turn.sigma])
+            text += f", as a start angle off by {turn:+.4f} +- {sigma:.4f} deg"
+        lines.append(f"{NAMES[name]:<12}{text}")
+    lines += [f"{NAMES[name]:<12}not fitted: {reason}" for name, reason in fit.not_fitted.items()]
+    before, after = fit.sharpness
+    lines.append(
+        f"sharpness   {before:.4f} as recorded, {after:.4f} as fitted: share of the energy that "
+        f"{len(fit.scatterers)} scatterers explain"
+    )
+    return [*lines, *(f"note        {text}" for text in fit.notes)]
+
+
+def _for_programs(fit: "RotationFit") -> dict[str, Any]:
+    return {
+        "nominal_radius": fit.nominal_radius,
+        "radius": {"value": fit.radius.value, "sigma": fit.radius.sigma},
+        "moves": {name: {"value": found.value, "sigma": found.sigma} for name, found in fit.moves.items()},
+        "turn": None if fit.turn is None else {"value": fit.turn.value, "sigma": fit.turn.sigma},
+        "not_fitted": dict(fit.not_fitted),
+        "sigma_with_bias": fit.sigma_with_bias,
+        "sharpness": list(fit.sharpness),
+        "scatterers": fit.scatterers.tolist(),
+        "notes": list(fit.notes),
+    }
+
+
+def _mm(found: Any) -> str:
+    return f"{found.value * 1e3:.3f} +- {found.sigma * 1e3:.3f}"

@@ -1,0 +1,117 @@
+"""`mmsar align --rotation`: a turntable scan with a wrong radius comes out corrected, and one line when it cannot."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mmsar.cli import main
+from mmsar.io.scan_h5 import load_scan, save_scan
+from mmsar.model import Trajectory
+
+SCENE = """
+[chirp]
+start_ghz = 77.0
+bandwidth_ghz = 4.0
+sample_rate_ksps = 2000.0
+samples = 16
+[array]
+board = "iwr1443"
+[trajectory]
+kind = "turntable"
+angles = 192
+radius_mm = 252.0
+[[scene]]
+kind = "points"
+positions_mm = [[30, 0, -20], [-60, 5, 30], [20, -10, 80]]
+[simulation]
+snr_db = 20
+"""
+
+
+@pytest.fixture
+def scan_file(tmp_path):
+    """A scan at 252 mm that says it was taken at 250 mm."""
+    scene, file = tmp_path / "scene.toml", tmp_path / "scan.h5"
+    scene.write_text(SCENE)
+    assert main(["simulate", str(scene), "-o", str(file)]) == 0
+    save_scan(replace(load_scan(file), trajectory=Trajectory.turntable(192, 0.25)), file)
+    return file
+
+
+def fails(capsys, *args, code=3):
+    capsys.readouterr()
+    if code == 2:
+        with pytest.raises(SystemExit) as stopped:
+            main(["align", *args])
+        assert stopped.value.code == 2
+    else:
+        assert main(["align", *args]) == code
+    text = capsys.readouterr().err
+    if code == 3:
+        assert len(text.splitlines()) == 1
+    return text
+
+
+def test_radius_is_reported_and_written(scan_file, tmp_path, capsys):
+    done = tmp_path / "aligned.h5"
+    capsys.readouterr()
+    assert main(["align", str(scan_file), "--rotation", "-o", str(done)]) == 0
+    out = capsys.readouterr().out
+    assert "radius      252.0" in out or "radius      251.9" in out
+    assert "recorded 250.000" in out and "tangential  not fitted: " in out and out.rstrip().endswith(str(done))
+    aligned = load_scan(done)
+    radius = np.hypot(*aligned.trajectory.position[:, [0, 2]].T)
+    assert np.abs(radius - 0.252).max() < 0.2e-3
+    assert [step["step"] for step in aligned.attrs["history"]] == ["simulate", "align rotation"]
+    np.testing.assert_array_equal(aligned.read(), load_scan(scan_file).read())
+
+
+def test_pin_and_json(scan_file, capsys):
+    capsys.readouterr()
+    assert main(["align", str(scan_file), "--rotation", "--pin=-60,5,30", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["moves"]) == {"radial", "tangential", "height"}
+    assert abs(report["moves"]["radial"]["value"] - 2e-3) < 0.2e-3
+    assert abs(report["turn"]["value"]) < 1e-3
+    assert set(report["not_fitted"]) == {"centre_x", "centre_z"}
+    assert main(["align", str(scan_file), "--rotation", "--pin=-60,5,30"]) == 0
+    assert "as a start angle off by" in capsys.readouterr().out
+
+
+def test_what_cannot_be_is_one_line(scan_file, tmp_path, capsys):
+    done = tmp_path / "aligned.h5"
+    save = ["-o", str(done)]
+    assert "nothing bright within" in fails(capsys, str(scan_file), "--rotation", "--pin", "40,0,-60", *save)
+    assert "edge of the search" in fails(capsys, str(scan_file), "--rotation", "--search-mm", "0.5", *save)
+    assert "no such file" in fails(capsys, str(tmp_path / "none.h5"), "--rotation", *save)
+    assert "got the file that is read" in fails(capsys, str(scan_file), "--rotation", "-o", str(scan_file))
+    assert not done.exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        ([], "--rotation"),
+        (["--rotation", "--pin", "1,2"], "wanted x,y,z"),
+        (["--rotation", "--unknown", "centre"], "exactly one --pin"),
+        (["--rotation", "--unknown", "radius", "--pin", "1,2,3"], "invalid choice"),
+        (["--rotation", "--search-mm", "0"], "above 0"),
+        (["--rotation", "--scatterers", "0"], "whole number"),
+    ],
+)
+def test_usage(capsys, args, complaint):
+    assert complaint in fails(capsys, "scan.h5", *args, code=2)
+
+
+def test_ctrl_c_leaves_nothing(scan_file, tmp_path, capsys, monkeypatch):
+    from mmsar.focus import rotation_fitter
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rotation_fitter, "fit_points", interrupted)
+    before = sorted(tmp_path.iterdir())
+    assert main(["align", str(scan_file), "--rotation", "-o", str(tmp_path / "aligned.h5")]) == 130
+    assert sorted(tmp_path.iterdir()) == before
