@@ -179,7 +179,7 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
     found: dict[str, Any] = {}
     for name, reader in _TABLES.items():
         found |= read_table(top.table(name, required=False), reader)
-    found["seed"] = top.whole("seed", Recipe.seed)
+    found["seed"] = top.whole("seed")
     top.finish()
     try:
         return Recipe(**found)

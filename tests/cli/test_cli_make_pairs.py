@@ -72,7 +72,7 @@ def test_interruption_leaves_a_file_to_go_on_with(recipe, tmp_path, capsys, monk
 
 def test_errors_are_one_line(recipe, tmp_path, capsys):
     bad = tmp_path / "bad.toml"
-    bad.write_text("[image]\nsize = 3\n")
+    bad.write_text("seed = 1\n[image]\nsize = 3\n")
     for argv, word in (
         ([str(bad), "-o", str(tmp_path / "q.h5")], "unknown key `size`"),
         ([recipe, "-o", recipe], "the file that is read"),

@@ -55,13 +55,14 @@ def test_every_key_is_documented():
         ("[splits]\ntest = ['points']", "points in train too"),
         ("[splits]\ntrain = []", "Recipe.train: got none"),
         ("[splits]\ntest_share = 0.99", "test_share \\+ validation_share at most 1"),
+        ("", "seed: missing"),
         ("seed = -1", "Recipe.seed"),
         ("seed =", "not a TOML file"),
     ],
 )
 def test_refusals(tmp_path, text, complaint):
     with pytest.raises(FormatError, match=complaint) as caught:
-        load_recipe(written(tmp_path, text))
+        load_recipe(written(tmp_path, text if "seed" in text or not text else f"seed = 1\n{text}"))
     assert "recipe.toml" in str(caught.value) and "\n" not in str(caught.value)
 
 
