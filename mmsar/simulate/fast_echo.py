@@ -2,7 +2,8 @@
 
     s[l, n] = sum_i sigma_i exp(+j K_n |r_i - p_l|),        K_n = 2 k_n
 
-what `simulate.forward` computes for a baseline of zero; faster from some hundreds of scatterers on. Per plane of scatterers (one z):
+what `simulate.forward` computes for a baseline of zero; faster from some hundreds of scatterers on. Per plane of
+scatterers (one z):
 
 1. reflectivities are spread to a grid of `pitch` with a Kaiser-Bessel kernel, off-grid places kept,
 2. convolved by FFT with the exact spherical kernel exp(j K (R - z)), sampled on the same grid, for every frequency,
