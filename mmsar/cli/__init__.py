@@ -26,6 +26,7 @@ VERBS = (
     "align",
     "info",
     "reconstruct",
+    "make-pairs",
     "metrics",
     "export",
     "view",
@@ -42,7 +43,7 @@ def build_parser() -> Parser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
-        module = import_module(f"mmsar.cli.{verb}_" if verb == "import" else f"mmsar.cli.{verb}")
+        module = import_module("mmsar.cli.import_" if verb == "import" else f"mmsar.cli.{verb.replace('-', '_')}")
         add_part(verbs, verb, module, common).set_defaults(run=module.run)
     return parser
 

@@ -1,4 +1,4 @@
-"""Tell what a scan, an image or a calibration file holds.
+"""Tell what a scan, an image, a calibration or a file of training pairs holds.
 
 For a scan: waveform, array, aperture, sampling against a quarter wavelength with warnings where ghosts are to be
 expected, expected resolution, ranges, motion, memory, history; for one that goes round the y axis also how far from
@@ -20,12 +20,12 @@ from mmsar.cli.arguments import millimetres
 if TYPE_CHECKING:
     from mmsar.signal.sampling import SamplingReport
 
-HELP = "tell what a scan, image or calibration file holds"
+HELP = "tell what a scan, image, calibration or pairs file holds"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("file", metavar="FILE.h5", help="scan, image or calibration")
+    parser.add_argument("file", metavar="FILE.h5", help="scan, image, calibration or pairs")
     parser.add_argument("--z", type=millimetres, default=300.0, metavar="MM", help="range to give the resolution for")
     parser.add_argument("--json", action="store_true", help="print JSON (SI units and radians) instead")
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if kind == "scan":
         report, lines = _scan(args.file, args.z * 1e-3)
     else:
-        report, lines = (_image if kind == "image" else _calibration_file)(args.file)
+        report, lines = {"image": _image, "calibration": _calibration_file, "pairs": _pairs}[kind](args.file)
     print(json.dumps(report, indent=2) if args.json else "\n".join(lines))
     return 0
 
@@ -219,3 +219,32 @@ def _pitch(value: float | None) -> str:
 
 def _length(value: float | None) -> str:
     return "none" if value is None else f"{value * 1e3:.2f} mm"
+
+
+def _pairs(path: str) -> tuple[dict[str, Any], list[str]]:
+    from collections import Counter
+
+    from mmsar.io.pairs_h5 import PairFile
+
+    with PairFile(path) as file:
+        samples, n_y, n_x = file.shape
+        done = file.select()
+        counted = {name: Counter(file.column(name)[done].tolist()) for name in ("split", "family", "method")}
+        report = {
+            "file": str(path),
+            "kind": "pairs",
+            "samples": samples,
+            "done": len(file),
+            "shape": {"y": n_y, "x": n_x},
+            "spacing": file.spacing,
+            "version": file.version,
+            "recipe": file.recipe,
+            **counted,
+        }
+    lines = [
+        f"{path}: {len(done):,} of {samples:,} training pairs of {n_x} x {n_y} pixels, mmsar {report['version']}",
+        f"pixel       {report['spacing'] * 1e3:.3f} mm",
+        f"seed        {report['recipe'].get('seed')}",
+        *(f"{name:<11} {', '.join(f'{k} {v:,}' for k, v in sorted(c.items()))}" for name, c in counted.items()),
+    ]
+    return report, lines

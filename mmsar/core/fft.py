@@ -86,6 +86,8 @@ class RowFFT:
         Sign of the exponent, - or +.
     """
 
+    _axes: tuple[int, ...] = (1,)
+
     def __init__(self, rows: int, length: int, direction: str) -> None:
         import pyfftw
 
@@ -100,7 +102,7 @@ class RowFFT:
 
         path = wisdom_path()
         load_wisdom(path)
-        options = {"axes": (1,), "direction": direction, "threads": 1}
+        options = {"axes": self._axes, "direction": direction, "threads": 1}
         try:
             return pyfftw.FFTW(self.buffer, self.buffer, flags=("FFTW_MEASURE", "FFTW_WISDOM_ONLY"), **options)
         except RuntimeError:
@@ -112,3 +114,9 @@ class RowFFT:
         """Transform the buffer in place and return it."""
         self._plan.execute()
         return self.buffer
+
+
+class PlaneFFT(RowFFT):
+    """In-place FFT over both axes of a private aligned buffer: fill `buffer`, call, read `buffer`."""
+
+    _axes = (0, 1)

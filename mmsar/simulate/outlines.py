@@ -30,7 +30,7 @@ def tool_mask(kind: str, length: float) -> np.ndarray:
     x, y = (np.arange(2 * reach + 1) - reach) / rows, ((rows - 1) / 2 - np.arange(rows)) / rows
     mask = np.zeros((len(y), len(x)), dtype=bool)
     for solid, polygon in shapes:
-        mask[_inside(polygon, x[None, :], y[:, None])] = solid
+        mask[inside_polygon(polygon, x[None, :], y[:, None])] = solid
     used = np.flatnonzero(mask.any(axis=0))
     return mask[:, used[0] : used[-1] + 1] if used.size else mask
 
@@ -71,7 +71,7 @@ def mask_triangles(mask: np.ndarray) -> np.ndarray:
     return np.concatenate([np.stack([corners[k] for k in (0, a, b)], axis=1) for a, b in ((1, 2), (2, 3))])
 
 
-def _inside(polygon: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def inside_polygon(polygon: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Whether points lie within a polygon: an odd number of its sides to their right."""
     odd = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
     for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):

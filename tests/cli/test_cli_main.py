@@ -21,13 +21,14 @@ READING = {
     "align": ["{input}", "--rotation", "-o", "{output}.h5"],
     "info": ["{input}"],
     "reconstruct": ["{input}", "-o", "{output}.h5"],
+    "make-pairs": ["{input}", "-o", "{output}.h5"],
     "metrics": ["{input}"],
     "export": ["{input}", "{output}.vti"],
     "view": ["{input}", "--save", "{output}.png"],
 }
 """Verbs that read a file -> their usual arguments."""
 
-SUFFIX = {"simulate": ".toml", "capture": ".toml", "import": ".bin"}
+SUFFIX = {"simulate": ".toml", "capture": ".toml", "import": ".bin", "make-pairs": ".toml"}
 
 BAD_VALUES = {
     "demo": [["--nonsense"]],
@@ -39,6 +40,7 @@ BAD_VALUES = {
     "align": [[], ["{input}", "-o", "x.h5"], ["{input}", "--rotation", "--pin", "1,2", "-o", "x.h5"]],
     "info": [[], ["{input}", "--xml"]],
     "reconstruct": [["{input}", "-o", "x.h5", "--method", "magic"], ["{input}"], []],
+    "make-pairs": [["{input}"], ["{input}", "-o", "x.h5", "--count", "0"], ["{input}", "-o", "x.h5", "--count", "few"]],
     "metrics": [[], ["{input}", "--point", "1,2"], ["{input}", "--point", "a,b,c"]],
     "export": [["{input}"], []],
     "view": [["{input}", "--save", "x.png", "--kind", "hologram"], ["{input}", "--save", "x.png", "--floor", "low"]],
@@ -141,7 +143,7 @@ def test_tables_above_cover_every_verb():
 def test_help_lists_every_verb(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    assert re.findall(r"^    (\w+)\s", out, re.M) == list(VERBS)
+    assert re.findall(r"^    ([\w-]+)\s", out, re.M) == list(VERBS)
 
 
 def test_version(capsys):

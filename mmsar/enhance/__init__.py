@@ -1,0 +1,1 @@
+"""Enhancement of reconstructed images: the training pairs (`mmsar.enhance.dataset`)."""
