@@ -127,7 +127,7 @@ def _target(scan: Scan, radius: float, pins: np.ndarray, options: RotationOption
     limit = 0.9 * radius
     if extent > limit or np.any(far > limit):
         raise GeometryError(
-            f"align extent: got targets out to {max(extent, *far) * 1e3:.1f} mm from the axis, wanted at most "
+            f"align extent: got targets out to {max([extent, *far]) * 1e3:.1f} mm from the axis, wanted at most "
             f"{limit * 1e3:.1f} mm, inside the circle of the antennas"
         )
     y = scan.virtual_position[scan.valid][:, 1]

@@ -88,6 +88,7 @@ def test_what_cannot_be_is_one_line(scan_file, tmp_path, capsys):
     assert "no such file" in fails(capsys, str(tmp_path / "none.h5"), "--rotation", *save)
     assert "got the file that is read" in fails(capsys, str(scan_file), "--rotation", "-o", str(scan_file))
     assert not done.exists()
+    assert "targets out to 400.0 mm" in fails(capsys, str(scan_file), "--rotation", "--extent-mm", "400")
 
 
 @pytest.mark.parametrize(
