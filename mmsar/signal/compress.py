@@ -22,6 +22,8 @@ from mmsar.errors import GeometryError
 
 POWER_REACH = 0.75
 """How far beyond the band frequencies may lie that carry a power of the path length too, in units of pi / interval."""
+POWER_EDGE = 4.0
+"""The same in units of half the band over the number of frequencies: where the fewest are needed."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,17 +90,17 @@ def compress(
     rms = np.sqrt(np.mean(np.abs(target) ** 2))
     tolerance = 10 ** (error_db / 20)
     smallest = max(1, int(half * span / np.pi))
-    most = max(smallest, len(k)) + 14 if power else int(0.75 * len(k))
+    most = 2 * max(smallest, len(k)) + 14 if power else int(0.75 * len(k))
     m = smallest
     while m < most:
-        reach = half * (1 + 2 / m)
+        reach = half * (1 + (POWER_EDGE if power else 2) / m)
         if power and span > 0:
             reach = max(reach, half + POWER_REACH * np.pi / span)
         nodes = np.linspace(-1, 1, m) * reach if m > 1 else np.zeros(1)
         basis = np.exp(-1j * np.outer(rho, nodes))
-        matrix = np.linalg.lstsq(basis, target, rcond=tolerance * 1e-2)[0]
+        matrix = np.linalg.lstsq(basis, target, rcond=tolerance * (1e-3 if power else 1e-2))[0]
         error = np.sqrt(np.max(np.mean(np.abs(basis @ matrix - target) ** 2, axis=1))) / rms
-        step = max(1, m // 32)  # a few more than the fewest, for fewer attempts
+        step = 1 if power else max(1, m // 32)  # a few more than the fewest, for fewer attempts
         if error <= tolerance or (power and m + step >= most):
             # back from rho relative to the middle of the interval to absolute rho
             phase = np.exp(1j * (nodes[:, None] - kappa[None, :]) * middle)

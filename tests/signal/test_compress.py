@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmsar.errors import GeometryError
@@ -111,6 +111,7 @@ def test_any_chirp_and_interval_meets_its_error(f0, fraction, n, low, cells, win
     assert worst_db(found, chirp.k, weight, rng.uniform(low, high, 200)) <= -58
 
 
+@example(n=23, low=1.0, longer=8.0, power=1.0)
 @given(n=st.integers(1, 40), low=st.floats(0.1, 1.0), longer=st.floats(0.0, 8.0), power=st.sampled_from([0.5, 1.0]))
 def test_a_power_of_the_path_length_is_carried_too(n, low, longer, power):
     """Also of one frequency, and of intervals beyond the unambiguous range."""
