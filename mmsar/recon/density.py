@@ -13,7 +13,8 @@ them: the mean of the steps to the two neighbouring angles times that to the two
 import numpy as np
 
 from mmsar.model.scan import Geometry
-from mmsar.signal.cylinder import lines, round_of, turns_of, unrolled
+from mmsar.signal.cylinder import round_of, turns_of, unrolled
+from mmsar.signal.pitch import lines
 
 LIMIT = 4.0
 """Largest weight relative to the median: a lonely sample at the rim does not dominate."""

@@ -51,7 +51,5 @@ def plan(
         virtual=flat,
         z_ref=z_ref,
         make_front=make_front,
-        error_db=options.error_db,
-        memory=options.memory,
-        show=options.progress,
+        options=options,
     )

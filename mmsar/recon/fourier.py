@@ -64,7 +64,7 @@ class SpectralPlan:
     compression : FrequencyCompression
         Of the path lengths that are left.
     make_migration : callable
-        (bytes it may take) to a Migrating.
+        (bytes it may take, eps) to a Migrating.
     make_front : callable
         (migration, n_frequencies, eps) to a Front.
     options : ReconOptions
@@ -79,7 +79,7 @@ class SpectralPlan:
         method: str,
         path: np.ndarray,
         compression: FrequencyCompression,
-        make_migration: Callable[[int], Any],
+        make_migration: Callable[[int, float], Any],
         make_front: Callable[[Any, int, float], Front],
         options: ReconOptions,
     ) -> None:
@@ -93,8 +93,9 @@ class SpectralPlan:
         for row, wavenumber in zip(self._phase, k, strict=True):
             row[:] = weight * np.exp(-1j * wavenumber * path.ravel())
         fixed = compression.nbytes + self._phase.nbytes + 8 * len(k) * geometry.n_channels
-        self._migration: Migrating = make_migration(max(allowed - fixed, 0) // 2)
-        self._front = make_front(self._migration, len(k), 10 ** ((options.error_db - 5) / 20))
+        eps = 10 ** ((options.error_db - 5) / 20)
+        self._migration: Migrating = make_migration(max(allowed - fixed, 0) // 2, eps)
+        self._front = make_front(self._migration, len(k), eps)
         if self.nbytes > allowed:
             self._migration.shrink(self.nbytes - allowed)
         require(f"method {method}", self.nbytes, allowed, "use a smaller grid, or allow more memory")
@@ -167,8 +168,6 @@ class FourierPlan(SpectralPlan):
         Phase centres used [m].
     z_ref : float
         Aperture plane [m].
-    error_db, memory, show
-        As of `ReconOptions`.
     others
         As of `SpectralPlan`.
     """
@@ -183,23 +182,23 @@ class FourierPlan(SpectralPlan):
         virtual: np.ndarray,
         z_ref: float,
         make_front: Callable[[Migration, int, float], Front],
-        error_db: float = -50.0,
-        memory: int | None = None,
-        show: bool | None = None,
+        options: ReconOptions,
     ) -> None:
         low, high = path_limits(geometry, grid)
-        compression = compress(geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=error_db - 10)
+        compression = compress(
+            geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=options.error_db - 10
+        )
         super().__init__(
             geometry,
             grid,
             method=method,
             path=path,
             compression=compression,
-            make_migration=lambda room: Migration(
+            make_migration=lambda room, eps: Migration(
                 compression.k, grid, virtual, z_ref=z_ref, scale=1 / geometry.norm, memory=room
             ),
             make_front=make_front,
-            options=ReconOptions(error_db=error_db, memory=memory, progress=show),
+            options=options,
         )
 
 

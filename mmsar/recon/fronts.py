@@ -13,6 +13,7 @@ from mmsar.core.nufft import Type1
 from mmsar.core.parallel import Workers, matmul_rows, one_blas_thread, threads
 from mmsar.core.stacked import StackedNufft, WaveFamily
 from mmsar.recon.migration import Migration
+from mmsar.signal.pitch import lines
 
 
 class Front(Protocol):
@@ -45,15 +46,10 @@ def product_grid(virtual: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.
         return f"the aperture is {1e3 * depth:.2f} mm deep, not plane within {2e3 * tolerance:.2f} mm"
     axes, indices = [], []
     for axis, name in ((0, "x"), (1, "y")):
-        order = np.argsort(virtual[:, axis], kind="stable")
-        ordered = virtual[order, axis]
-        group = np.concatenate([[0], np.cumsum(np.diff(ordered) > tolerance)])
-        lines = np.bincount(group, weights=ordered) / np.bincount(group)
-        if np.max(np.abs(ordered - lines[group])) > tolerance:
+        index, places = lines(virtual[:, axis], tolerance)
+        if np.max(np.abs(virtual[:, axis] - places[index])) > tolerance:
             return f"the {name} positions do not fall on grid lines within {1e3 * tolerance:.3f} mm"
-        index = np.empty(len(order), dtype=np.int64)
-        index[order] = group
-        axes.append(lines)
+        axes.append(places)
         indices.append(index)
     filled = len(virtual) / (len(axes[0]) * len(axes[1]))
     if filled < 0.5:
@@ -117,16 +113,16 @@ class RectilinearFront:
 
     def _of_line(self, data: np.ndarray) -> np.ndarray:
         """All frequencies in one product; the missing axis has the one wave 1."""
-        lines = np.array([self._plane(row).sum(axis=self._line) for row in data])
-        return np.take(matmul_rows(lines, self._x.T if self._line else self._y), self._flat, axis=1)
+        sums = np.array([self._plane(row).sum(axis=self._line) for row in data])
+        return np.take(matmul_rows(sums, self._x.T if self._line else self._y), self._flat, axis=1)
 
     def _of_line_back(self, spectrum: np.ndarray) -> np.ndarray:
         waves = self._x.T if self._line else self._y
         block = np.zeros((len(spectrum), waves.shape[1]), dtype=np.complex64)
         block[:, self._flat] = spectrum
-        lines = matmul_rows(block, waves.conj().T)
+        sums = matmul_rows(block, waves.conj().T)
         place = np.unravel_index(self._index, (self._x.shape[1], self._y.shape[0]))[1 - self._line]
-        return lines[:, place]
+        return sums[:, place]
 
 
 class IrregularFront:

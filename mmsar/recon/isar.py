@@ -2,8 +2,9 @@
 
 Every pair is reduced to a monostatic element of the cylinder of radius R0 about the world's y axis
 (`signal.cylinder`), the samples are transformed over angle and height, multiplied order by order with an azimuth kernel
-(`recon.azimuth`) and brought from polar wavenumbers to the pixels by a NUFFT (`recon.polar`). Angles and heights on a
-product grid take two matrix products per frequency, any others a 2-D NUFFT. Partial arcs need nothing special.
+(`recon.azimuth`) and brought from polar wavenumbers to the pixels by a NUFFT (`recon.polar`). Even angles all the way
+round and even heights take two FFTs per frequency (`recon.ringfront`), other product grids of angles and heights two
+matrix products, any other places a 2-D NUFFT. Partial arcs need nothing special.
 
 With kernel "matched" the image is that of back-projection of the compensated samples, to the numerics' accuracy: the
 addition theorem has no small angles in it. What is approximate is the compensation, exact for the point of the axis at
@@ -17,19 +18,17 @@ Smith, Torlak: Near-field MIMO-ISAR millimeter-wave imaging, IEEE RadarConf 2020
 
 import numpy as np
 
-from mmsar.core.checks import one_of
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon.fourier import SpectralPlan, only_cpu
 from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
-from mmsar.recon.options import KERNELS, ReconOptions
+from mmsar.recon.options import ReconOptions
 from mmsar.recon.polar import PolarMigration
 from mmsar.recon.ring import RingAperture, is_flat, largest_rho, path_limits
 from mmsar.recon.ringfront import EvenRing, RingFront, even_ring
 from mmsar.signal.compress import compress
 from mmsar.signal.cylinder import Cylinder, cylinder_of, cylinder_path_difference
-from mmsar.signal.multistatic import PHASES
 
 MAX_DEVIATION = 0.5
 """Largest deviation of a phase centre from the mean radius, relative to it."""
@@ -60,8 +59,6 @@ def plan(
     """
     options = options or ReconOptions()
     only_cpu(device, "isar")
-    one_of("phase", options.phase, PHASES)
-    one_of("kernel", options.kernel, KERNELS)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
     cylinder = cylinder_of(geometry)
     if cylinder.deviation > MAX_DEVIATION * cylinder.radius:
@@ -100,8 +97,8 @@ def plan(
         method="isar",
         path=path,
         compression=compression,
-        make_migration=lambda room: PolarMigration(
-            compression.k, grid, aperture, scale=scale, eps=10 ** ((options.error_db - 5) / 20), memory=room
+        make_migration=lambda room, eps: PolarMigration(
+            compression.k, grid, aperture, scale=scale, eps=eps, memory=room
         ),
         make_front=make_front,
         options=options,

@@ -48,7 +48,5 @@ def plan(
         make_front=lambda migration, n, eps: ExactFront(
             virtual, migration, error=eps, memory=budget(options.memory) // 4
         ),
-        error_db=options.error_db,
-        memory=options.memory,
-        show=options.progress,
+        options=options,
     )

@@ -71,8 +71,8 @@ def reconstruct(
     options = _options_for(scan, options)
     scan = _conditioned(scan)
     grid = grid or default_grid(scan)
-    compensate = wants_density(scan.geometry, options)
-    geometry = weighted_geometry(scan, options)
+    density = density_of(scan.geometry, options)
+    geometry = _weighted(scan.geometry, density, options.window)
     predictions = {
         p.method: p
         for p in predict(geometry, grid, phase=options.phase, z_ref=options.z_ref, far_field=options.far_field)
@@ -90,7 +90,7 @@ def reconstruct(
         "requested": method,
         "device": "cpu",
         "window": options.window,
-        "density": "on" if compensate else "off",
+        "density": "off" if density is None else "on",
         "predicted_error_db": round(chosen.error_db, 1),
     }
     if chosen.method in ("rma", "empm", "isar"):
@@ -159,26 +159,30 @@ def choose(predictions: list[Prediction], options: ReconOptions) -> Prediction:
 
 def weighted_geometry(scan: Scan, options: ReconOptions) -> Geometry:
     """The scan's geometry with the weights that the options ask for: density compensation and window."""
+    return _weighted(scan.geometry, density_of(scan.geometry, options), options.window)
+
+
+def _weighted(geometry: Geometry, density: np.ndarray | None, window: str) -> Geometry:
     from mmsar.signal.window import apply_window
 
-    geometry = scan.geometry
-    if wants_density(geometry, options):
-        geometry = geometry.replace(weight=geometry.weight * density_weights(geometry))
-    if options.window != "none":
-        geometry = apply_window(geometry, options.window)
-    return geometry
+    if density is not None:
+        geometry = geometry.replace(weight=geometry.weight * density)
+    return geometry if window == "none" else apply_window(geometry, window)
 
 
-def wants_density(geometry: Geometry, options: ReconOptions) -> bool:
-    """Whether the options ask for density compensation of this geometry: "auto" does off a product grid in x and y,
+def density_of(geometry: Geometry, options: ReconOptions) -> np.ndarray | None:
+    """The density weights that the options ask for, None for none: "auto" compensates off a product grid in x and y,
     and round the y axis where steps in angle or height are uneven."""
-    if options.density != "auto":
-        return options.density == "on"
-    if round_of(geometry) is not None:
-        weight = density_weights(geometry)[geometry.weight != 0]
-        return bool(np.ptp(weight) > EVEN)
-    flat = geometry.virtual_position.reshape(-1, 3) * [1, 1, 0]
-    return isinstance(product_grid(flat, tolerance=geometry.chirp.wavelength / 40), str)
+    if options.density == "off":
+        return None
+    if options.density == "auto":
+        if round_of(geometry) is not None:
+            weight = density_weights(geometry)
+            return weight if np.ptp(weight[geometry.weight != 0]) > EVEN else None
+        flat = geometry.virtual_position.reshape(-1, 3) * [1, 1, 0]
+        if not isinstance(product_grid(flat, tolerance=geometry.chirp.wavelength / 40), str):
+            return None
+    return density_weights(geometry)
 
 
 def verify(image: Image, scan: Scan, geometry: Geometry, *, size: int = 12, seed: int = 0) -> dict[str, float]:

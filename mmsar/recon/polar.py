@@ -72,14 +72,13 @@ class PolarMigration:
         middle = aperture.heights[0] / 2 + aperture.heights[1] / 2
         self.centre = (0.0, middle)
         """What angles and heights of samples are counted from, [rad] and [m]."""
-        step = scale / self.n_angles
-        self._scale = (
-            np.full(len(self.k2), step * (1 if aperture.kernel == "far_field" else np.exp(-0.25j * np.pi)))
-            if self.flat_ring
-            else np.full(len(self.k2), -0.5j * step * self.dky)
-        )
-        if self.flat_ring and aperture.kernel != "far_field":
-            self._scale = self._scale * np.sqrt(np.pi * self.k2 / 2)
+        if aperture.kernel == "far_field":
+            factor = np.ones(len(self.k2))
+        elif self.flat_ring:
+            factor = np.exp(-0.25j * np.pi) * np.sqrt(np.pi * self.k2 / 2)
+        else:
+            factor = np.full(len(self.k2), -0.5j * self.dky)
+        self._scale = scale / self.n_angles * factor
         last = len(self.ky) - 1
         self._pairs = [pair for pair in ((i, last - i) for i in range(last // 2 + 1)) if self._band.masks(pair).any()]
         """Height wavenumbers -|ky| and |ky| that are imaged together, by index."""
@@ -90,8 +89,9 @@ class PolarMigration:
             weight[-1] = 0  # ky = 0 is there once
         self._heights = HeightSynthesis(self.ky[columns], grid.y, weight, error=eps)
         self._workers: dict[tuple, Workers] = {}
-        per_plane = 8 * self._sides * len(self._pairs) * grid.shape[2]
-        self._z_step = int(np.clip(memory // max(1, per_plane), 1, grid.shape[0]))
+        self._per_slice = 8 * len(columns) * grid.shape[2]
+        """Bytes of one slice along z at every height wavenumber."""
+        self._z_step = int(np.clip(memory // max(1, self._per_slice), 1, grid.shape[0]))
 
     def _check(self, rho: float) -> None:
         wavelength = 4 * np.pi / float(self.k2.max())
@@ -143,15 +143,14 @@ class PolarMigration:
 
     def shrink(self, excess: int) -> None:
         """Take the slices in smaller pieces, to need `excess` bytes less as far as that goes."""
-        per_plane = 8 * self._sides * len(self._pairs) * self.grid.shape[2]
-        self._z_step = max(1, self._z_step - -(-excess // per_plane))
+        self._z_step = max(1, self._z_step - -(-excess // self._per_slice))
 
     @property
     def nbytes(self) -> int:
         """Memory held, with the slices in flight and the threads' buffers [bytes]."""
         points = len(self.k2) * self.n_angles
         per_thread = Waves.nbytes((self._z_step, self.grid.shape[2]), self._sides, points) + 40 * points
-        planes = 8 * self._sides * len(self._pairs) * self._z_step * self.grid.shape[2]
+        planes = self._per_slice * self._z_step
         return self._heights.nbytes + planes + min(threads(), max(1, len(self._pairs))) * per_thread
 
     # the transforms
@@ -225,12 +224,7 @@ class PolarMigration:
         )
         one *= self._scale[:, None]
         lift = np.exp(1j * self.ky[list(pair)] * (self._heights.middle - self.centre[1]))
-        np.multiply(
-            one,
-            (self._band.masks(pair) * lift[:, None])[:, :, None],
-            out=weights[:, :, : one.shape[1]],
-            casting="same_kind",
-        )
+        weights[:, :, : one.shape[1]] = (self._band.masks(pair) * lift[:, None])[:, :, None] * one
         return kr, weights
 
     def _coarse(self) -> Workers:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsar.core.fft import RowFFT, good_size
+from mmsar.core.fft import RowFFT
 from mmsar.core.parallel import Workers, threads
 from mmsar.recon.polar import PolarMigration
 
@@ -69,7 +69,7 @@ class RingFront:
     def __init__(self, ring: EvenRing, migration: PolarMigration) -> None:
         self._ring = ring
         orders, ky = migration.mode_axes
-        self._length = good_size(max(ring.n_heights, round(2 * np.pi / (migration.dky * ring.height_step))))
+        self._length = round(2 * np.pi / (migration.dky * ring.height_step))
         if abs(self._length * migration.dky * ring.height_step / (2 * np.pi) - 1) > 1e-9:
             raise ValueError("RingFront: height wavenumbers that are no multiples of 2 pi / (M h)")
         self._order_place = orders % ring.n_angles
@@ -77,7 +77,6 @@ class RingFront:
         turn = np.exp(-1j * orders * ring.first_angle)
         lift = np.exp(-1j * ky * (ring.first_height - migration.centre[1]))
         self._turn, self._lift = turn.astype(np.complex64)[:, None], lift.astype(np.complex64)
-        self._aliased = len(orders) > ring.n_angles
         self._shape = (len(orders), len(ky))
         self._workers: dict[str, Workers] = {}
 
@@ -109,14 +108,8 @@ class RingFront:
         n = self._ring.n_heights
 
         def one(m: int, round_: RowFFT, up: RowFFT) -> None:
-            up.buffer.fill(0)
-            np.add.at(up.buffer.T, self._height_place, (blocks[m] * self._lift.conj()).T)
-            rows = (up()[:, :n] * self._turn.conj()).T
-            round_.buffer.fill(0)
-            if self._aliased:
-                np.add.at(round_.buffer.T, self._order_place, rows.T)
-            else:
-                round_.buffer[:, self._order_place] = rows
+            _add_columns(up.buffer, self._height_place, blocks[m] * self._lift.conj())
+            _add_columns(round_.buffer, self._order_place, (up()[:, :n] * self._turn.conj()).T)
             np.take(round_().ravel(), self._ring.index, out=out[m])
 
         self._held("backward").run(one, range(len(spectrum)))
@@ -127,3 +120,12 @@ class RingFront:
             shapes = ((self._ring.n_heights, self._ring.n_angles), (self._shape[0], self._length))
             self._workers[direction] = Workers(lambda: tuple(RowFFT(*shape, direction) for shape in shapes))
         return self._workers[direction]
+
+
+def _add_columns(buffer: np.ndarray, place: np.ndarray, columns: np.ndarray) -> None:
+    """buffer = 0, then buffer[:, place[i]] += columns[:, i]; places may come again, a buffer's length later."""
+    length = buffer.shape[1]
+    buffer.fill(0)
+    for first in range(0, len(place), length):
+        part = slice(first, first + length)
+        buffer[:, place[part]] += columns[:, part]

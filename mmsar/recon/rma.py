@@ -46,7 +46,5 @@ def plan(
         virtual=virtual,
         z_ref=z_ref,
         make_front=lambda migration, n, eps: RectilinearFront(raster, migration),
-        error_db=options.error_db,
-        memory=options.memory,
-        show=options.progress,
+        options=options,
     )

@@ -18,6 +18,7 @@ from mmsar.core.checks import one_of
 from mmsar.errors import GeometryError
 from mmsar.model.scan import Geometry
 from mmsar.signal.multistatic import PHASES
+from mmsar.signal.pitch import lines
 
 TURN = 4
 """Mean number of samples at one height from which on they are turns."""
@@ -97,11 +98,6 @@ def _steps_round(ordered: np.ndarray) -> np.ndarray:
     return np.diff(np.append(ordered, ordered[0] + 2 * np.pi))
 
 
-def is_round(geometry: Geometry) -> bool:
-    """Whether the phase centres go round the y axis, see `round_of`."""
-    return round_of(geometry) is not None
-
-
 def round_of(geometry: Geometry) -> Cylinder | None:
     """The cylinder that the phase centres lie on when they go round the y axis, else None.
 
@@ -136,15 +132,6 @@ def turns_of(points: np.ndarray, wavelength: float) -> tuple[np.ndarray, np.ndar
     turn, heights = lines(points[:, 1], wavelength / 40)
     level = float(np.abs(points[:, 1] - heights[turn]).max()) <= wavelength / 40
     return (turn, heights) if level and len(points) >= TURN * len(heights) else None
-
-
-def lines(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the different values each is, (n,), and those, rising, (m,); equal are neighbours within `tolerance`."""
-    order = np.argsort(values, kind="stable")
-    group = np.concatenate([[0], np.cumsum(np.diff(values[order]) > tolerance)])
-    index = np.empty(len(values), dtype=np.int64)
-    index[order] = group
-    return index, np.bincount(group, weights=values[order]) / np.bincount(group)
 
 
 def cylinder_path_difference(

@@ -96,3 +96,12 @@ def pitch_along(points: np.ndarray, axis: int, *, same: float) -> tuple[float, f
         count *= 4
     steps = np.concatenate(found) if found else np.empty(0)
     return (float(np.median(steps)), float(np.percentile(steps, 95))) if steps.size else None
+
+
+def lines(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the different values each is, (n,), and those, rising, (m,); equal are neighbours within `tolerance`."""
+    order = np.argsort(values, kind="stable")
+    group = np.concatenate([[0], np.cumsum(np.diff(values[order]) > tolerance)])
+    index = np.empty(len(values), dtype=np.int64)
+    index[order] = group
+    return index, np.bincount(group, weights=values[order]) / np.bincount(group)

@@ -10,7 +10,7 @@ from mmsar.metrics import ncc
 from mmsar.model import AntennaArray, Chirp, ImageGrid, Trajectory
 from mmsar.recon.default_grid import ROUND_VOXELS, default_grid
 from mmsar.recon.options import ReconOptions
-from mmsar.recon.planner import explain, reconstruct, wants_density
+from mmsar.recon.planner import density_of, explain, reconstruct
 
 QUIET = ReconOptions(progress=False)
 LAM = 299792458.0 / 79e9
@@ -97,13 +97,13 @@ def test_default_grid_of_an_arc_is_coarser(lab):
 
 
 def test_even_turns_need_no_density_weights(lab, scans):
-    assert not wants_density(scan_for_grid(lab, [[0, 0, 0]], heights=[0, 0.01]).geometry, QUIET)
-    assert not wants_density(scans["turn"].geometry, QUIET)
+    assert density_of(scan_for_grid(lab, [[0, 0, 0]], heights=[0, 0.01]).geometry, QUIET) is None
+    assert density_of(scans["turn"].geometry, QUIET) is None
     rng = np.random.default_rng(0)
     angles = 2 * np.pi * (np.arange(64) + 0.5 * rng.uniform(-1, 1, 64)) / 64
     two_turns = np.concatenate([angles, angles[::-1] + 0.02])
     points = np.stack([0.25 * np.cos(two_turns), np.repeat([0, 0.01], 64), 0.25 * np.sin(two_turns)], axis=1)
-    assert wants_density(lab.monostatic(points), QUIET)
+    assert density_of(lab.monostatic(points), QUIET) is not None
 
 
 def test_window_tapers_heights_not_the_closed_circle(lab):

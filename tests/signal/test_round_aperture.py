@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mmsar.errors import GeometryError
 from mmsar.model import AntennaArray, Chirp, Geometry, Scan, Trajectory
-from mmsar.signal.cylinder import cylinder_of, is_round, round_of, unrolled
+from mmsar.signal.cylinder import cylinder_of, round_of, unrolled
 
 CHIRP = Chirp.stepped(77e9, 1e9, 4)
 
@@ -59,24 +59,24 @@ FLAT = {
 @pytest.mark.parametrize("name", [*ROUND, *FLAT])
 def test_what_goes_round_the_axis(name, array):
     geometry = geometry_of({**ROUND, **FLAT}[name], array)
-    assert is_round(geometry) == (name in ROUND)
+    assert (round_of(geometry) is not None) == (name in ROUND)
 
 
 def test_two_angles_are_no_arc():
-    assert not is_round(geometry_of(Trajectory.turntable(2, 0.25, heights=[0.0, 0.1])))
+    assert round_of(geometry_of(Trajectory.turntable(2, 0.25, heights=[0.0, 0.1]))) is None
 
 
 def test_an_array_across_the_motion_and_lost_poses():
     """Elements 20 mm to the sides of the board, all facing the axis; and poses with wild places that are not valid."""
     wide = AntennaArray(tx=[[-0.04, 0, 0], [0.04, 0, 0]], rx=[[0.0, 0, 0]])
-    assert is_round(geometry_of(Trajectory.turntable(100, 0.25), wide))
+    assert round_of(geometry_of(Trajectory.turntable(100, 0.25), wide)) is not None
     wild = Trajectory.turntable(100, 0.25)
     position = wild.position.copy()
     position[::7] = [0.0, 0.0, 0.01]
     valid = np.ones(100, dtype=bool)
     valid[::7] = False
     wild = Trajectory(time=wild.time, position=position, rotation=wild.rotation)
-    assert not is_round(geometry_of(wild)) and is_round(geometry_of(wild, valid=valid))
+    assert round_of(geometry_of(wild)) is None and round_of(geometry_of(wild, valid=valid)) is not None
 
 
 def test_circles_with_every_turn_at_angles_of_its_own_are_closed():

@@ -11,7 +11,7 @@ from mmsar.hardware.dca1000.recover import read_report, survey
 from mmsar.hardware.emulate.hand import Hand, HandClock, TrackerLog
 from mmsar.hardware.session.world import CylinderWorld
 from mmsar.io.scan_h5 import load_scan
-from mmsar.signal.cylinder import is_round
+from mmsar.signal.cylinder import round_of
 
 from .conftest import AXES, cells, peak
 
@@ -165,7 +165,7 @@ def test_a_turntable_of_its_own_is_taken_from_its_log(benches):
     log.write_text("\n".join(["time_ns,angle_deg", *rows]) + "\n")
     assert main([*command, "--assemble", "--poses", str(log)]) == 0
     scan = load_scan(bench.output)
-    assert scan.shape[0] > 140 and is_round(scan.geometry)
+    assert scan.shape[0] > 140 and round_of(scan.geometry) is not None
     found = peak(scan, target, half=(3e-3, 6e-3, 3e-3), step=(0.1e-3, 1e-3, 0.1e-3))
     assert np.all(np.abs(found - target)[[0, 2]] < 0.25 * scan.chirp.wavelength / 4)
 
