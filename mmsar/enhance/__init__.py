@@ -1,1 +1,1 @@
-"""Enhancement of reconstructed images: the training pairs (`mmsar.enhance.dataset`)."""
+"""Enhancement of reconstructed images by trained networks, and the training pairs (`mmsar.enhance.dataset`)."""

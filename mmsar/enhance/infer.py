@@ -1,0 +1,209 @@
+"""Enhancement with an exported network: images and volumes of any size, on the CPU by onnxruntime.
+
+A network file is ONNX with the inputs `image` (batch, channels, y, x) and, unless it is the published variant, `scale`
+(batch,), the amplitude that stands for 1 inside; and with facts about itself in its metadata. One scale is used for all
+tiles and slices of a volume, so that slices keep their relative brightness and tiles agree with the whole.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmsar._version import __version__
+from mmsar.core.checks import positive_int
+from mmsar.core.parallel import threads
+from mmsar.core.progress import counter
+from mmsar.enhance.tiles import spans
+from mmsar.errors import FormatError, GeometryError, MmsarError
+from mmsar.model.image import Image
+
+METADATA = "mmsar"
+"""Key of the metadata, a JSON object with the keys of FACTS."""
+FACTS = {"name": str, "inputs": str, "multiple": int, "halo": int, "tile": int}
+
+
+def robust_scale(magnitude: np.ndarray) -> float:
+    """Contraharmonic mean sum |x|^3 / sum |x|^2 of an array, 0 when it is 0 everywhere."""
+    peak = float(magnitude.max())
+    if peak == 0:
+        return 0.0
+    cubes = squares = 0.0
+    for plane in magnitude:
+        relative = plane / np.float32(peak)
+        square = relative * relative
+        squares += float(square.sum(dtype=np.float64))
+        cubes += float((square * relative).sum(dtype=np.float64))
+    return peak * cubes / squares
+
+
+class Enhancer:
+    """A network file, loaded.
+
+    Parameters
+    ----------
+    path : path
+        Written by `mmsar.enhance.train.export.export_onnx`.
+    tile : int, optional
+        Largest side worked on in one piece [pixels]; default: what the file says.
+
+    Raises
+    ------
+    MmsarError
+        onnxruntime is not installed, or a tile too small for the halo.
+    FormatError
+        No such file, not ONNX, or not a network of this library.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, tile: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise MmsarError("enhancement needs onnxruntime, which is not installed; pip install 'mmsar[sr]'") from None
+        path = Path(path)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise FormatError(f"{path}: {error.strerror or error}; wanted a network file (.onnx)") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has a class for each cause, all of them straight from Exception
+            raise FormatError(f"{path}: not a network that onnxruntime can load ({_first_line(error)})") from None
+        self.description = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
+        """Facts about the network, JSON."""
+        facts = _facts(path, self.description)
+        self.name: str = facts["name"]
+        self.inputs: str = facts["inputs"]
+        """"magnitude" or "complex"."""
+        self.multiple: int = facts["multiple"]
+        """Sides are padded to multiples of this [pixels]; also the smallest side."""
+        self.halo: int = facts["halo"]
+        """Edge of a tile that is dropped, a multiple of `multiple` [pixels]."""
+        wanted = facts["tile"] if tile is None else positive_int("tile", tile)
+        self.tile = -(-wanted // self.multiple) * self.multiple
+        spans(self.tile + 1, tile=self.tile, halo=self.halo, ramp=self.multiple)  # refuses a tile without a middle
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        """Of the file."""
+        self.runtime = f"onnxruntime {onnxruntime.__version__}"
+        self._takes_scale = "scale" in {node.name for node in self._session.get_inputs()}
+
+    def __call__(self, data: np.ndarray, *, show: bool | None = False) -> np.ndarray:
+        """Enhanced magnitude of an image (y, x), or of a volume (z, y, x) slice by slice; float32, >= 0, same shape.
+
+        Parameters
+        ----------
+        data : ndarray
+            Magnitudes >= 0, or complex for a network of complex input.
+        show : bool, optional
+            Progress bar; None: on a terminal only.
+
+        Raises
+        ------
+        GeometryError
+            Another number of axes, a side below `multiple` pixels, values that are not finite or below 0, or complex
+            numbers where magnitudes are wanted and the other way round.
+        """
+        data = np.asarray(data)
+        self._check(data)
+        volume = data.reshape(-1, *data.shape[-2:])
+        scale = robust_scale(np.abs(volume))
+        out = np.zeros(volume.shape, dtype=np.float32)
+        if scale == 0:
+            return out.reshape(data.shape)
+        height, width = volume.shape[1:]
+        pad = [(0, -side % self.multiple) for side in (height, width)]
+        rows, columns = (
+            spans(side + extra, tile=self.tile, halo=self.halo, ramp=self.multiple)
+            for side, (_, extra) in zip((height, width), pad, strict=True)
+        )
+        total = len(volume) * len(rows) * len(columns)
+        with counter("enhancing", total, show) as done:
+            n = 0
+            for plane, enhanced in zip(volume, out, strict=True):
+                padded = np.pad(plane, pad, mode="symmetric")
+                whole = np.zeros(padded.shape, dtype=np.float32)
+                for y, weight_y in rows:
+                    for x, weight_x in columns:
+                        whole[y, x] += self._tile(padded[y, x], scale) * np.outer(weight_y, weight_x)
+                        n += 1
+                        done(n)
+                enhanced[:] = whole[:height, :width]
+        return out.reshape(data.shape)
+
+    def raw(self, channels: np.ndarray, scale: float = 0.0) -> np.ndarray:
+        """What the network makes of a batch (batch, channels, y, x) float32 of sizes it takes; (batch, 1, y, x).
+
+        `scale` 0: the robust scale of each image.
+        """
+        feed = {"image": np.ascontiguousarray(channels, dtype=np.float32)}
+        if self._takes_scale:
+            feed["scale"] = np.full(len(channels), scale, dtype=np.float32)
+        return self._session.run(None, feed)[0]
+
+    def _tile(self, tile: np.ndarray, scale: float) -> np.ndarray:
+        channels = np.stack((tile.real, tile.imag)) if self.inputs == "complex" else tile[None]
+        return self.raw(channels[None], scale)[0, 0]
+
+    def _check(self, data: np.ndarray) -> None:
+        name = f"image for {self.name}"
+        if data.ndim not in (2, 3) or data.dtype.kind not in "fciu":
+            raise GeometryError(f"{name}: got {data.dtype} {data.shape}, wanted numbers (y, x) or (z, y, x)")
+        if min(data.shape) < 1 or min(data.shape[-2:]) < self.multiple:
+            raise GeometryError(
+                f"{name}: got {data.shape[-2]} x {data.shape[-1]} pixels (y, x), "
+                f"wanted at least {self.multiple} x {self.multiple}; image a larger grid"
+            )
+        if self.inputs == "magnitude" and np.iscomplexobj(data):
+            raise GeometryError(f"{name}: got complex numbers, wanted magnitudes; pass abs(image)")
+        if self.inputs == "complex" and not np.iscomplexobj(data):
+            raise GeometryError(f"{name}: got {data.dtype}, wanted complex numbers; pass the image as reconstructed")
+        if not np.isfinite(data).all():
+            raise GeometryError(f"{name}: got NaN or infinite pixels, wanted finite numbers")
+        if self.inputs == "magnitude" and data.min() < 0:
+            raise GeometryError(f"{name}: got pixels down to {data.min():g}, wanted magnitudes >= 0; pass abs(image)")
+
+
+def enhance(image: Image, enhancer: Enhancer, *, show: bool | None = False) -> Image:
+    """The enhanced magnitude of an image, slice by slice along z; its history says "learned enhancement" and by what.
+
+    Raises
+    ------
+    GeometryError
+        As `Enhancer`: fewer than `multiple` pixels along y or x, or magnitudes for a network of complex input.
+    """
+    data = image.magnitude() if enhancer.inputs == "magnitude" else image.data
+    step: dict[str, Any] = {
+        "step": "learned enhancement",
+        "method": enhancer.name,
+        "device": "cpu",
+        "version": __version__,
+        "sha256": enhancer.sha256,
+        "runtime": enhancer.runtime,
+    }
+    return Image(data=enhancer(data, show=show), grid=image.grid, history=(*image.history, step))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _facts(path: Path, text: str | None) -> dict[str, Any]:
+    """The metadata of a file, checked."""
+    try:
+        facts = json.loads(text or "")
+    except json.JSONDecodeError:
+        facts = None
+    if not isinstance(facts, dict) or any(not isinstance(facts.get(key), kind) for key, kind in FACTS.items()):
+        raise FormatError(f"{path}: got no description of a network by mmsar in its metadata; wanted an exported one")
+    sizes = (facts["multiple"], facts["halo"], facts["tile"])
+    if facts["inputs"] not in ("magnitude", "complex") or min(sizes[0], sizes[2]) < 1 or sizes[1] % sizes[0]:
+        raise FormatError(
+            f"{path}: got the description {facts}, wanted known inputs, and a halo in steps of `multiple`"
+        )
+    return facts
