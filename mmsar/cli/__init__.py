@@ -27,6 +27,7 @@ VERBS = (
     "info",
     "reconstruct",
     "make-pairs",
+    "train-sr",
     "metrics",
     "export",
     "view",

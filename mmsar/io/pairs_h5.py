@@ -208,15 +208,26 @@ class PairFile:
             keep &= self.column(name) == value
         return np.flatnonzero(keep)
 
-    def __getitem__(self, index: int) -> Pair:
+    def images(self, index: int, label: str, part: tuple[slice, slice] = (slice(None), slice(None))) -> tuple:
+        """Input complex64 and one label float32, (n_y, n_x), of a finished sample, or a part of them, unchecked."""
+        self._check(index)
+        file = self._open()
+        stored = file["input"][(index, slice(None), *part)].astype(np.float32)
+        image = np.empty(stored.shape[1:], dtype=np.complex64)
+        image.real, image.imag = stored
+        return image, file[label][(index, *part)].astype(np.float32)
+
+    def _check(self, index: int) -> None:
         if not (0 <= index < self.shape[0] and self._done[index]):
             raise FormatError(f"{self.path}: got sample {index}, wanted a finished one; select() lists them")
+
+    def __getitem__(self, index: int) -> Pair:
+        image, ideal = self.images(index, "ideal")
         file = self._open()
-        real, imaginary = file["input"][index].astype(np.float32)
         values = {name: file[name][index] for name in PAIR_COLUMNS}
         return Pair(
-            input=real + 1j * imaginary,
-            ideal=file["ideal"][index].astype(np.float32),
+            input=image,
+            ideal=ideal,
             physical=file["physical"][index].astype(np.float32),
             **{name: _plain(name, value) for name, value in values.items()},
         )

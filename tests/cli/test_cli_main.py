@@ -22,13 +22,14 @@ READING = {
     "info": ["{input}"],
     "reconstruct": ["{input}", "-o", "{output}.h5"],
     "make-pairs": ["{input}", "-o", "{output}.h5"],
+    "train-sr": ["{input}", "-o", "{output}"],
     "metrics": ["{input}"],
     "export": ["{input}", "{output}.vti"],
     "view": ["{input}", "--save", "{output}.png"],
 }
 """Verbs that read a file -> their usual arguments."""
 
-SUFFIX = {"simulate": ".toml", "capture": ".toml", "import": ".bin", "make-pairs": ".toml"}
+SUFFIX = {"simulate": ".toml", "capture": ".toml", "import": ".bin", "make-pairs": ".toml", "train-sr": ".toml"}
 
 BAD_VALUES = {
     "demo": [["--nonsense"]],
@@ -41,6 +42,7 @@ BAD_VALUES = {
     "info": [[], ["{input}", "--xml"]],
     "reconstruct": [["{input}", "-o", "x.h5", "--method", "magic"], ["{input}"], []],
     "make-pairs": [["{input}"], ["{input}", "-o", "x.h5", "--count", "0"], ["{input}", "-o", "x.h5", "--count", "few"]],
+    "train-sr": [[], ["{input}"], ["{input}", "-o", "run", "--device", "tpu"]],
     "metrics": [[], ["{input}", "--point", "1,2"], ["{input}", "--point", "a,b,c"]],
     "export": [["{input}"], []],
     "view": [["{input}", "--save", "x.png", "--kind", "hologram"], ["{input}", "--save", "x.png", "--floor", "low"]],

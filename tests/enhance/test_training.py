@@ -165,12 +165,14 @@ def test_stream_starts_in_the_middle_and_goes_round():
 def test_tensors_take_what_the_network_wants():
     data = np.array([[[3 + 4j] * 16] * 16], dtype=np.complex64)
     label = np.ones((1, 16, 16))
-    image, wanted = tensors((data, label), build({"kind": "srvit"}))
+    image, wanted, scale = tensors((data, label), build({"kind": "srvit"}))
+    assert scale is None
     assert image.shape == wanted.shape == (1, 1, 16, 16)
     assert image.dtype == wanted.dtype == torch.float32
     assert (image == 5).all()
     complex_net = build({**TINY, "inputs": "complex"})
-    image, _ = tensors((data, label), complex_net)
+    image, _, scale = tensors((data, label, [2.0]), complex_net)
+    assert scale.tolist() == [2.0]
     assert image[0, :, 0, 0].tolist() == [3, 4]
     with pytest.raises(MmsarError, match="wanted complex ones"):
         tensors((label, label), complex_net)

@@ -9,18 +9,23 @@ from torch import Tensor
 from mmsar.enhance.model.build import Network
 from mmsar.errors import MmsarError
 
-Batch = tuple[np.ndarray, np.ndarray]
-"""Input (batch, y, x), complex64 or magnitudes in float32, and label (batch, y, x) float32, >= 0, in the same unit."""
+Batch = tuple[np.ndarray, np.ndarray] | tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Input (batch, y, x), complex64 or magnitudes in float32, and label (batch, y, x) float32, >= 0, in the same unit,
+and for crops of larger images the amplitudes (batch,) that stand for 1 inside the network."""
 
 
 def stream(batches: Iterable[Batch], first: int) -> Iterator[Batch]:
     """Batch number `first` and all that follow; over and over, when `batches` can be iterated again.
+
+    Batches that are used already are drawn and dropped, unless `batches` has a method `starting(first)`.
 
     Raises
     ------
     MmsarError
         When there are no more.
     """
+    if hasattr(batches, "starting"):
+        yield from batches.starting(first)
     drawn = 0
     while True:
         before = drawn
@@ -32,8 +37,8 @@ def stream(batches: Iterable[Batch], first: int) -> Iterator[Batch]:
             raise MmsarError(f"batches: ran out after {drawn}; wanted more, or something to iterate over again")
 
 
-def tensors(batch: Batch, network: Network) -> tuple[Tensor, Tensor]:
-    """Input (batch, channels, y, x) as the network takes it, and label (batch, 1, y, x); float32, on the CPU.
+def tensors(batch: Batch, network: Network) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Input (batch, channels, y, x) as the network takes it, label (batch, 1, y, x), scales; float32, on the CPU.
 
     A network for magnitudes takes |input| of complex images.
 
@@ -42,7 +47,8 @@ def tensors(batch: Batch, network: Network) -> tuple[Tensor, Tensor]:
     MmsarError
         Shapes that do not agree, sizes the network does not take, or real images for a network of complex ones.
     """
-    image, label = (np.asarray(part) for part in batch)
+    image, label = (np.asarray(part) for part in batch[:2])
+    scale = torch.from_numpy(np.asarray(batch[2], dtype=np.float32)) if len(batch) > 2 else None
     if image.ndim != 3 or image.shape != label.shape or np.iscomplexobj(label):
         raise MmsarError(
             f"batch: got {image.dtype} {image.shape} and {label.dtype} {label.shape}, "
@@ -56,7 +62,8 @@ def tensors(batch: Batch, network: Network) -> tuple[Tensor, Tensor]:
         channels = np.stack((image.real, image.imag), axis=1)
     else:
         raise MmsarError(f"batch: got {image.dtype} images, wanted complex ones for a network of complex input")
-    return tuple(torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (channels, label[:, None]))
+    pair = (torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (channels, label[:, None]))
+    return (*pair, scale)
 
 
 def turned(image: Tensor, label: Tensor, seed: tuple[int, int]) -> tuple[Tensor, Tensor]:

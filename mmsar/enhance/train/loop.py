@@ -113,13 +113,13 @@ def train_step(
     MmsarError
         A batch that does not fit, or a loss that is not finite; the weights are not changed then.
     """
-    pair = tensors(batch, network)
+    image, label, scale = tensors(batch, network)
     if settings.augment:
-        pair = turned(*pair, (settings.seed, step))
+        image, label = turned(image, label, (settings.seed, step))
     for group in optimizer.param_groups:
         group["lr"] = settings.rate_at(step)
     network.train()
-    terms = _terms(network, *pair, settings)
+    terms = _terms(network, image, label, scale, settings)
     if not torch.isfinite(terms["loss"]):
         raise MmsarError(
             f"step {step}: the loss is {terms['loss'].item()}; wanted a finite one: are inputs and labels?"
@@ -131,11 +131,14 @@ def train_step(
     return {name: term.item() for name, term in terms.items()}
 
 
-def _terms(network: Network, image: torch.Tensor, label: torch.Tensor, settings: TrainSettings) -> dict:
+def _terms(
+    network: Network, image: torch.Tensor, label: torch.Tensor, scale: torch.Tensor | None, settings: TrainSettings
+) -> dict:
     image, label = image.to(settings.device), label.to(settings.device)
-    unit = divisor(network.scale_of(image))
+    scale = network.scale_of(image, None if scale is None else scale.to(settings.device))
+    unit = divisor(scale)
     with _precision(settings.device):
-        output = network(image)
+        output = network(image, scale)
     return loss_terms(output / unit, label / unit, settings.loss)
 
 
