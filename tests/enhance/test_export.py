@@ -28,9 +28,7 @@ def shaken(description):
     return network
 
 
-@pytest.mark.parametrize(
-    "description", [SMALL, {**SMALL, "inputs": "complex"}, {"kind": "srvit"}, {"kind": "srvit", "paper": True}]
-)
+@pytest.mark.parametrize("description", [{**SMALL, "inputs": "complex"}, {"kind": "srvit", "paper": True}])
 def test_exported_network_agrees_with_torch_on_sizes_it_was_not_exported_at(tmp_path, description):
     network = shaken(description)
     difference = export.export_onnx(network, tmp_path / "net.onnx", name="small")
@@ -48,13 +46,10 @@ def test_exported_network_agrees_with_torch_on_sizes_it_was_not_exported_at(tmp_
     assert facts["multiple"] == network.multiple
 
 
-def test_small_file(tmp_path):
-    export.export_onnx(build({"kind": "gatenet"}), tmp_path / "net.onnx", name="whole")
-    assert (tmp_path / "net.onnx").stat().st_size < 2_000_000
-
-
 def test_export_that_differs_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
     with pytest.raises(MmsarError, match="differs from torch"):
-        export.export_onnx(build(SMALL), tmp_path / "net.onnx", name="small")
+        export.export_onnx(
+            build({"kind": "gatenet", "widths": (8,), "blocks": (1,)}), tmp_path / "net.onnx", name="small"
+        )
     assert list(tmp_path.iterdir()) == []
