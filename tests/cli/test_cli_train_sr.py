@@ -88,9 +88,6 @@ def test_a_tiny_network_learns_and_is_exported(place, tmp_path, capsys):
     assert (enhancer.name, enhancer.multiple) == ("tiny", 4)
     assert main(argv) == 3
     assert "holds a run already" in capsys.readouterr().err
-    before = (tmp_path / "run" / "tiny.onnx").read_bytes()
-    assert main([*argv, "--resume"]) == 0
-    assert (tmp_path / "run" / "tiny.onnx").read_bytes() == before
 
 
 def test_stopped_run_goes_on(place, tmp_path, capsys, monkeypatch):
