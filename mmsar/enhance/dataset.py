@@ -18,14 +18,15 @@ from mmsar.model.chirp import Chirp
 from mmsar.model.grid import ImageGrid
 from mmsar.model.pair import Pair
 from mmsar.model.scan import Geometry
-from mmsar.recon import empm, nufft
+from mmsar.recon import bpa, empm, nufft
 from mmsar.recon.options import ReconOptions
 from mmsar.simulate.fast_echo import FastEcho
 from mmsar.simulate.noise import add_noise
+from mmsar.simulate.scene import Scene
 
 ERROR_DB = -40.0
 """Accuracy of the imagers' numerics."""
-PLANS = {"empm": empm.plan, "nufft": nufft.plan}
+PLANS = {"empm": empm.plan, "nufft": nufft.plan, "bpa": bpa.plan}
 
 
 class PairMaker:
@@ -103,6 +104,19 @@ class PairMaker:
             rough=bool((drawn.rough & drawn.real).any()),
         )
 
+    def image_of(self, scene: Scene | None, depth: float, rng: np.random.Generator | None = None) -> np.ndarray:
+        """Complex image (n_y, n_x) of a scene by the first imager on the first track, positions exact, without noise.
+
+        Without a scene it is the image of noise of the power 1, drawn from `rng`.
+        """
+        recipe, position = self.recipe, self._nominal[0]
+        shape = (len(position), 1, recipe.channels, recipe.frequencies)
+        if scene is None:
+            signal = _noise(shape, rng or np.random.default_rng())
+        else:
+            signal = self._echo(scene, track.elements(recipe, position).reshape(-1, 3)).reshape(shape)
+        return self._plan(str(recipe.methods[0]), 0, depth)(signal)[0]
+
     def _error(self, rng: np.random.Generator) -> tuple[str, float, np.ndarray]:
         """Kind, RMS [m] and values of the position error."""
         recipe = self.recipe
@@ -131,8 +145,7 @@ class PairMaker:
         shape = (len(position), 1, recipe.channels, recipe.frequencies)
         scene = drawn.scene(depth)
         if scene is None:
-            noise = rng.standard_normal((*shape, 2), dtype=np.float32) * np.float32(np.sqrt(0.5))
-            return noise.view(np.complex64)[..., 0]
+            return _noise(shape, rng)
         signal = self._echo(scene, track.elements(recipe, position).reshape(-1, 3)).reshape(shape)
         # fewer frequencies than samples average less noise
         return add_noise(signal, snr_db + 10 * np.log10(recipe.samples / recipe.frequencies), rng=rng)
@@ -147,6 +160,12 @@ class PairMaker:
             grid = ImageGrid(shape=(1, n, n), origin=(corner, corner, depth), spacing=(pixel, pixel, 1e-3))
             self._plans[key] = PLANS[method](geometry, grid, options=ReconOptions(error_db=ERROR_DB, progress=False))
         return self._plans[key]
+
+
+def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Complex noise of the power 1."""
+    noise = rng.standard_normal((*shape, 2), dtype=np.float32) * np.float32(np.sqrt(0.5))
+    return noise.view(np.complex64)[..., 0]
 
 
 def _shares(recipe: Recipe) -> list[float]:

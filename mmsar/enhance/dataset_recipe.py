@@ -16,6 +16,7 @@ from mmsar.errors import FormatError, GeometryError
 
 MM = 1e-3
 METHODS = ("empm", "nufft")
+IMAGERS = (*METHODS, "bpa")
 SPLITS = ("train", "validation", "test")
 
 
@@ -144,7 +145,7 @@ class Recipe:
             raise GeometryError(f"Recipe.{name}: got {low:g} to {high:g}, wanted two numbers, {least:g} <= low <= high")
 
     def _check_names(self) -> None:
-        for name, known in (("methods", METHODS), ("train", tuple(SHAPES)), ("test", tuple(SHAPES))):
+        for name, known in (("methods", IMAGERS), ("train", tuple(SHAPES)), ("test", tuple(SHAPES))):
             chosen = getattr(self, name)
             if not chosen:
                 raise GeometryError(f"Recipe.{name}: got none, wanted some of {', '.join(known)}")

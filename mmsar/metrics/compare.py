@@ -100,24 +100,30 @@ def ssim(image: Image | np.ndarray, reference: Image | np.ndarray, *, normalise:
     GeometryError
         As in `psnr`, and slices smaller than the window.
     """
-    from scipy.ndimage import gaussian_filter
-
     a, b = _magnitudes("ssim", image, reference, normalise)
     side = 2 * SSIM_RADIUS + 1
     shape = tuple(n for n in a.shape if n > 1)
     if a.ndim > 3 or len(shape) < 2 or min(shape[-2:]) < side:
         raise GeometryError(f"ssim: got images of {a.shape} voxels, wanted slices of at least {side} x {side}")
     a, b = a.reshape(-1, *shape[-2:]), b.reshape(-1, *shape[-2:])
-    c1, c2 = 0.01**2, 0.03**2
     inner = (slice(SSIM_RADIUS, -SSIM_RADIUS),) * 2
-    total = 0.0
-    for p, q in zip(a, b, strict=True):
-        blur = [gaussian_filter(v, SSIM_SIGMA, radius=SSIM_RADIUS)[inner] for v in (p, q, p * p, q * q, p * q)]
-        mean_p, mean_q, square_p, square_q, product = blur
-        var_p, var_q, cov = square_p - mean_p**2, square_q - mean_q**2, product - mean_p * mean_q
-        top = (2 * mean_p * mean_q + c1) * (2 * cov + c2)
-        total += float(np.mean(top / ((mean_p**2 + mean_q**2 + c1) * (var_p + var_q + c2))))
-    return total / len(a)
+    return float(np.mean([ssim_map(p, q)[inner].mean() for p, q in zip(a, b, strict=True)]))
+
+
+def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Structural similarity round every pixel of two slices (y, x) in units of the data range, in their shape.
+
+    Windows at the rim reach into mirrored pixels; see `ssim`.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    mean_a, mean_b, square_a, square_b, product = (
+        gaussian_filter(v, SSIM_SIGMA, radius=SSIM_RADIUS) for v in (a, b, a * a, b * b, a * b)
+    )
+    c1, c2 = 0.01**2, 0.03**2
+    var_a, var_b, cov = square_a - mean_a**2, square_b - mean_b**2, product - mean_a * mean_b
+    top = (2 * mean_a * mean_b + c1) * (2 * cov + c2)
+    return top / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
 
 
 def _pair(name: str, image: Image | np.ndarray, reference: Image | np.ndarray, kind: str) -> list[np.ndarray]:
