@@ -173,8 +173,8 @@ def new_blobs(before: Image, after: Image) -> list[Blob]:
             continue
         if there > STANDS_OUT * _ground(old[z], (y, x), near, around):
             continue
-        decibel = (20 * np.log10(max(v, 1e-6)) for v in (level, before_level))
-        found.append(Blob(place=_place(before.grid, (z, y, x)), **dict(zip(("level_db", "before_db"), decibel))))
+        level_db, before_db = (20 * float(np.log10(max(v, 1e-6))) for v in (level, before_level))
+        found.append(Blob(place=_place(before.grid, (z, y, x)), level_db=level_db, before_db=before_db))
     return sorted(found, key=lambda blob: -blob.level_db)
 
 

@@ -2,7 +2,7 @@
 
 The magnitude of an image that resolves its aperture (pixels of at most half a resolution cell) is smooth from pixel to
 pixel, while its phase may turn by more than pi; so the magnitude is what can be interpolated. Both grids have the same
-centre and the finer of the two covers the coarser.
+centre, and the network's covers the image's.
 """
 
 import numpy as np
