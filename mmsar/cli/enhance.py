@@ -153,8 +153,8 @@ def _echoes(args: argparse.Namespace, image: "Image", out: "Image") -> Checked:
         warnings.append(f"{args.scan} is not the file that {args.image} was made from")
     found = consistency(load_scan(args.scan, lazy=True), image, out, show=None)
     line = (
-        f"echoes        explained to {100 * found.before:.1f} % by the image, {100 * found.after:.1f} % by the enhanced "
-        f"one: ratio {found.ratio:.3f} +- {found.ratio_error:.3f} ({found.poses} poses)"
+        f"echoes        explained to {100 * found.before:.1f} % by the image, to {100 * found.after:.1f} % by the "
+        f"enhanced one: ratio {found.ratio:.3f} +- {found.ratio_error:.3f} ({found.poses} poses)"
     )
     if found.ratio < KEPT:
         warnings.append(

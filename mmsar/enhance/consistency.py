@@ -9,8 +9,8 @@ both F x and s gated to the ranges of the image's own volume, over poses drawn a
 scale comparable: the original is a matched-filter image, not the least-squares one, and explains less than all of the
 echoes even without noise. What counts is the ratio of the two shares, which have everything else in common. Near 1
 (or above) the echoes bear the enhanced image out as well as the original; well below, targets that echo have been
-removed or moved, or amplitudes were added that do not. Weak targets hardly count in energy: a high share does not show
-that they are right.
+removed or moved, or amplitudes were added that do not. Weak targets hardly count in energy, and what is added to noise
+has its random phase and echoes less than its amplitude would: a high share does not show that they are right.
 """
 
 from dataclasses import dataclass, replace

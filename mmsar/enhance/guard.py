@@ -10,7 +10,7 @@ is right: a network that turns noise into a likely shape at a likely place passe
 the second.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,8 @@ STANDS_OUT = 1.5
 """Amplitude over the ground (see `invented`) from which the input has something at a place."""
 GROUND = 95.0
 """The ground is this percentile of the input's magnitude around a place."""
+MEDIAN_TO_GROUND = float(np.sqrt(np.log(20) / np.log(2)))
+"""From median to 95th percentile of speckle: for strips along x and y, where the sidelobes of an aperture lie."""
 NEAR = (1.5e-3, 2)
 """A blob may have moved by this much, the larger of the two [m, pixels]."""
 AROUND = (24e-3, 24)
@@ -131,8 +133,9 @@ def invented(enhancer: Callable[[Image], Image], image: Image) -> list[Blob]:
     """Blobs of the enhanced image where the input has nothing, as on a phantom of points where that is known.
 
     A local maximum above -20 dB of the enhanced peak counts as invented when, within 1.5 mm (and 2 pixels) of it in the
-    same slice, the input is neither half as bright relative to its own peak, nor 1.5 times above its ground: the 95th
-    percentile of its magnitude within 24 mm (and 24 pixels), which is the level of noise, speckle or sidelobes there.
+    same slice, the input is neither half as bright relative to its own peak, nor 1.5 times above its ground, the level
+    of noise, speckle and sidelobes there. That is the 95th percentile of its magnitude in the square within 24 mm (and
+    24 pixels), or what speckle of their median would have in the strips along x and y, whichever is most.
 
     Parameters
     ----------
@@ -235,27 +238,36 @@ def _back(data: np.ndarray, turn: int) -> np.ndarray:
 
 
 def _maxima(volume: np.ndarray, near: list[int], least: float) -> list[tuple[int, int, int]]:
-    """Indices of local maxima above `least`; a plateau counts once."""
+    """Indices of local maxima above `least`; a plateau counts once, in its middle."""
     from scipy.ndimage import label, maximum_filter
 
     size = (3, 2 * near[0] + 1, 2 * near[1] + 1)
     top = (volume >= least) & (volume == maximum_filter(volume, size=size, mode="nearest"))
-    marked, _ = label(top, structure=np.ones((3, 3, 3)))
-    places = np.argwhere(top)
-    _, first = np.unique(marked[top], return_index=True)
-    return [tuple(int(i) for i in places[n]) for n in first]
+    marked, count = label(top, structure=np.ones((3, 3, 3)))
+    places, owner = np.argwhere(top), marked[top]
+    size_of = np.bincount(owner, minlength=count + 1)[1:]
+    middle = np.stack([np.bincount(owner, places[:, axis], count + 1)[1:] / size_of for axis in range(3)], axis=1)
+    away = ((places - middle[owner - 1]) ** 2).sum(axis=1)
+    order = np.lexsort((away, owner))
+    _, first = np.unique(owner[order], return_index=True)
+    return [tuple(int(i) for i in places[order[n]]) for n in first]
 
 
-def _box(plane: np.ndarray, at: tuple[int, int], half: list[int]) -> np.ndarray:
+def _box(plane: np.ndarray, at: tuple[int, int], half: Sequence[int]) -> np.ndarray:
     return plane[tuple(slice(max(i - h, 0), i + h + 1) for i, h in zip(at, half, strict=True))]
 
 
 def _ground(plane: np.ndarray, at: tuple[int, int], near: list[int], around: list[int]) -> float:
-    """Percentile of the magnitude in the square around a place, without the place itself."""
+    """Level of noise, speckle and sidelobes around a place, as the 95th percentile, without the place itself."""
     y, x = (np.abs(np.arange(n) - i) for n, i in zip(plane.shape, at, strict=True))
     outside = (y[:, None] > near[0]) | (x[None, :] > near[1])
-    values = _box(plane, at, around)[_box(outside, at, around)]
-    return float(np.percentile(values, GROUND)) if values.size else 0.0
+    strips = ((near[0], around[1]), (around[0], near[1]))
+    found = [0.0]
+    for half, percent, factor in ((around, GROUND, 1.0), *((strip, 50.0, MEDIAN_TO_GROUND) for strip in strips)):
+        values = _box(plane, at, half)[_box(outside, at, half)]
+        if values.size:
+            found.append(factor * float(np.percentile(values, percent)))
+    return max(found)
 
 
 def _place(grid: ImageGrid, index: tuple[int, ...]) -> Point:
