@@ -253,6 +253,17 @@ def pixel_ratio(image: Image, enhancer: Enhancer) -> tuple[float, float]:
     return factors(image.grid.spacing[1::-1], trained)
 
 
+def check_extras(extras: dict[str, Any]) -> None:
+    """Raise GeometryError for facts that are not those of EXTRAS, or cannot be."""
+    unknown = sorted(set(extras) - set(EXTRAS))
+    if unknown:
+        raise GeometryError(f"facts about a network: got {', '.join(unknown)}, wanted {', '.join(EXTRAS)}")
+    if "statistics" in extras:
+        check_statistics(extras["statistics"])
+    if "spacing_mm" in extras:
+        finite_number("spacing_mm", extras["spacing_mm"], "mm", above=0.0)
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
@@ -271,10 +282,7 @@ def _facts(path: Path, text: str | None) -> dict[str, Any]:
             f"{path}: got the description {facts}, wanted known inputs, and a halo in steps of `multiple`"
         )
     try:
-        if "statistics" in facts:
-            check_statistics(facts["statistics"])
-        if "spacing_mm" in facts:
-            finite_number("spacing_mm", facts["spacing_mm"], "mm", above=0.0)
+        check_extras({key: facts[key] for key in EXTRAS if key in facts})
     except GeometryError as error:
         raise FormatError(f"{path}: its description: {error}") from None
     return facts

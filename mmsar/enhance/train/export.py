@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmsar.enhance.infer import EXTRAS, METADATA, Enhancer
+from mmsar.enhance.infer import METADATA, Enhancer, check_extras
 from mmsar.enhance.model.build import Network
 from mmsar.errors import MmsarError
 from mmsar.io.atomic import atomic_path
@@ -42,17 +42,14 @@ def export_onnx(
     Raises
     ------
     MmsarError
-        onnx, onnxscript or onnxruntime is missing, an unknown fact, or the difference is above TOLERANCE; no file is
-        written then.
-    FormatError
-        Facts that `Enhancer` would refuse.
+        onnx, onnxscript or onnxruntime is missing, or the difference is above TOLERANCE; no file is written then.
+    GeometryError
+        Other facts, or some that cannot be.
     """
     missing = [package for package in ("onnx", "onnxscript") if find_spec(package) is None]
     if missing:
         raise MmsarError(f"export needs {' and '.join(missing)}, not installed; pip install 'mmsar[train,sr]'")
-    unknown = sorted(set(extra or {}) - set(EXTRAS))
-    if unknown:
-        raise MmsarError(f"export extra: got {', '.join(unknown)}, wanted {', '.join(EXTRAS)}")
+    check_extras(extra or {})
     network = network.cpu().eval()
     step = network.multiple
     image = _example(network, 2, (3 * step, 4 * step))
