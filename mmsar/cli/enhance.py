@@ -19,7 +19,7 @@ from mmsar.cli.arguments import share
 
 if TYPE_CHECKING:
     from mmsar.enhance.guard import Blob, Disagreement, Unlike
-    from mmsar.model import Image
+    from mmsar.model import Image, Scan
 
 HELP = "suppress noise and sidelobes with a trained network, and check the result"
 
@@ -49,10 +49,12 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.enhance.infer import Enhancer, enhance
     from mmsar.io.atomic import atomic_path
     from mmsar.io.image_h5 import load_image, save_image
+    from mmsar.io.scan_h5 import load_scan
 
     model = weights.find(args.model or weights.DEFAULT)
     _check_targets(args, model)
     image, enhancer = load_image(args.image), Enhancer(model)
+    scan = None if args.scan is None else load_scan(args.scan, lazy=True)
     out = enhance(image, enhancer, blend=args.blend, show=None)
     report: dict[str, Any] = {"image": args.image, "output": args.output, "step": dict(out.history[-1])}
     turns = None
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         "input": _input(guard.unlike(image, enhancer), enhancer.name),
         "blobs": _blobs(guard.new_blobs(image, out)),
         "turns": (None, None, None) if turns is None else _turns(turns, enhancer.name),
-        "echoes": (None, None, None) if args.scan is None else _echoes(args, image, out),
+        "echoes": (None, None, None) if scan is None else _echoes(args, scan, image, out),
     }
     report |= {name: part for name, (part, _, _) in checks.items() if name != "pixels"}
     report["warnings"] = warnings = [text for _, _, text in checks.values() if text]
@@ -142,16 +144,15 @@ def _turns(found: "Disagreement", network: str) -> Checked:
     return {"relative": found.relative, "largest": found.largest, "place": list(found.place)}, line, warning
 
 
-def _echoes(args: argparse.Namespace, image: "Image", out: "Image") -> Checked:
+def _echoes(args: argparse.Namespace, scan: "Scan", image: "Image", out: "Image") -> Checked:
     from mmsar.enhance.consistency import consistency
     from mmsar.io.image_h5 import scan_digest
-    from mmsar.io.scan_h5 import load_scan
 
     known = [step["sha256"] for step in image.history if step.get("step") == "source" and "sha256" in step]
     warnings = []
     if known and scan_digest(args.scan) not in known:
         warnings.append(f"{args.scan} is not the file that {args.image} was made from")
-    found = consistency(load_scan(args.scan, lazy=True), image, out, show=None)
+    found = consistency(scan, image, out, show=None)
     line = (
         f"echoes        explained to {100 * found.before:.1f} % by the image, to {100 * found.after:.1f} % by the "
         f"enhanced one: ratio {found.ratio:.3f} +- {found.ratio_error:.3f} ({found.poses} poses)"

@@ -102,9 +102,9 @@ def disagreement(image: Image, enhancer: Enhancer, *, blend: float = 1.0, show: 
     image, enhancer, blend, show
         As for `mmsar.enhance.infer.enhance`, whose errors it raises.
     """
-    total, squares = np.zeros(image.data.shape), np.zeros(image.data.shape)
+    total, squares = np.zeros((2, *image.data.shape), dtype=np.float32)
     for turn in progress(range(TURNS), "turns", show=show):
-        magnitude = _back(enhance(_turned(image, turn), enhancer, blend=blend).data, turn).astype(np.float64)
+        magnitude = _back(enhance(_turned(image, turn), enhancer, blend=blend).data, turn)
         if turn == 0:
             first = magnitude
         difference = magnitude - first
@@ -112,8 +112,8 @@ def disagreement(image: Image, enhancer: Enhancer, *, blend: float = 1.0, show: 
         squares += difference**2
     mean = first + total / TURNS
     deviation = np.sqrt(np.maximum(squares / TURNS - (total / TURNS) ** 2, 0))
-    peak, power = float(mean.max()), float(np.mean(mean**2))
-    values = (deviation / peak if peak > 0 else deviation).astype(np.float32)
+    peak, power = float(mean.max()), float(np.mean(mean**2, dtype=np.float64))
+    values = deviation / np.float32(peak) if peak > 0 else deviation
     step = {
         "step": "disagreement of turns",
         "method": enhancer.name,
@@ -123,7 +123,7 @@ def disagreement(image: Image, enhancer: Enhancer, *, blend: float = 1.0, show: 
     }
     return Disagreement(
         map=Image(data=values, grid=image.grid, history=(*image.history, step)),
-        relative=float(np.sqrt(np.mean(deviation**2) / power)) if power > 0 else 0.0,
+        relative=float(np.sqrt(np.mean(deviation**2, dtype=np.float64) / power)) if power > 0 else 0.0,
         largest=float(values.max()),
         place=_place(image.grid, np.unravel_index(int(np.argmax(values)), values.shape)),
     )
