@@ -26,6 +26,7 @@ VERBS = (
     "align",
     "info",
     "reconstruct",
+    "enhance",
     "make-pairs",
     "train-sr",
     "metrics",

@@ -32,6 +32,14 @@ def millimetres(text: str) -> float:
     return positive(text, unit=" [mm]")
 
 
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    value = number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number from 0 to 1")
+    return value
+
+
 def count(text: str) -> int:
     """A whole number from 1."""
     value = int(text) if text.isascii() and text.isdigit() else 0

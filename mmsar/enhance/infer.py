@@ -3,27 +3,37 @@
 A network file is ONNX with the inputs `image` (batch, channels, y, x) and, unless it is the published variant, `scale`
 (batch,), the amplitude that stands for 1 inside; and with facts about itself in its metadata. One scale is used for all
 tiles and slices of a volume, so that slices keep their relative brightness and tiles agree with the whole.
+
+`enhance` takes slices of another pixel size than the network was trained on to that size and the result back.
 """
 
 import hashlib
 import json
 import os
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmsar._version import __version__
-from mmsar.core.checks import positive_int
+from mmsar.core.checks import finite_number, positive_int
+from mmsar.core.memory import budget, require
 from mmsar.core.parallel import threads
 from mmsar.core.progress import counter
+from mmsar.enhance.resample import factors, resample, resized
+from mmsar.enhance.statistics import check_statistics
 from mmsar.enhance.tiles import spans
 from mmsar.errors import FormatError, GeometryError, MmsarError
 from mmsar.model.image import Image
 
 METADATA = "mmsar"
-"""Key of the metadata, a JSON object with the keys of FACTS."""
+"""Key of the metadata, a JSON object with the keys of FACTS, and perhaps those of EXTRAS."""
 FACTS = {"name": str, "inputs": str, "multiple": int, "halo": int, "tile": int}
+EXTRAS = ("statistics", "spacing_mm")
+"""Facts that a file may hold: statistics of the training images, and the size of their pixels [mm]."""
+STEP = "learned enhancement"
+"""Name of the step in histories."""
 
 
 def robust_scale(magnitude: np.ndarray) -> float:
@@ -85,13 +95,32 @@ class Enhancer:
         """Sides are padded to multiples of this [pixels]; also the smallest side."""
         self.halo: int = facts["halo"]
         """Edge of a tile that is dropped, a multiple of `multiple` [pixels]."""
-        wanted = facts["tile"] if tile is None else positive_int("tile", tile)
-        self.tile = -(-wanted // self.multiple) * self.multiple
-        spans(self.tile + 1, tile=self.tile, halo=self.halo, ramp=self.multiple)  # refuses a tile without a middle
+        self._set_tile(facts["tile"] if tile is None else tile)
+        self.statistics: dict[str, Any] | None = facts.get("statistics")
+        """Of the training images (`mmsar.enhance.statistics`), when the file holds them."""
+        self.spacing: float | None = facts["spacing_mm"] / 1e3 if "spacing_mm" in facts else None
+        """Pixel size of the training images [m], when the file holds it."""
         self.sha256 = hashlib.sha256(content).hexdigest()
         """Of the file."""
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
         self._takes_scale = "scale" in {node.name for node in self._session.get_inputs()}
+
+    def _set_tile(self, tile: int) -> None:
+        self.tile = -(-positive_int("tile", tile) // self.multiple) * self.multiple
+        """Largest side worked on in one piece [pixels]."""
+        spans(self.tile + 1, tile=self.tile, halo=self.halo, ramp=self.multiple)  # refuses a tile without a middle
+
+    def retiled(self, tile: int) -> "Enhancer":
+        """The same network with tiles of another side [pixels].
+
+        Raises
+        ------
+        MmsarError
+            A tile too small for the halo.
+        """
+        other = copy(self)
+        other._set_tile(tile)
+        return other
 
     def __call__(self, data: np.ndarray, *, show: bool | None = False) -> np.ndarray:
         """Enhanced magnitude of an image (y, x), or of a volume (z, y, x) slice by slice; float32, >= 0, same shape.
@@ -169,24 +198,86 @@ class Enhancer:
             raise GeometryError(f"{name}: got pixels down to {data.min():g}, wanted magnitudes >= 0; pass abs(image)")
 
 
-def enhance(image: Image, enhancer: Enhancer, *, show: bool | None = False) -> Image:
+def enhance(image: Image, enhancer: Enhancer, *, blend: float = 1.0, show: bool | None = False) -> Image:
     """The enhanced magnitude of an image, slice by slice along z; its history says "learned enhancement" and by what.
+
+    Parameters
+    ----------
+    image : Image
+        As reconstructed. A network of magnitudes gets slices of the pixel size it was trained on, interpolated when
+        that differs by more than a tenth; one of complex input gets them as they are.
+    blend : float
+        Share of the enhanced magnitude, 0 to 1; the rest is the original one.
+    show : bool, optional
+        Progress bar; None: on a terminal only.
 
     Raises
     ------
     GeometryError
-        As `Enhancer`: fewer than `multiple` pixels along y or x, or magnitudes for a network of complex input.
+        As `Enhancer`: fewer than `multiple` pixels along y or x, or magnitudes for a network of complex input; an image
+        that is enhanced already; a blend outside 0 to 1.
+    MmsarError
+        A volume that does not fit into memory when its slices are interpolated.
     """
+    if (before := enhanced_by(image)) is not None:
+        raise GeometryError(
+            f"image: got one that {before} has enhanced already, wanted it as reconstructed; a network is trained on "
+            "images, not on what a network makes of them"
+        )
+    if not 0 <= finite_number("blend", blend, "1") <= 1:
+        raise GeometryError(f"blend: got {blend:g}, wanted 0 (the original magnitude) to 1 (the enhanced one)")
+    ratio = pixel_ratio(image, enhancer)
     data = image.magnitude() if enhancer.inputs == "magnitude" else image.data
+    sides = image.data.shape[1:]
+    inner = resized(sides, ratio)
+    if inner != sides and min(inner) < enhancer.multiple:
+        raise GeometryError(
+            f"image for {enhancer.name}: got {inner[0]} x {inner[1]} pixels (y, x) of {enhancer.spacing * 1e3:.3g} mm, "
+            f"wanted at least {enhancer.multiple} x {enhancer.multiple}; image a larger grid"
+        )
+    if inner != sides:
+        needed = 4 * len(data) * (2 * inner[0] * inner[1] + 3 * sides[0] * sides[1])
+        require("enhance", needed, budget(), "enhance fewer slices, or image with the pixels the network knows")
+        data = resample(data, inner, ratio)
+    out = enhancer(data, show=show)
+    if inner != sides:
+        out = resample(out, sides, tuple(1 / r for r in ratio))
+    if blend != 1:
+        out = np.float32(blend) * out + np.float32(1 - blend) * image.magnitude()
     step: dict[str, Any] = {
-        "step": "learned enhancement",
+        "step": STEP,
         "method": enhancer.name,
+        "blend": float(blend),
         "device": "cpu",
         "version": __version__,
         "sha256": enhancer.sha256,
         "runtime": enhancer.runtime,
     }
-    return Image(data=enhancer(data, show=show), grid=image.grid, history=(*image.history, step))
+    if inner != sides:
+        step["pixel_mm"] = [round(s / r * 1e3, 6) for s, r in zip(image.grid.spacing[1::-1], ratio, strict=True)]
+    return Image(data=out, grid=image.grid, history=(*image.history, step))
+
+
+def enhanced_by(image: Image) -> str | None:
+    """The network that enhanced an image, None for an image as reconstructed."""
+    return next((str(step.get("method")) for step in image.history if step.get("step") == STEP), None)
+
+
+def pixel_ratio(image: Image, enhancer: Enhancer) -> tuple[float, float]:
+    """Pixel size of an image over that of the network's slices along (y, x); 1 where nothing is interpolated."""
+    trained = enhancer.spacing if enhancer.inputs == "magnitude" else None
+    return factors(image.grid.spacing[1::-1], trained)
+
+
+def check_extras(extras: dict[str, Any]) -> None:
+    """Raise GeometryError for facts that are not those of EXTRAS, or cannot be."""
+    unknown = sorted(set(extras) - set(EXTRAS))
+    if unknown:
+        raise GeometryError(f"facts about a network: got {', '.join(unknown)}, wanted {', '.join(EXTRAS)}")
+    if "statistics" in extras:
+        check_statistics(extras["statistics"])
+    if "spacing_mm" in extras:
+        finite_number("spacing_mm", extras["spacing_mm"], "mm", above=0.0)
 
 
 def _first_line(error: Exception) -> str:
@@ -206,4 +297,8 @@ def _facts(path: Path, text: str | None) -> dict[str, Any]:
         raise FormatError(
             f"{path}: got the description {facts}, wanted known inputs, and a halo in steps of `multiple`"
         )
+    try:
+        check_extras({key: facts[key] for key in EXTRAS if key in facts})
+    except GeometryError as error:
+        raise FormatError(f"{path}: its description: {error}") from None
     return facts

@@ -4,7 +4,7 @@ Everything here makes `matplotlib.figure.Figure` objects, which need no display 
 `show_figure` opens a window. Three views stand as on a drawing: the front view (x to the right, y up, as seen facing
 the aperture) at the lower left, the top view (x, z) above it, the side view (z, y) to its right, with common scales, so
 that a target is found by following a line up or across. z is the depth, away from the radar. Axes with a single voxel
-have no view: two such axes leave a curve.
+have no view: two such axes leave a curve. A figure of an image whose history tells of a learned enhancement says so.
 """
 
 import os
@@ -41,6 +41,8 @@ FORMATS = (".png", ".pdf", ".svg")
 DPI = 150
 COMPARED = 4.0
 """Largest width of one of several images [inch]."""
+LEARNED = "learned enhancement"
+"""The step in an image's history, and what a figure of such an image says."""
 
 
 def figure_mips(image: Image, *, floor: float = -30.0, title: str | None = None) -> Figure:
@@ -63,7 +65,8 @@ def figure_mips(image: Image, *, floor: float = -30.0, title: str | None = None)
     decibel = _decibel(image, floor)
     views = {view: decibel.max(axis=axis_of(left_over(view))) for view in VIEWS}
     captions = {view: _projected(image, left_over(view)) for view in VIEWS}
-    return _three_views(image.grid, views, captions, (floor, title))[0]
+    figure = _three_views(image.grid, views, captions, (floor, title))[0]
+    return _marked(figure, [image])
 
 
 def figure_slices(
@@ -98,7 +101,7 @@ def figure_slices(
         axes.axvline(at[across] * 1e3, color="white", linewidth=0.6, alpha=0.6, linestyle=(0, (6, 4)))
         if up:
             axes.axhline(at[up] * 1e3, color="white", linewidth=0.6, alpha=0.6, linestyle=(0, (6, 4)))
-    return figure
+    return _marked(figure, [image])
 
 
 def figure_compare(
@@ -125,7 +128,7 @@ def figure_compare(
         raise GeometryError("figure_compare: got images with different single-voxel axes, wanted them alike")
     wide = wide_axes(images[0].grid)
     if len(wide) < 2:
-        return _compare_curves(images, titles, floor, title)
+        return _marked(_compare_curves(images, titles, floor, title), images, titles)
     rows = [("x", "y"), ("x", "z")] if len(wide) == 3 else [plane_of(wide)]
     limits = {}
     for name in wide:
@@ -155,7 +158,7 @@ def figure_compare(
             axes.set(xlim=limits[view[0]], ylim=limits[view[1]], facecolor="0.9")
             label_panel(axes, view, x=first, y=column == 0)
     colour_bar(figure, sheet.bar(), shown, floor)
-    return figure
+    return _marked(figure, images, titles)
 
 
 def figure_range_profile(
@@ -281,6 +284,23 @@ def _three_views(
         panels[view] = axes
     colour_bar(figure, sheet.bar(), drawn, floor)
     return figure, panels
+
+
+def _marked(figure: Figure, images: Sequence[Image], titles: Sequence[str] = ("",)) -> Figure:
+    """The figure, with a small line at its lower edge that names the images which a network has enhanced."""
+    parts = []
+    for image, title in zip(images, titles, strict=True):
+        steps = [step for step in image.history if step.get("step") == LEARNED]
+        if steps:
+            blend = float(steps[-1].get("blend", 1))
+            share = "" if blend == 1 else f", blend {blend:g}"
+            parts.append(f"{title}: {steps[-1].get('method')}{share}".removeprefix(": "))
+    if parts:
+        figure.text(4 / DPI / figure.get_figwidth(), 4 / DPI / figure.get_figheight(), f"{LEARNED}: {'; '.join(parts)}")
+        figure.texts[-1].set(fontsize=7, color="0.25", ha="left", va="bottom")
+        if figure.get_layout_engine() is not None:  # a curve: its axes make room for the line
+            figure.get_layout_engine().set(rect=(0, 0.04, 1, 0.96))
+    return figure
 
 
 def _compare_curves(images: Sequence[Image], titles: Sequence[str], floor: float, title: str | None) -> Figure:

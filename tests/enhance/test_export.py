@@ -13,10 +13,12 @@ import torch
 
 from mmsar.enhance.infer import Enhancer
 from mmsar.enhance.model.build import build
+from mmsar.enhance.statistics import fit_statistics
 from mmsar.enhance.train import export
-from mmsar.errors import MmsarError
+from mmsar.errors import GeometryError, MmsarError
 
 SMALL = {"kind": "gatenet", "widths": (8, 8, 8), "blocks": (1, 1, 1)}
+FACTS = {"statistics": fit_statistics(np.random.default_rng(0).rayleigh(size=(30, 16, 16))), "spacing_mm": 0.78125}
 
 
 def shaken(description):
@@ -28,10 +30,12 @@ def shaken(description):
     return network
 
 
-@pytest.mark.parametrize("description", [{**SMALL, "inputs": "complex"}, {"kind": "srvit", "paper": True}])
+@pytest.mark.parametrize(
+    "description", [SMALL, {**SMALL, "inputs": "complex"}, {"kind": "srvit"}, {"kind": "srvit", "paper": True}]
+)
 def test_exported_network_agrees_with_torch_on_sizes_it_was_not_exported_at(tmp_path, description):
     network = shaken(description)
-    difference = export.export_onnx(network, tmp_path / "net.onnx", name="small")
+    difference = export.export_onnx(network, tmp_path / "net.onnx", name="small", extra=FACTS)
     assert difference <= export.TOLERANCE
     enhancer = Enhancer(tmp_path / "net.onnx")
     rng = np.random.default_rng(1)
@@ -44,12 +48,27 @@ def test_exported_network_agrees_with_torch_on_sizes_it_was_not_exported_at(tmp_
     assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
     facts = json.loads(enhancer.description)
     assert facts["multiple"] == network.multiple
+    assert enhancer.statistics == FACTS["statistics"] and enhancer.spacing == pytest.approx(0.78125e-3)
+
+
+def test_small_file(tmp_path):
+    export.export_onnx(build({"kind": "gatenet"}), tmp_path / "net.onnx", name="whole")
+    assert (tmp_path / "net.onnx").stat().st_size < 2_000_000
+
+
+def test_facts_that_cannot_be_are_refused_before_the_export(tmp_path):
+    for extra, complaint in (
+        ({"spacing": 1}, "got spacing, wanted statistics, spacing_mm"),
+        ({"statistics": {**FACTS["statistics"], "limit": 0}}, "statistics limit: got 0, wanted more than 0"),
+        ({"spacing_mm": "wide"}, "spacing_mm: got 'wide'"),
+    ):
+        with pytest.raises(GeometryError, match=complaint):
+            export.export_onnx(build(SMALL), tmp_path / "net.onnx", name="small", extra=extra)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_export_that_differs_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
     with pytest.raises(MmsarError, match="differs from torch"):
-        export.export_onnx(
-            build({"kind": "gatenet", "widths": (8,), "blocks": (1,)}), tmp_path / "net.onnx", name="small"
-        )
+        export.export_onnx(build(SMALL), tmp_path / "net.onnx", name="small")
     assert list(tmp_path.iterdir()) == []

@@ -199,3 +199,40 @@ def test_saving_is_atomic_and_knows_its_formats(tmp_path: Path, monkeypatch: pyt
 def test_importing_the_module_opens_nothing() -> None:
     code = "import sys, mmsar.view.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+LEARNED = {"step": "learned enhancement", "method": "gatenet", "blend": 1.0}
+
+
+@pytest.mark.parametrize("shape", [(12, 30, 40), (1, 30, 40), (12, 1, 3), (1, 1, 40)])
+@pytest.mark.parametrize("title", ["title", None])
+def test_figures_of_an_enhanced_image_say_so(shape, title) -> None:
+    plain = make_image(shape)
+    image = plain.with_step(**LEARNED)
+    both = dict(images=[plain, image.with_step(step="later")], titles=["a", "b"])
+    for figure, text in (
+        (plot.figure_mips(image, title=title), "learned enhancement: gatenet"),
+        (plot.figure_slices(image, title=title), "learned enhancement: gatenet"),
+        (plot.figure_compare(**both, title=title), "learned enhancement: b: gatenet"),
+    ):
+        (mark,) = [t for t in figure.texts if "learned" in t.get_text()]
+        assert mark.get_text() == text and mark.get_visible()
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        box = mark.get_window_extent(renderer)
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1
+        for axes in figure.axes:
+            tight = [axes.get_window_extent(renderer), axes.xaxis.get_tightbbox(renderer)]
+            assert not any(other is not None and box.overlaps(other) for other in tight)
+    for figure in (plot.figure_mips(plain), plot.figure_slices(plain), plot.figure_compare([plain], ["a"])):
+        assert not any("learned" in t.get_text() for t in figure.texts)
+
+
+def test_the_mark_is_in_the_saved_picture_and_names_the_blend(tmp_path: Path) -> None:
+    image = make_image().with_step(**{**LEARNED, "blend": 0.5})
+    plot.save_figure(image, tmp_path / "a.svg")
+    plot.save_figure(make_image(), tmp_path / "b.svg")
+    said = "<!-- learned enhancement: gatenet, blend 0.5 -->"
+    assert said in (tmp_path / "a.svg").read_text()
+    assert said not in (tmp_path / "b.svg").read_text()

@@ -4,11 +4,12 @@ import json
 import os
 import warnings
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
 
-from mmsar.enhance.infer import METADATA, Enhancer
+from mmsar.enhance.infer import METADATA, Enhancer, check_extras
 from mmsar.enhance.model.build import Network
 from mmsar.errors import MmsarError
 from mmsar.io.atomic import atomic_path
@@ -20,13 +21,18 @@ BLEND = 32
 """Edge of a tile that is dropped when every pixel depends on all others, so that no edge is right [pixels]."""
 
 
-def export_onnx(network: Network, path: str | os.PathLike[str], *, name: str) -> float:
+def export_onnx(
+    network: Network, path: str | os.PathLike[str], *, name: str, extra: dict[str, Any] | None = None
+) -> float:
     """Write a network file for `mmsar.enhance.infer.Enhancer`; the network is left in eval mode.
 
     Parameters
     ----------
     name : str
         What the network is called in histories.
+    extra : dict, optional
+        More facts for the file, JSON values: "statistics" of the training images (`statistics.fit_statistics`) and
+        "spacing_mm", the size of their pixels [mm].
 
     Returns
     -------
@@ -37,10 +43,13 @@ def export_onnx(network: Network, path: str | os.PathLike[str], *, name: str) ->
     ------
     MmsarError
         onnx, onnxscript or onnxruntime is missing, or the difference is above TOLERANCE; no file is written then.
+    GeometryError
+        Other facts, or some that cannot be.
     """
     missing = [package for package in ("onnx", "onnxscript") if find_spec(package) is None]
     if missing:
         raise MmsarError(f"export needs {' and '.join(missing)}, not installed; pip install 'mmsar[train,sr]'")
+    check_extras(extra or {})
     network = network.cpu().eval()
     step = network.multiple
     image = _example(network, 2, (3 * step, 4 * step))
@@ -63,6 +72,7 @@ def export_onnx(network: Network, path: str | os.PathLike[str], *, name: str) ->
         "multiple": step,
         "halo": -(-halo // step) * step,
         "tile": network.tile,
+        **(extra or {}),
     }
     del model.metadata_props[:]
     model.metadata_props.add(key=METADATA, value=json.dumps(facts))
