@@ -29,6 +29,7 @@ VERBS = (
     "enhance",
     "make-pairs",
     "train-sr",
+    "evaluate-sr",
     "metrics",
     "export",
     "view",

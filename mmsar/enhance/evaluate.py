@@ -6,7 +6,7 @@ are always over the same images.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -327,9 +327,7 @@ PERFECT = {
 """Changes of a recipe for images that are as good as they get."""
 
 
-def _scores(
-    rows: list[dict[str, float]], reference: list[dict[str, float]], told: Sequence[tuple[str, str]]
-) -> Scores:
+def _scores(rows: list[dict[str, float]], reference: list[dict[str, float]], told: Sequence[tuple[str, str]]) -> Scores:
     columns = {name: np.array([row[name] for row in rows]) for name in COLUMNS}
     family, kind = ([t[i] for t in told[: len(rows)]] for i in (0, 1))
     gain = columns["psnr"] - np.array([row["psnr"] for row in reference[: len(rows)]])

@@ -68,7 +68,7 @@ def single_points(label: np.ndarray, spacing: float) -> np.ndarray:
     rim = np.argwhere(np.abs(radius - ring) <= 0.5) - ring - 1
     kept = []
     for y, x in maxima(label, near):
-        around = np.clip(rim + (y, x), 0, np.array(label.shape) - 1)
+        around = np.clip(rim + np.array([y, x]), 0, np.array(label.shape) - 1)
         if label[around[:, 0], around[:, 1]].max() < ALONE_LEVEL * label[y, x]:
             kept.append((y, x))
     return np.array(kept, dtype=int).reshape(-1, 2)
