@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--kernel",
         choices=("matched", "hankel", "exponential", "exponential-sampled"),
         default="matched",
-        help="azimuth kernel of isar: as back-projection (matched), deconvolving (hankel), the paper's (exponential)",
+        help="azimuth kernel of isar alone: as back-projection (matched), deconvolving (hankel), the paper's",
     )
     parser.add_argument("--far-field", action="store_true", help="samples are referred to the axis of rotation (isar)")
     parser.add_argument("--z-ref", type=_number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.scan_h5 import load_scan
     from mmsar.recon.options import ReconOptions
     from mmsar.recon.planner import explain, reconstruct
+    from mmsar.recon.request import check_request
     from mmsar.signal.background import remove_mean, subtract_reference
 
     if args.output is not None:
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         scan = subtract_reference(scan, load_scan(args.reference))
     if args.background != "none":
         scan = remove_mean(scan, axis=args.background)
+    check_request(scan, args.method, options)
     grid = _grid(args, scan)
     print(explain(scan, grid, method=args.method, options=options), file=sys.stdout if args.explain else sys.stderr)
     if args.explain:
@@ -118,7 +120,7 @@ def _grid(args: argparse.Namespace, scan: "Scan") -> "ImageGrid":
         if sizes is None and spacing is not None and count is not None:
             sizes = [(n - 1) * d for n, d in zip(count, spacing, strict=True)]
         if sizes is None or centre is None:
-            default = default_grid(scan)
+            default = default_grid(scan, far_field=args.far_field)
         sizes = sizes or [high - low for low, high in default.extent]
         limits = [(c - d / 2, c + d / 2) for c, d in zip(centre or default.centre, sizes, strict=True)]
     if spacing is None and count is not None:

@@ -15,11 +15,12 @@ ROUND_REACH = 0.8
 """Largest radius of that grid, in radii of the antennas' circle."""
 
 
-def default_grid(scan: Scan, *, max_voxels: int = 2**27) -> ImageGrid:
+def default_grid(scan: Scan, *, max_voxels: int = 2**27, far_field: bool = False) -> ImageGrid:
     """The aperture's footprint, the range interval that holds energy, half a resolution cell between voxels.
 
     For a scan round the y axis: a square about the axis as wide as the echoes' nearest range says, the heights of the
-    antennas, half a resolution cell between voxels where that is not too many.
+    antennas, half a resolution cell between voxels where that is not too many. `far_field` says what the scan may say
+    of itself: that its samples are referred to the axis.
 
     Raises
     ------
@@ -27,7 +28,7 @@ def default_grid(scan: Scan, *, max_voxels: int = 2**27) -> ImageGrid:
         When that would be more than `max_voxels`, or where nothing says how large the target is (samples referred to
         the axis of rotation); the message says to give an extent and a spacing.
     """
-    if scan.attrs.get("far_field"):
+    if far_field or scan.attrs.get("far_field"):
         raise MmsarError(
             "default grid: samples referred to the axis do not say how large the target is; give an extent"
         )

@@ -68,8 +68,8 @@ def read_mesh(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
             loaded = trimesh.load_mesh(fspath(path), process=False)
     except ImportError as error:
         raise FormatError(
-            f"{fspath(path)}: got no library {error.name} to read .{suffix} files with, wanted it installed, or the mesh "
-            "as STL, OBJ or PLY"
+            f"{fspath(path)}: got no library {error.name} to read .{suffix} files with, wanted it installed, or the "
+            "mesh as STL, OBJ or PLY"
         ) from None
     except Exception as error:
         reason = " ".join(str(error).split())

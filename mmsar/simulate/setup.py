@@ -175,7 +175,9 @@ def _degrees(t: Table, key: str, default: float, *, turns: int = 1, above: float
     value, most = t.number(key, default), 360.0 * turns
     low = -most if above is None else above
     if not low <= value <= most * (1 + 1e-9) or value == above:
-        wanted = f"{low:g} to {most:g} degrees" if above is None else f"more than {above:g} and at most {most:g} degrees"
+        wanted = (
+            f"{low:g} to {most:g} degrees" if above is None else f"more than {above:g} and at most {most:g} degrees"
+        )
         raise FormatError(f"{t.where} {key}: got {value:g}, wanted {wanted}")
     return value
 

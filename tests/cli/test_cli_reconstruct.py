@@ -256,6 +256,21 @@ def test_a_forced_method_warns(tmp_path, capsys):
     assert last.startswith("mmsar reconstruct: warning: rma: ") and "120 mm" in last
 
 
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (["--far-field"], "far_field: the antennas do not go round the y axis"),
+        (["--method", "bpa", "--far-field"], "far_field: the antennas do not go round the y axis"),
+        (["--method", "rma", "--kernel", "hankel"], "kernel: got hankel with method rma, which has none"),
+        (["--kernel", "hankel"], "kernel: got hankel, which only method isar has, and that does not serve here"),
+    ],
+)
+def test_what_only_a_turntable_has_is_refused_in_one_line_without_a_prediction(path, capsys, options, wanted):
+    assert main(["reconstruct", str(path), "-o", str(path.parent / "image.h5"), BOX, *options]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == "" and wanted in captured.err and len(captured.err.splitlines()) == 1
+
+
 FAILURES = {
     "cancelled": (KeyboardInterrupt(), 130, "cancelled; nothing half-written was left behind"),
     "out of disk": (OSError(28, "No space left on device", "image.h5"), 3, "no space left on device"),

@@ -268,7 +268,7 @@ def test_radians_of_many_turns_are_not_taken_for_degrees(angle):
         (lambda: Trajectory.around([0.0], 0.0), "Trajectory.around radius: got 0"),
         (
             lambda: Trajectory.around(np.arange(0, 90, 0.25), 0.25),
-            r"around angle: got angles up to 89.75 in steps of 0.25, wanted radians \(a turn is 6.28\); use numpy.deg2rad",
+            r"around angle: got angles up to 89.75 in steps of 0.25, wanted radians \(a turn is 6.28\); use numpy",
         ),
         (lambda: Trajectory.around(np.tile([0.0, 90.0, 180.0, 270.0], 3), 0.25), "got angles up to 270 in steps of 90"),
         (lambda: Trajectory.around([-90.0], 0.25), "got angles up to -90, wanted radians"),

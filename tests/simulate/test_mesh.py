@@ -148,7 +148,9 @@ def test_a_format_that_needs_another_library_says_which(tmp_path, monkeypatch):
 
     monkeypatch.setattr(trimesh, "load_mesh", without)
     (tmp_path / "a.dae").write_bytes(b"<xml/>")
-    with pytest.raises(FormatError, match=r"a.dae: got no library collada to read .dae files with, wanted it") as caught:
+    with pytest.raises(
+        FormatError, match=r"a.dae: got no library collada to read .dae files with, wanted it"
+    ) as caught:
         Scene.from_mesh(tmp_path / "a.dae", 1e-3)
     assert "\n" not in str(caught.value)
 
