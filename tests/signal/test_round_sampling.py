@@ -91,7 +91,7 @@ def test_coarse_heights_and_angles_are_explained() -> None:
 
 
 def test_gaps_between_heights_are_told_with_their_place() -> None:
-    """The union of the virtual arrays counts: a hole of 40 mm less the array's 6.6 mm, and one turn left out of many."""
+    """The union of the virtual arrays counts: 40 mm less the array's 6.6 mm, and turns left out of many."""
     two = round_sampling(scan_of(Trajectory.turntable(90, 0.25, heights=[0.0, 0.04]), AntennaArray.iwr1443()))
     ((low, high),) = two.gaps
     assert (low, high) == pytest.approx((3.5 * STEP / 8, 0.04 - 3.5 * STEP / 8))
