@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.atomic import check_target
     from mmsar.io.image_h5 import save_image
     from mmsar.io.scan_h5 import load_scan
+    from mmsar.recon.default_grid import beyond
     from mmsar.recon.options import ReconOptions
     from mmsar.recon.planner import explain, reconstruct
     from mmsar.recon.request import check_request
@@ -89,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
     print(explain(scan, grid, method=args.method, options=options), file=sys.stdout if args.explain else sys.stderr)
     if args.explain:
         return 0
-    image = reconstruct(scan, grid, method=args.method, device=args.device, options=options)
+    given = any(value is not None for value in (args.extent, args.center, args.grid, args.spacing))
+    image = reconstruct(scan, grid if given else None, method=args.method, device=args.device, options=options)
     save_image(image, args.output, scan_path=args.scan)
     step = image.history[-1]
     if "verify" in step:
@@ -99,6 +101,10 @@ def run(args: argparse.Namespace) -> int:
         )
     if "warning" in step:
         print(f"mmsar reconstruct: warning: {step['method']}: {step['warning']}", file=sys.stderr)
+    sized = args.extent is not None or args.center is not None or (args.grid is not None and args.spacing is not None)
+    note = "" if sized else beyond(image, scan)
+    if note:
+        print(f"mmsar reconstruct: note: {note}", file=sys.stderr)
     print(args.output)
     return 0
 

@@ -16,7 +16,7 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon import bpa, empm, isar, nufft, rma
-from mmsar.recon.default_grid import default_grid
+from mmsar.recon.default_grid import beyond, default_grid
 from mmsar.recon.density import density_weights
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
@@ -45,7 +45,7 @@ def reconstruct(
     scan : Scan
         A calibration it carries is applied first.
     grid : ImageGrid, optional
-        Default: `default_grid(scan)`.
+        Default: `default_grid(scan)`; the history says ("beyond") where the scene goes on at its ends.
     method : str
         "auto", "rma", "empm", "nufft", "isar" or "bpa".
     device : str
@@ -72,6 +72,7 @@ def reconstruct(
     resolve_device(device)
     options = _options_for(scan, asked)
     scan = _conditioned(scan)
+    whole = grid is None
     grid = grid or default_grid(scan, far_field=options.far_field)
     density = density_of(scan.geometry, options)
     geometry = _weighted(scan.geometry, density, options.window)
@@ -99,6 +100,9 @@ def reconstruct(
     warnings = [text for text in (chosen.reason, near_field_warning(scan, grid, asked)) if text]
     if warnings:
         step["warning"] = "; ".join(warnings)
+    cut = beyond(image, scan) if whole else ""
+    if cut:
+        step["beyond"] = cut
     if options.verify:
         step["verify"] = verify(image, scan, geometry)
     return image.with_step(**step)

@@ -73,6 +73,10 @@ def test_examples_are_there():
         "point_grid",
         "turntable",
         "knife",
+        "wrench",
+        "scissors",
+        "printed",
+        "cut_out",
         "bracket",
         "mannequin",
     } <= names
