@@ -322,9 +322,9 @@ def _radians(name: str, value: float, *, turns: int = 1, got: str = "") -> float
 
 def _not_degrees(angle: np.ndarray) -> None:
     """Refuse angles (n,) that go beyond a turn in steps that no scan has in radians."""
-    most = max(float(np.abs(angle).max()), float(np.ptp(angle)))
+    turns = max(float(np.ptp(angle)), float(np.abs(angle).max()) / 2) / (2 * np.pi)
     step = float(np.median(np.abs(np.diff(angle)))) if len(angle) > 1 else np.inf
-    if most > 2 * np.pi * (1 + 1e-6) and step > COARSEST_TURNS:
+    if turns > 1 + 1e-6 and step > COARSEST_TURNS:
         steps = f" in steps of {step:g}" if len(angle) > 1 else ""
         raise GeometryError(
             f"Trajectory.around angle: got angles up to {angle[np.argmax(np.abs(angle))]:g}{steps}, wanted radians (a "

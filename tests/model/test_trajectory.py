@@ -237,9 +237,10 @@ def test_around_takes_any_angles_and_heights():
         np.deg2rad(1000 + np.arange(60)),
         np.arange(30) * 2.4 % (2 * np.pi),
         [2 * np.pi, 0.0],
+        np.pi + np.arange(30) * 2.4 % (2 * np.pi),
         [-6.2],
     ],
-    ids=["helix", "late start", "any order", "a turn", "one"],
+    ids=["helix", "late start", "any order", "a turn", "any order from behind", "one"],
 )
 def test_radians_of_many_turns_are_not_taken_for_degrees(angle):
     assert len(Trajectory.around(angle, 0.25)) == len(angle)
