@@ -84,7 +84,7 @@ def read(path: str, told: Declared) -> PoseTrack:
     known = np.isfinite(angle + height)
     start = -np.pi / 2 if told.start is None else told.start
     turned = start + (-1 if told.direction == "cw" else 1) * np.where(known, angle, 0.0)
-    board = Trajectory.around(turned, told.radius, height=np.where(known, height, 0.0))
+    board = Trajectory.around(turned % (2 * np.pi), told.radius, height=np.where(known, height, 0.0))
     return PoseTrack.from_log(
         time_ns,
         board.position,

@@ -1,9 +1,10 @@
 """Time the imagers on this machine, side by side on simulated scans, with their agreement with back-projection.
 
-Two scans of random points are imaged: a planar raster (every method) and a freehand sweep with depth motion (the
-methods for irregular positions). Pairs per second are voxels times transmit-receive pairs of all poses, the terms a
-plain sum would have to add, over the time. Times are the best of the repetitions after a first run that is not
-counted (it compiles, and measures FFT plans). In a checkout, `make bench` measures the table of docs/benchmarks.md.
+Three scans of random points are imaged: a planar raster (every planar method), a freehand sweep with depth motion (the
+methods for irregular positions) and a turntable (isar). Pairs per second are voxels times transmit-receive pairs of all
+poses, the terms a plain sum would have to add, over the time. Times are the best of the repetitions after a first run
+that is not counted (it compiles, and measures FFT plans). In a checkout, `make bench` measures the table of
+docs/benchmarks.md.
 
 example:
   mmsar bench
@@ -29,8 +30,16 @@ if TYPE_CHECKING:
 
 HELP = "time the imagers on this machine"
 
-METHODS = {"planar": ("rma", "empm", "nufft", "bpa"), "freehand": ("empm", "nufft", "bpa")}
+METHODS = {
+    "planar": ("rma", "empm", "nufft", "bpa"),
+    "freehand": ("empm", "nufft", "bpa"),
+    "turntable": ("isar", "bpa"),
+}
 """Scan -> the methods that accept it; `bpa` last, as the others are compared with it."""
+
+
+RADIUS, AXIS = 0.25, 0.035
+"""Of the turntable's scan: distance of the antennas from the axis, and half the width of the grid about it [m]."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Size:
     """How much to compute."""
 
     poses: tuple[int, int]
-    """Rows and positions per row; each is 8 pairs of an IWR1443."""
+    """Rows and positions per row, or heights and angles; each is 8 pairs of an IWR1443."""
     samples: int
     """Frequencies."""
     voxels: tuple[int, int, int]
@@ -116,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measure(name: str, size: Size, repeat: int) -> list[Timing]:
-    """Time every method that accepts the scan `name` ("planar" or "freehand")."""
+    """Time every method that accepts the scan `name` ("planar", "freehand" or "turntable")."""
     scan, grid = _problem(name, size)
     signal = scan.read()
     measured = {}
@@ -153,7 +162,10 @@ def _correlation(a: Any, b: Any) -> float:
 
 
 def _problem(name: str, size: Size) -> tuple["Scan", "ImageGrid"]:
-    """A scan of 40 random points, 0.3 m in front of an IWR1443 that fills the aperture at lambda/4, and a grid."""
+    """A scan of 40 random points by an IWR1443 that fills the aperture at lambda/4, and a grid.
+
+    They are 0.3 m in front of it, or within 50 mm of the axis that it goes round.
+    """
     import numpy as np
 
     from mmsar.model.array import AntennaArray
@@ -167,8 +179,11 @@ def _problem(name: str, size: Size) -> tuple["Scan", "ImageGrid"]:
     array = AntennaArray.iwr1443()
     trajectory = _trajectory(name, size.poses, array)
     n_z, n_y, n_x = size.voxels
-    spacing = (1e-3, 1e-3, 5e-3)
-    origin = (-(n_x - 1) / 2 * spacing[0], -(n_y - 1) / 2 * spacing[1], 0.3 - (n_z - 1) / 2 * spacing[2])
+    if name == "turntable":
+        spacing, middle = (2 * AXIS / (n_x - 1), 1e-3, 2 * AXIS / (n_z - 1)), 0.0
+    else:
+        spacing, middle = (1e-3, 1e-3, 5e-3), 0.3
+    origin = (-(n_x - 1) / 2 * spacing[0], -(n_y - 1) / 2 * spacing[1], middle - (n_z - 1) / 2 * spacing[2])
     grid = ImageGrid(shape=size.voxels, origin=origin, spacing=spacing)
     inside = np.random.default_rng(0).uniform(-0.4, 0.4, (40, 3))
     position = np.array(grid.centre) + inside * (np.array(size.voxels[::-1]) - 1) * np.array(spacing)
@@ -177,10 +192,14 @@ def _problem(name: str, size: Size) -> tuple["Scan", "ImageGrid"]:
 
 
 def _trajectory(name: str, poses: tuple[int, int], array: Any) -> "Trajectory":
-    """Rows as far apart as the eight virtual elements reach, positions 1 mm apart."""
+    """Rows as far apart as the eight virtual elements reach, positions 1 mm apart, or angles all the way round."""
+    import numpy as np
+
     from mmsar.model.trajectory import Trajectory
 
     step = (1e-3, 8 * array.uniform_pitch())
+    if name == "turntable":
+        return Trajectory.turntable(poses[1], RADIUS, heights=(np.arange(poses[0]) - (poses[0] - 1) / 2) * step[1])
     if name == "planar":
         return Trajectory.raster(poses, step)
     return Trajectory.freehand(poses, step, motion=(1e-3, 1e-3, 12e-3), rotation=0.02, seed=0)

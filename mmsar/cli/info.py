@@ -131,9 +131,12 @@ def _round(sampling: "SamplingReport") -> list[str]:
         f"resolution  {plane}, {_length(found.height.resolution)} (y) at the axis, "
         f"{sampling.range_resolution * 1e3:.1f} mm in range",
     ]
-    if any(one.phase > 1e-3 for one in found.residual):
+    if any(one.most > 1e-3 for one in found.residual):
         rings = ", ".join(f"{math.degrees(o.phase):.1f} at {o.rho * 1e3:.0f} mm" for o in found.residual)
         lines.append(f"residual    phase left by compensating pairs to one antenna [degrees]: {rings} from the axis")
+    if any(math.degrees(one.most - one.phase) > 0.5 for one in found.residual):
+        worst = ", ".join(f"{math.degrees(o.most):.1f} (y = {o.most_height * 1e3:.0f} mm)" for o in found.residual)
+        lines.append(f"            at the middle height; over the antennas' heights up to {worst}")
     return lines
 
 

@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--kernel",
         choices=("matched", "hankel", "exponential", "exponential-sampled"),
         default="matched",
-        help="azimuth kernel of isar: as back-projection (matched), deconvolving (hankel), the paper's (exponential)",
+        help="azimuth kernel of isar alone: as back-projection (matched), deconvolving (hankel), the paper's",
     )
     parser.add_argument("--far-field", action="store_true", help="samples are referred to the axis of rotation (isar)")
     parser.add_argument("--z-ref", type=_number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
@@ -60,8 +60,10 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.atomic import check_target
     from mmsar.io.image_h5 import save_image
     from mmsar.io.scan_h5 import load_scan
+    from mmsar.recon.default_grid import beyond
     from mmsar.recon.options import ReconOptions
     from mmsar.recon.planner import explain, reconstruct
+    from mmsar.recon.request import check_request
     from mmsar.signal.background import remove_mean, subtract_reference
 
     if args.output is not None:
@@ -83,11 +85,13 @@ def run(args: argparse.Namespace) -> int:
         scan = subtract_reference(scan, load_scan(args.reference))
     if args.background != "none":
         scan = remove_mean(scan, axis=args.background)
+    check_request(scan, args.method, options)
     grid = _grid(args, scan)
     print(explain(scan, grid, method=args.method, options=options), file=sys.stdout if args.explain else sys.stderr)
     if args.explain:
         return 0
-    image = reconstruct(scan, grid, method=args.method, device=args.device, options=options)
+    given = any(value is not None for value in (args.extent, args.center, args.grid, args.spacing))
+    image = reconstruct(scan, grid if given else None, method=args.method, device=args.device, options=options)
     save_image(image, args.output, scan_path=args.scan)
     step = image.history[-1]
     if "verify" in step:
@@ -97,6 +101,10 @@ def run(args: argparse.Namespace) -> int:
         )
     if "warning" in step:
         print(f"mmsar reconstruct: warning: {step['method']}: {step['warning']}", file=sys.stderr)
+    sized = args.extent is not None or args.center is not None or (args.grid is not None and args.spacing is not None)
+    note = "" if sized else beyond(image, scan)
+    if note:
+        print(f"mmsar reconstruct: note: {note}", file=sys.stderr)
     print(args.output)
     return 0
 
@@ -118,7 +126,7 @@ def _grid(args: argparse.Namespace, scan: "Scan") -> "ImageGrid":
         if sizes is None and spacing is not None and count is not None:
             sizes = [(n - 1) * d for n, d in zip(count, spacing, strict=True)]
         if sizes is None or centre is None:
-            default = default_grid(scan)
+            default = default_grid(scan, far_field=args.far_field)
         sizes = sizes or [high - low for low, high in default.extent]
         limits = [(c - d / 2, c + d / 2) for c, d in zip(centre or default.centre, sizes, strict=True)]
     if spacing is None and count is not None:

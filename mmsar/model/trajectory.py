@@ -12,6 +12,8 @@ from mmsar.core.checks import finite_number, one_of, positive_int, real_array
 from mmsar.errors import GeometryError
 from mmsar.model.rotation import from_rotation_vectors, matrices, poses_round_y, slerp
 
+COARSEST_TURNS = 0.1
+"""Median step of angles over more than one turn from which on they are taken for degrees [rad]."""
 GAP_FACTOR = 2.0
 """A step between poses longer than this many median steps is a pause (a row turnaround), not motion."""
 
@@ -256,7 +258,8 @@ class Trajectory:
         outer, inner = np.repeat(slow, len(fast)), np.tile(fast, len(slow))
         slots = np.arange(len(outer)) + np.repeat(np.arange(len(slow)), len(fast)) * max(len(fast), 3)
         angle, height = (inner, outer) if turns else (outer, inner)
-        return cls.around(angle, radius, height=height, time=slots * 5e-3)
+        position, rotation = poses_round_y(angle, height, radius)
+        return cls(time=slots * 5e-3, position=position, rotation=rotation)
 
     @classmethod
     def around(
@@ -267,8 +270,9 @@ class Trajectory:
         Parameters
         ----------
         angle : array_like
-            a of every pose, (n,) [rad], over any number of turns; the board is at (R cos a, y, R sin a) and looks at
-            the axis.
+            a of every pose, (n,) [rad]; the board is at (R cos a, y, R sin a) and looks at the axis. Over any number
+            of turns, in steps of less than 0.1 rad there: wider ones are taken for degrees, unless they are given
+            modulo 2 pi.
         radius : float
             Distance R of the board's origin from the axis [m].
         height : array_like or float
@@ -279,9 +283,11 @@ class Trajectory:
         Raises
         ------
         GeometryError
-            A radius that is not above 0, arrays of other lengths, values that are not finite.
+            A radius that is not above 0, arrays of other lengths, values that are not finite, angles beyond one turn
+            in wide steps (degrees by mistake).
         """
         angle = real_array("Trajectory.around angle", angle, (None,), "rad")
+        _not_degrees(angle)
         radius = finite_number("Trajectory.around radius", radius, "m", above=0.0)
         n = len(angle)
         height = real_array(
@@ -312,6 +318,18 @@ def _radians(name: str, value: float, *, turns: int = 1, got: str = "") -> float
             "numpy.deg2rad, or Trajectory.around for more than a turn"
         )
     return value
+
+
+def _not_degrees(angle: np.ndarray) -> None:
+    """Refuse angles (n,) that go beyond a turn in steps that no scan has in radians."""
+    turns = max(float(np.ptp(angle)), float(np.abs(angle).max()) / 2) / (2 * np.pi)
+    step = float(np.median(np.abs(np.diff(angle)))) if len(angle) > 1 else np.inf
+    if turns > 1 + 1e-6 and step > COARSEST_TURNS:
+        steps = f" in steps of {step:g}" if len(angle) > 1 else ""
+        raise GeometryError(
+            f"Trajectory.around angle: got angles up to {angle[np.argmax(np.abs(angle))]:g}{steps}, wanted radians (a "
+            "turn is 6.28); use numpy.deg2rad, or give radians of several turns modulo 2 pi"
+        )
 
 
 def _smooth_noise(n: int, correlation: int, rng: np.random.Generator) -> np.ndarray:

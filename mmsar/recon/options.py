@@ -33,7 +33,8 @@ class ReconOptions:
     z_ref: float | None = None
     """Aperture plane of empm [m]; default the mean height of the phase centres."""
     kernel: str = "matched"
-    """Azimuth kernel of isar (see recon.isar): "matched", "hankel", "exponential" or "exponential-sampled"."""
+    """Azimuth kernel of isar (see recon.isar): "matched" (what every method is), "hankel", "exponential" or
+    "exponential-sampled"; method "auto" takes isar for these or refuses, other methods refuse them."""
     far_field: bool = False
     """isar of samples that are referred to the axis of rotation and seen from far away: plane waves."""
     error_db: float = -50.0

@@ -16,11 +16,12 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon import bpa, empm, isar, nufft, rma
-from mmsar.recon.default_grid import default_grid
+from mmsar.recon.default_grid import beyond, default_grid
 from mmsar.recon.density import density_weights
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
-from mmsar.recon.predict import BPA_PLANNING, FAR_FIELD, METHODS, Prediction, predict
+from mmsar.recon.predict import BPA_PLANNING, METHODS, Prediction, predict
+from mmsar.recon.request import check_request, near_field_warning
 from mmsar.signal.cylinder import round_of
 
 EVEN = 0.05
@@ -44,7 +45,7 @@ def reconstruct(
     scan : Scan
         A calibration it carries is applied first.
     grid : ImageGrid, optional
-        Default: `default_grid(scan)`.
+        Default: `default_grid(scan)`; the history says ("beyond") where the scene goes on at its ends.
     method : str
         "auto", "rma", "empm", "nufft", "isar" or "bpa".
     device : str
@@ -60,17 +61,19 @@ def reconstruct(
     Raises
     ------
     GeometryError
-        A geometry the method cannot image, with the reason.
+        A geometry the method cannot image, or options it does not know, with the reason.
     DeviceError
         A device that is not there.
     MmsarError
         More memory needed than allowed.
     """
-    one_of("method", method, ("auto", *METHODS))
+    asked = options or ReconOptions()
+    check_request(scan, method, asked)
     resolve_device(device)
-    options = _options_for(scan, options)
+    options = _options_for(scan, asked)
     scan = _conditioned(scan)
-    grid = grid or default_grid(scan)
+    whole = grid is None
+    grid = grid or default_grid(scan, far_field=options.far_field)
     density = density_of(scan.geometry, options)
     geometry = _weighted(scan.geometry, density, options.window)
     predictions = {
@@ -78,9 +81,6 @@ def reconstruct(
         for p in predict(geometry, grid, phase=options.phase, z_ref=options.z_ref, far_field=options.far_field)
     }
     chosen = choose(list(predictions.values()), options) if method == "auto" else predictions[method]
-    if options.far_field and (chosen.method != "isar" or options.verify):
-        what = "verify" if options.verify else f"method {chosen.method}"
-        raise GeometryError(f"{what}: {FAR_FIELD}, wanted method isar without verification")
     plan = make_plan(chosen.method, geometry, grid, device=device, options=options)
     image = Image(data=plan(scan), grid=grid, history=tuple(scan.attrs.get("history", ())))
     step: dict[str, Any] = {
@@ -97,8 +97,12 @@ def reconstruct(
         step["phase"] = options.phase
     if chosen.method == "isar":
         step["kernel"] = "far_field" if options.far_field else options.kernel
-    if chosen.reason:
-        step["warning"] = chosen.reason
+    warnings = [text for text in (chosen.reason, near_field_warning(scan, grid, asked)) if text]
+    if warnings:
+        step["warning"] = "; ".join(warnings)
+    cut = beyond(image, scan) if whole else ""
+    if cut:
+        step["beyond"] = cut
     if options.verify:
         step["verify"] = verify(image, scan, geometry)
     return image.with_step(**step)
@@ -126,10 +130,11 @@ def explain(
 
     Parameters and errors are those of `reconstruct`. Times are rough estimates.
     """
-    one_of("method", method, ("auto", *METHODS))
-    options = _options_for(scan, options)
+    asked = options or ReconOptions()
+    check_request(scan, method, asked)
+    options = _options_for(scan, asked)
     scan = _conditioned(scan)
-    grid = grid or default_grid(scan)
+    grid = grid or default_grid(scan, far_field=options.far_field)
     geometry = weighted_geometry(scan, options)
     predictions = predict(geometry, grid, phase=options.phase, z_ref=options.z_ref, far_field=options.far_field)
     chosen = choose(predictions, options).method if method == "auto" else method
@@ -143,6 +148,9 @@ def explain(
         cost = f"about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB"
         note = f"; not for auto: {p.reason}" if p.reason else ""
         lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB, {cost}{note}")
+    warning = near_field_warning(scan, grid, asked)
+    if warning:
+        lines.append(f"warning: {warning}")
     return "\n".join(lines)
 
 
@@ -150,7 +158,21 @@ def choose(predictions: list[Prediction], options: ReconOptions) -> Prediction:
     """The fastest method that is exact enough and whose memory is expected to fit the budget.
 
     When none is expected to fit, the one that needs least: its plan works in smaller pieces, or refuses with sizes.
+    A kernel other than "matched" is a wish for isar, the only one that has kernels.
+
+    Raises
+    ------
+    GeometryError
+        Such a kernel where isar does not serve, with the reason.
     """
+    if options.kernel != "matched":
+        (isar_,) = (p for p in predictions if p.method == "isar")
+        if isar_.reason:
+            raise GeometryError(
+                f"kernel: got {options.kernel}, which only method isar has, and that does not serve here: "
+                f"{isar_.reason}; leave the kernel out (or ask for method isar all the same)"
+            )
+        return isar_
     fit = [p for p in predictions if not p.reason]
     allowed = budget(options.memory)
     small = [p for p in fit if p.memory <= allowed]
@@ -232,9 +254,8 @@ def _drawn_by_energy(image: Image, rng: np.random.Generator, n: int = 4) -> list
     return drawn
 
 
-def _options_for(scan: Scan, options: ReconOptions | None) -> ReconOptions:
+def _options_for(scan: Scan, options: ReconOptions) -> ReconOptions:
     """The options, with what the scan says of itself: that its samples are referred to the axis of rotation."""
-    options = options or ReconOptions()
     return replace(options, far_field=True) if scan.attrs.get("far_field") else options
 
 

@@ -13,6 +13,7 @@ from mmsar.recon.fourier import FourierPlan, front_of_aperture, only_cpu
 from mmsar.recon.fronts import RectilinearFront, product_grid
 from mmsar.recon.lines import onto_line
 from mmsar.recon.options import ReconOptions
+from mmsar.signal.cylinder import round_of
 from mmsar.signal.multistatic import PHASES, path_difference
 
 
@@ -37,7 +38,12 @@ def plan(
     virtual, path = onto_line(virtual, path, grid, geometry.chirp.k)
     raster = product_grid(virtual, tolerance=geometry.chirp.wavelength / 40)
     if isinstance(raster, str):
-        raise GeometryError(f"method rma: {raster}; use method nufft (irregular) or bpa (any geometry)")
+        others = (
+            "nufft (irregular) or bpa (any geometry)"
+            if round_of(geometry) is None
+            else "isar (round the y axis) or bpa"
+        )
+        raise GeometryError(f"method rma: {raster}; use method {others}")
     return FourierPlan(
         geometry,
         grid,

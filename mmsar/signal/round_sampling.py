@@ -13,28 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmsar.constants import C0
-from mmsar.model import Chirp, Geometry, Scan
-from mmsar.signal.cylinder import Cylinder, cylinder_path_difference, on_cylinder, round_of, turns_of, unrolled
+from mmsar.model import Chirp, Scan
+from mmsar.signal.cylinder import Cylinder, round_of, turns_of, unrolled
 from mmsar.signal.pitch import AxisSampling, axis_sampling
+from mmsar.signal.round_residual import Residual, residuals
 
 FULL_CIRCLE = 1.126 / (2 * np.pi)
 """-3 dB width of J0(2 k rho) in wavelengths."""
-RADII = (0.025, 0.05, 0.1, 0.2, 0.4)
-"""Distances from the axis that the residual phase is reported for, up to 0.6 radii [m]."""
 LARGEST_RESIDUAL = np.pi / 4
 """A larger residual phase is worth a warning [rad]."""
-POSES = 400
-RING = 24
-
-
-@dataclass(frozen=True, kw_only=True)
-class Residual:
-    """How far the compensation to one antenna per pair is off on a circle about the axis."""
-
-    rho: float
-    """Radius of the circle [m], at the middle height of the phase centres."""
-    phase: float
-    """Largest magnitude of the residual phase over the circle and the pairs [rad]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +44,9 @@ class RoundSampling:
     """Median step of the angle within a turn [rad]."""
     height: AxisSampling
     """Sampling along y; its resolution is that at the axis."""
+    gaps: tuple[tuple[float, float], ...]
+    """Heights between which there is no phase centre: (low, high) of every gap wider than half a wavelength and twice
+    the pitch [m]."""
     alias_radius: float
     """Distance from the axis within which nothing aliases: lambda / (4 step) at the highest frequency [m]."""
     resolution_across: float
@@ -80,8 +70,6 @@ def round_sampling(scan: Scan) -> RoundSampling | None:
     step, height = _steps(points, cylinder, wavelength)
     half = cylinder.span / 2
     across, along, _ = resolution_of(cylinder, chirp, 0.0)
-    rings = [] if far_field else [rho for rho in RADII if rho <= 0.6 * cylinder.radius]
-    phases = residual_phase(geometry, cylinder, rings) if rings else []
     report = RoundSampling(
         radius=cylinder.radius,
         deviation=cylinder.deviation,
@@ -94,7 +82,8 @@ def round_sampling(scan: Scan) -> RoundSampling | None:
         alias_radius=C0 / float(chirp.f.max()) / (4 * step),
         resolution_across=across,
         resolution_along=along,
-        residual=tuple(Residual(rho=rho, phase=float(phase)) for rho, phase in zip(rings, phases, strict=True)),
+        gaps=_gaps(cylinder.height[geometry.weight != 0], wavelength, height.pitch),
+        residual=() if far_field else residuals(geometry, cylinder),
     )
     object.__setattr__(report, "warnings", tuple(_warnings(report, wavelength)))
     return report
@@ -138,38 +127,11 @@ def _steps(points: np.ndarray, cylinder: Cylinder, wavelength: float) -> tuple[f
     return step, axis_sampling(ladder, 1, wavelength, cylinder.radius)
 
 
-def residual_phase(
-    geometry: Geometry, cylinder: Cylinder, rho: list[float] | np.ndarray, *, phase: str = "reference"
-) -> np.ndarray:
-    """Largest residual phase of the compensation on circles about the axis, (n,) [rad].
-
-    It is |k (R_T + R_R - phi - 2 R0')| with the exact paths of the pairs of up to 400 poses.
-
-    Parameters
-    ----------
-    geometry : Geometry
-        Positions of the pairs.
-    cylinder : Cylinder
-        Its phase centres, from `cylinder_of`.
-    rho : array_like
-        Radii of the circles, at the middle height of the phase centres, (n,) [m].
-    phase : "reference" or "taylor"
-        Formula of the compensation phi, as of `cylinder_path_difference`, exact for the axis at that height.
-    """
-    height = cylinder.height[geometry.weight != 0]
-    middle = float(height.min() + height.max()) / 2
-    phi = cylinder_path_difference(geometry, cylinder, centre=(0.0, middle, 0.0), phase=phase)
-    few = np.unique(np.linspace(0, len(phi) - 1, min(len(phi), POSES)).astype(int))
-    used = geometry.weight[few] != 0
-    tx, rx, v0 = (of[few][used] for of in (geometry.tx_position, geometry.rx_position, on_cylinder(cylinder)))
-    k = 2 * np.pi / geometry.chirp.wavelength
-    around = np.arange(RING) * 2 * np.pi / RING
-    largest = []
-    for radius in np.asarray(rho, dtype=float):
-        ring = np.stack([radius * np.cos(around), np.full(RING, middle), radius * np.sin(around)], axis=1)
-        to_tx, to_rx, to_v0 = (np.linalg.norm(ring[:, None] - of, axis=-1) for of in (tx, rx, v0))
-        largest.append(k * np.abs(to_tx + to_rx - phi[few][used] - 2 * to_v0).max())
-    return np.array(largest)
+def _gaps(height: np.ndarray, wavelength: float, pitch: float | None) -> tuple[tuple[float, float], ...]:
+    """Where heights [m], of any order, leave gaps."""
+    ordered = np.sort(height)
+    wide = np.flatnonzero(np.diff(ordered) > max(wavelength / 2, 2 * (pitch or 0.0)))
+    return tuple((float(ordered[i]), float(ordered[i + 1])) for i in wide)
 
 
 def _wrapped(angle: float) -> float:
@@ -188,7 +150,14 @@ def _warnings(report: RoundSampling, wavelength: float) -> list[str]:
         if height.ghost_angle is not None:
             text += f"; a target at the height of the antenna has its ghosts at {np.rad2deg(height.ghost_angle):.0f}"
         found.append(text)
-    elif height.widest is not None and height.widest > wavelength / 2:
+    if report.gaps:
+        low, high = max(report.gaps, key=lambda gap: gap[1] - gap[0])
+        several = f"{len(report.gaps)} gaps, the widest" if len(report.gaps) > 1 else "a gap"
+        found.append(
+            f"heights: {several} of {(high - low) * 1e3:.1f} mm from y = {low * 1e3:.1f} to {high * 1e3:.1f} mm "
+            f"between antennas {height.pitch * 1e3:.2f} mm apart: expect raised sidelobes along y"
+        )
+    elif height.fold_angle is None and height.widest is not None and height.widest > wavelength / 2:
         found.append(
             f"heights: gaps of {height.widest * 1e3:.2f} mm in the sampling (median {height.pitch * 1e3:.2f} mm): "
             "expect raised sidelobes"
@@ -198,10 +167,11 @@ def _warnings(report: RoundSampling, wavelength: float) -> list[str]:
             f"angles: a step of {np.rad2deg(report.step):.3g} degrees images without ghosts only what is within "
             f"{report.alias_radius * 1e3:.0f} mm of the axis (step <= lambda / (4 rho))"
         )
-    bad = [one for one in report.residual if one.phase > LARGEST_RESIDUAL]
+    bad = [one for one in report.residual if one.most > LARGEST_RESIDUAL]
     if bad:
         found.append(
-            f"compensating pairs to one antenna leaves {np.rad2deg(bad[0].phase):.0f} degrees of phase at "
-            f"{bad[0].rho * 1e3:.0f} mm from the axis: use bpa for what is that far out"
+            f"compensating pairs to one antenna leaves {np.rad2deg(bad[0].most):.0f} degrees of phase at "
+            f"{bad[0].rho * 1e3:.0f} mm from the axis, y = {bad[0].most_height * 1e3:.0f} mm: use bpa for what is that "
+            "far out"
         )
     return found

@@ -5,6 +5,7 @@ of the spacing (dart throwing, R. L. Cook 1986). Every kept point stands for the
 its side, and its reflectivity is that area in square millimetres.
 """
 
+from io import BytesIO
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from mmsar.errors import FormatError, GeometryError
 from mmsar.simulate.scene import AREA, Scene
 
 MAX_POINTS = 1_000_000
+TEXTS = ("stl", "obj", "ply", "off")
+"""Formats with names and comments, in whatever encoding."""
 _CANDIDATES = 8
 _APART = 0.75
 """Least distance of points over their spacing: as many are then kept as squares of the spacing fit on the surface."""
@@ -57,16 +60,42 @@ def read_mesh(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
             f"{fspath(path)}: got no library trimesh to read meshes with, wanted it installed; "
             "run: pip install 'mmsar[mesh]'"
         ) from None
-    with open(path, "rb"):
-        pass  # a missing file is said as such
+    suffix, content = Path(fspath(path)).suffix[1:].lower(), Path(fspath(path)).read_bytes()
     try:
-        loaded = trimesh.load_mesh(fspath(path), process=False)
+        if suffix in TEXTS:
+            loaded = trimesh.load_mesh(BytesIO(_readable(content, suffix)), file_type=suffix, process=False)
+        else:
+            loaded = trimesh.load_mesh(fspath(path), process=False)
+    except ImportError as error:
+        raise FormatError(
+            f"{fspath(path)}: got no library {error.name} to read .{suffix} files with, wanted it installed, or the "
+            "mesh as STL, OBJ or PLY"
+        ) from None
     except Exception as error:
         reason = " ".join(str(error).split())
         raise FormatError(f"{fspath(path)}: not a mesh ({reason}); wanted STL, OBJ, PLY or the like") from None
     if not hasattr(loaded, "faces") or len(loaded.faces) == 0:
         raise FormatError(f"{fspath(path)}: got no triangles, wanted a surface (STL, OBJ, PLY or the like)")
     return _parts(loaded)
+
+
+def _readable(content: bytes, suffix: str) -> bytes:
+    """A file whose texts (names, comments) are UTF-8: other bytes in them are taken for Latin-1."""
+    end = len(content)
+    if suffix == "stl" and end >= 84 and end == 84 + 50 * int.from_bytes(content[80:84], "little"):
+        end = 80  # a binary file: a header of fixed length, then numbers
+        return content[:end].decode("ascii", "replace").replace("\ufffd", "?").encode() + content[end:]
+    if suffix == "ply":
+        end = content.find(b"end_header")
+        if end < 0:
+            return content
+        if b"format ascii" in content[:end]:
+            end = len(content)
+    try:
+        content[:end].decode("utf-8")
+    except UnicodeDecodeError:
+        return content[:end].decode("latin-1").encode() + content[end:]
+    return content
 
 
 def _parts(mesh: Any) -> tuple[np.ndarray, np.ndarray]:

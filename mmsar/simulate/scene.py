@@ -16,11 +16,7 @@ import numpy as np
 
 from mmsar.core.checks import check_shape, finite_number, one_of, positive_int, real_array
 from mmsar.errors import GeometryError
-from mmsar.simulate.outlines import tool_mask
-from mmsar.simulate.phantoms import letter_mask, siemens_mask, usaf_mask
-from mmsar.simulate.png import read_png
 
-MAX_PIXELS = 10_000_000
 AREA = 1e-6
 """Area of a surface that has the reflectivity 1 [m^2]: a square millimetre, a pixel of the masks."""
 EDGE = 1e-4
@@ -170,20 +166,16 @@ class Scene:
         offset = np.zeros((2, 3))
         half = finite_number("Scene.two_points spacing", spacing, "m", above=0.0) / 2
         offset[:, "xyz".index(one_of("Scene.two_points axis", axis, ("x", "y", "z")))] = (-half, half)
-        return cls(position=offset + _centre(centre), name="two points")
+        return cls(position=offset + real_array("Scene centre", centre, (3,), "m"), name="two points")
 
     @classmethod
     def grid(
         cls, shape: tuple[int, int, int], step: tuple[float, float, float], *, centre: Point = (0.0, 0.0, 0.3)
     ) -> "Scene":
         """A lattice of unit points: `shape` (n_x, n_y, n_z), `step` (x, y, z) [m], centred on `centre` [m]."""
-        check_shape("Scene.grid shape", np.shape(shape), (3,))
-        step = real_array("Scene.grid step", step, (3,), "m")
-        counts = [positive_int(f"Scene.grid shape n_{a}", n) for a, n in zip("xyz", shape, strict=True)]
-        _check_pixels("Scene.grid", float(np.prod([float(n) for n in counts])))
-        axes = [(np.arange(n) - (n - 1) / 2) * s for n, s in zip(counts, step, strict=True)]
-        x, y, z = (a.ravel(order="F") for a in np.meshgrid(*axes, indexing="ij"))
-        return cls(position=np.stack([x, y, z], axis=1) + _centre(centre), name="point grid")
+        from mmsar.simulate.masks import lattice_scene
+
+        return lattice_scene(shape, step, centre=centre)
 
     @classmethod
     def from_mask(cls, mask: np.ndarray, pixel: float, *, centre: Point = (0.0, 0.0, 0.3)) -> "Scene":
@@ -201,15 +193,9 @@ class Scene:
         GeometryError
             No true pixel, or a mask that is not two-dimensional.
         """
-        mask = np.asarray(mask, dtype=bool)
-        check_shape("Scene.from_mask mask", mask.shape, (None, None))
-        pixel = finite_number("Scene.from_mask pixel", pixel, "m", above=0.0)
-        row, column = np.nonzero(mask)
-        if row.size == 0:
-            raise GeometryError("Scene.from_mask: got a mask without a true pixel, wanted some; check the threshold")
-        x = (column - (mask.shape[1] - 1) / 2) * pixel
-        y = ((mask.shape[0] - 1) / 2 - row) * pixel
-        return cls(position=np.stack([x, y, 0 * x], axis=1) + _centre(centre), name="mask")
+        from mmsar.simulate.masks import mask_scene
+
+        return mask_scene(mask, pixel, centre=centre)
 
     @classmethod
     def from_png(
@@ -241,9 +227,9 @@ class Scene:
         GeometryError
             No pixel passes the threshold.
         """
-        brightness, opacity = read_png(path)
-        mask = (brightness < threshold) & (opacity >= 0.5) if invert else brightness * opacity > threshold
-        return replace(cls.from_mask(mask, pixel, centre=centre), name="png")
+        from mmsar.simulate.masks import png_scene
+
+        return png_scene(path, pixel, threshold=threshold, invert=invert, centre=centre)
 
     @classmethod
     def letters(cls, text: str, height: float, *, pixel: float = 1e-3, centre: Point = (0.0, 0.0, 0.3)) -> "Scene":
@@ -256,8 +242,9 @@ class Scene:
         GeometryError
             A character the font does not have, or an empty text.
         """
-        mask, pixel = _letters("Scene.letters", text, height, pixel)
-        return replace(cls.from_mask(mask, pixel, centre=centre), name=f"letters {text}")
+        from mmsar.simulate.masks import letters_scene
+
+        return letters_scene(text, height, pixel=pixel, centre=centre)
 
     @classmethod
     def usaf(cls, widths: Sequence[float], *, pixel: float = 0.5e-3, centre: Point = (0.0, 0.0, 0.3)) -> "Scene":
@@ -265,27 +252,18 @@ class Scene:
 
         The pairs stand below each other in the order of `widths`.
         """
-        widths = real_array("Scene.usaf widths", widths, (None,), "m")
-        pixel = finite_number("Scene.usaf pixel", pixel, "m", above=0.0)
-        if widths.min() < pixel:
-            raise GeometryError(
-                f"Scene.usaf widths: got {widths.min():g} m, wanted at least one pixel ({pixel:g} m); lower pixel"
-            )
-        counts = [round(w / pixel) for w in widths]
-        _check_pixels("Scene.usaf", 12.0 * max(counts) * 7.0 * sum(counts))
-        return replace(cls.from_mask(usaf_mask(counts), pixel, centre=centre), name="usaf bars")
+        from mmsar.simulate.masks import usaf_scene
+
+        return usaf_scene(widths, pixel=pixel, centre=centre)
 
     @classmethod
     def siemens(
         cls, radius: float, spokes: int = 16, *, pixel: float = 1e-3, centre: Point = (0.0, 0.0, 0.3)
     ) -> "Scene":
         """A Siemens star: `spokes` equal sectors within `radius` [m]; the gap at radius r is pi r / spokes."""
-        radius = finite_number("Scene.siemens radius", radius, "m", above=0.0)
-        pixel = finite_number("Scene.siemens pixel", pixel, "m", above=0.0)
-        spokes = positive_int("Scene.siemens spokes", spokes)
-        _check_pixels("Scene.siemens", (2 * radius / pixel + 1) ** 2)
-        mask = siemens_mask(max(1, round(2 * radius / pixel)), spokes)
-        return replace(cls.from_mask(mask, pixel, centre=centre), name="siemens star")
+        from mmsar.simulate.masks import siemens_scene
+
+        return siemens_scene(radius, spokes, pixel=pixel, centre=centre)
 
     @classmethod
     def from_mesh(
@@ -354,12 +332,9 @@ class Scene:
         edge : float
             Width of a strip of face that scatters like the edges do, to all sides [m].
         """
-        from mmsar.simulate.sheets import sheet
+        from mmsar.simulate.sheets import tool_scene
 
-        length = finite_number("Scene.tool length", length, "m", above=0.0)
-        pixel = finite_number("Scene.tool pixel", pixel, "m", above=0.0)
-        _check_pixels("Scene.tool", (length / pixel) ** 2)
-        return replace(sheet(tool_mask(kind, length / pixel), pixel, edge=edge).shifted(_centre(centre)), name=kind)
+        return tool_scene(kind, length, pixel=pixel, edge=edge, centre=centre)
 
     @classmethod
     def printed(
@@ -372,35 +347,13 @@ class Scene:
         centre: Point = (0.0, 0.0, 0.3),
     ) -> "Scene":
         """Letters `height` [m] tall in conductive ink, on a plate that reflects `background` times as much."""
-        from mmsar.simulate.sheets import sheet
+        from mmsar.simulate.sheets import printed_scene
 
-        background = finite_number("Scene.printed background", background, "1")
-        letters, pixel = _letters("Scene.printed", text, height, pixel, margin=2)
-        ink = np.where(letters, 1.0, background)
-        return replace(sheet(ink, pixel).shifted(_centre(centre)), name=f"printed {text}")
+        return printed_scene(text, height, background=background, pixel=pixel, centre=centre)
 
     @classmethod
     def cut_out(cls, text: str, height: float, *, pixel: float = 1e-3, centre: Point = (0.0, 0.0, 0.3)) -> "Scene":
         """A metal plate with letters `height` [m] tall cut out of it."""
-        from mmsar.simulate.sheets import sheet
+        from mmsar.simulate.sheets import cut_out_scene
 
-        letters, pixel = _letters("Scene.cut_out", text, height, pixel, margin=2)
-        return replace(sheet(~letters, pixel).shifted(_centre(centre)), name=f"cut-out {text}")
-
-
-def _centre(value: Point) -> np.ndarray:
-    return real_array("Scene centre", value, (3,), "m")
-
-
-def _check_pixels(name: str, count: float) -> None:
-    if count > MAX_PIXELS:
-        raise GeometryError(f"{name}: got {count:.3g} pixels, wanted at most {MAX_PIXELS:.0e}; raise the pixel size")
-
-
-def _letters(name: str, text: str, height: float, pixel: float, *, margin: int = 0) -> tuple[np.ndarray, float]:
-    """A line of letters as a mask with a whole number of pixels in a stroke, and their size [m]; margin in strokes."""
-    stroke = finite_number(f"{name} height", height, "m", above=0.0) / 7
-    per_stroke = max(1, round(stroke / finite_number(f"{name} pixel", pixel, "m", above=0.0)))
-    cells = np.pad(letter_mask(text), margin)
-    _check_pixels(name, float(cells.size) * per_stroke**2)
-    return np.kron(cells, np.ones((per_stroke, per_stroke), dtype=bool)), stroke / per_stroke
+        return cut_out_scene(text, height, pixel=pixel, centre=centre)

@@ -139,14 +139,16 @@ def _freehand(t: Table) -> tuple[Trajectory, None]:
 
 
 def _turntable(t: Table) -> tuple[Trajectory, None]:
-    start, radius = np.deg2rad(t.number("start_deg", -90.0)), t.positive("radius_mm") * MM
+    start, radius = np.deg2rad(_degrees(t, "start_deg", -90.0, turns=2)), t.positive("radius_mm") * MM
     direction = t.choice("direction", {"ccw": 1, "cw": -1}) if t.has("direction") else 1
     if t.has("angles") == t.has("angles_deg"):
         raise FormatError(f"{t.where}: wanted either angles (their number) or angles_deg (a list), and one only")
     if t.has("angles_deg"):
-        angles, span = t.numbers("angles_deg", unit=float(np.deg2rad(1.0))), None
+        if t.has("span_deg"):
+            raise FormatError(f"{t.where}: got both angles_deg (a list) and span_deg, wanted one of them")
+        angles, span = _angles(t), None
     else:
-        angles, span = t.whole("angles"), np.deg2rad(t.number("span_deg", 360.0))
+        angles, span = _count(t, "angles"), np.deg2rad(_degrees(t, "span_deg", 360.0, above=0.0))
     trajectory = Trajectory.turntable(
         angles,
         radius,
@@ -154,7 +156,7 @@ def _turntable(t: Table) -> tuple[Trajectory, None]:
         start=start,
         span=span,
         direction=direction,
-        fastest=t.text("fastest", "angle"),
+        fastest=t.choice("fastest", {"angle": "angle", "height": "height"}) if t.has("fastest") else "angle",
     )
     trajectory = replace(trajectory, time=trajectory.time * (t.positive("period_ms", 5.0) / 5.0))
     jitter = t.number("angle_jitter", 0.0)
@@ -165,7 +167,39 @@ def _turntable(t: Table) -> tuple[Trajectory, None]:
     x, y, z = trajectory.position.T
     step = np.ptp(angles) / max(len(angles) - 1, 1) if np.ndim(angles) else span / angles
     moved = jitter * step * np.random.default_rng(seed_of(t)).uniform(-1, 1, len(trajectory))
-    return Trajectory.around(np.arctan2(z, x) + moved, radius, height=y, time=trajectory.time), None
+    return Trajectory.around((np.arctan2(z, x) + moved) % (2 * np.pi), radius, height=y, time=trajectory.time), None
+
+
+def _degrees(t: Table, key: str, default: float, *, turns: int = 1, above: float | None = None) -> float:
+    """An angle of at most so many turns, in degrees."""
+    value, most = t.number(key, default), 360.0 * turns
+    low = -most if above is None else above
+    if not low <= value <= most * (1 + 1e-9) or value == above:
+        wanted = (
+            f"{low:g} to {most:g} degrees" if above is None else f"more than {above:g} and at most {most:g} degrees"
+        )
+        raise FormatError(f"{t.where} {key}: got {value:g}, wanted {wanted}")
+    return value
+
+
+def _angles(t: Table) -> np.ndarray:
+    """The listed angles of a turn [rad]."""
+    listed = t.numbers("angles_deg")
+    if listed.ndim != 1 or not np.isfinite(listed).all():
+        raise FormatError(f"{t.where} angles_deg: got {listed.tolist()}, wanted a plain list of finite numbers")
+    if np.ptp(listed) > 360 * (1 + 1e-9):
+        raise FormatError(
+            f"{t.where} angles_deg: got {listed.min():g} to {listed.max():g}, wanted them within one turn of 360 "
+            "degrees; heights_mm gives further turns"
+        )
+    return np.deg2rad(listed)
+
+
+def _count(t: Table, key: str) -> int:
+    n = t.whole(key)
+    if n < 1:
+        raise FormatError(f"{t.where} {key}: got {n}, wanted a whole number >= 1")
+    return n
 
 
 def _heights(t: Table) -> np.ndarray | None:
@@ -177,9 +211,7 @@ def _heights(t: Table) -> np.ndarray | None:
     middle = t.number("height_mm", 0.0) * MM
     if not t.has("heights"):
         return np.array([middle])
-    n = t.whole("heights")
-    if n < 1:
-        raise FormatError(f"{t.where} heights: got {n}, wanted a whole number >= 1")
+    n = _count(t, "heights")
     return middle + (np.arange(n) - (n - 1) / 2) * t.positive("height_step_mm") * MM
 
 

@@ -6,11 +6,13 @@ edge-on shows no face; what is left is its edge, a line that scatters weakly to 
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from mmsar.core.checks import finite_number, real_array
-from mmsar.simulate.outlines import mask_edges, mask_triangles
+from mmsar.simulate.masks import check_pixels, place, text_mask
+from mmsar.simulate.outlines import mask_edges, mask_triangles, tool_mask
 from mmsar.simulate.scene import AREA, EDGE, Scene
 
 
@@ -47,3 +49,25 @@ def sheet(amplitude: np.ndarray, pixel: float, *, edge: float = EDGE) -> Scene:
     opaque = np.abs(amplitude) >= 0.5
     triangles = mask_triangles(opaque) * pixel if opaque.any() else None
     return replace(Scene.union(*parts), triangles=triangles, name="sheet")
+
+
+def tool_scene(kind: str, length: float, *, pixel: float, edge: float, centre: Any) -> Scene:
+    """See `Scene.tool`."""
+    length = finite_number("Scene.tool length", length, "m", above=0.0)
+    pixel = finite_number("Scene.tool pixel", pixel, "m", above=0.0)
+    check_pixels("Scene.tool", (length / pixel) ** 2)
+    return replace(sheet(tool_mask(kind, length / pixel), pixel, edge=edge).shifted(place(centre)), name=kind)
+
+
+def printed_scene(text: str, height: float, *, background: float, pixel: float, centre: Any) -> Scene:
+    """See `Scene.printed`."""
+    background = finite_number("Scene.printed background", background, "1")
+    letters, pixel = text_mask("Scene.printed", text, height, pixel, margin=2)
+    ink = np.where(letters, 1.0, background)
+    return replace(sheet(ink, pixel).shifted(place(centre)), name=f"printed {text}")
+
+
+def cut_out_scene(text: str, height: float, *, pixel: float, centre: Any) -> Scene:
+    """See `Scene.cut_out`."""
+    letters, pixel = text_mask("Scene.cut_out", text, height, pixel, margin=2)
+    return replace(sheet(~letters, pixel).shifted(place(centre)), name=f"cut-out {text}")

@@ -58,6 +58,30 @@ def bare_transforms(plan, ring: tuple[int, int]):
     return run
 
 
+def against_bpa(ring: tuple[int, int], n: int, rounds: int) -> list[tuple[str, str]]:
+    """Rows of a table: isar of `ring` angles x heights into n^3 voxels against bpa, all of it, taking turns."""
+    from mmsar.recon import bpa, isar
+
+    geometry, signal = benchscenes.turntable(*ring)
+    grid = benchscenes.about_axis(n)
+    plans = {"isar": isar.plan(geometry, grid), "bpa": bpa.plan(geometry, grid)}
+    best = interleaved({name: lambda plan=plan: plan(signal) for name, plan in plans.items()}, rounds=rounds)
+    image, exact = (plan(signal) for plan in plans.values())
+    error = np.linalg.norm(image - exact) / np.linalg.norm(exact)
+    pairs = geometry.n_channels * grid.n_voxels
+    return [
+        ("samples -> voxels", f"{ring[0]} angles x {ring[1]} heights x 64 frequencies -> {n} x {n} x {n} at 0.5 mm"),
+        ("isar", f"{best['isar']:.3f} s, {20 * np.log10(error):.1f} dB from bpa on noise"),
+        ("bpa", f"{best['bpa']:.3f} s, {pairs / best['bpa'] / 1e9:.1f} G voxel-pairs/s"),
+        ("bpa / isar", f"{best['bpa'] / best['isar']:.1f}"),
+    ]
+
+
+def test_isar_against_bpa(benchmark, report):
+    rows = benchmark.pedantic(lambda: against_bpa((720, 64), 128, rounds=3), rounds=1)
+    report("isar against bpa: a turntable into 128^3", rows)
+
+
 def test_isar_against_bpa_and_bare_transforms(benchmark, report):
     from mmsar.recon import bpa, isar
 

@@ -1,4 +1,4 @@
-"""The capture benchmarks at reduced length, in the ordinary suite: every packet and sample counts, no time asserted.
+"""Benchmarks at reduced length, in the ordinary suite: every packet and sample of the capture ones counts; no time is.
 
 Whether packets are lost depends on what else the machine does; that each of them is accounted for does not. None may
 be lost where the socket's buffer holds the whole run: then no stall of the receiver can cost one.
@@ -66,3 +66,13 @@ def test_the_decoder_is_right_at_the_benchmarks_size(layout):
     raw &= 0x0FFF
     assert decode(raw, layout, **shape, bits=12, out=out) is out
     assert np.array_equal(out, kept)
+
+
+def test_the_row_of_isar_agrees_with_bpa():
+    from bench_rotation import against_bpa
+
+    rows = dict(against_bpa((48, 4), 12, rounds=1))
+    assert rows["samples -> voxels"] == "48 angles x 4 heights x 64 frequencies -> 12 x 12 x 12 at 0.5 mm"
+    assert float(rows["isar"].split(" s, ")[1].split(" dB")[0]) < -30
+    assert all(float(rows[name].split(" s, ")[0]) > 0 for name in ("isar", "bpa"))
+    assert {"isar", "bpa", "bpa / isar"} <= rows.keys() and rows["bpa"].endswith(" G voxel-pairs/s")

@@ -19,6 +19,7 @@ def test_json_covers_every_method_and_agrees_with_back_projection(capsys):
         assert rows[scan, "bpa"]["ncc"] == pytest.approx(1, abs=1e-4)
         assert rows[scan, "bpa"]["speedup"] == 1
     assert rows["planar", "rma"]["ncc"] > 0.9
+    assert rows["turntable", "isar"]["ncc"] > 0.99
     assert rows["freehand", "nufft"]["ncc"] > max(0.99, rows["freehand", "empm"]["ncc"] - 1e-3)
 
 

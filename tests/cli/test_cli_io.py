@@ -93,6 +93,14 @@ def test_info_of_a_turntable(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     assert "every 1 degrees: free of ghosts within 53 mm of the axis; every 0.95 mm (y)" in out
     assert "0.68 mm in the plane of rotation" in out
     assert "residual    phase left by compensating pairs to one antenna [degrees]: 3." in out and "at 100 mm" in out
+    assert "over the antennas' heights" not in out  # there is one
+    high = Trajectory.turntable(12, 0.25, heights=(np.arange(16) - 7.5) * 7.589682e-3)
+    save_scan(
+        Scan(signal=np.ones((192, 2, 4, 8), np.complex64), chirp=chirp, array=array, trajectory=high), tmp_path / "h.h5"
+    )
+    assert (
+        "at the middle height; over the antennas' heights up to 6.9 (y = " in run(capsys, "info", tmp_path / "h.h5")[1]
+    )
     _, out, _ = run(capsys, "info", tmp_path / "arc.h5")
     assert "59.83 degrees (-90.0 to -30.2)" in out  # 359 steps of a sixth of a degree
     assert "across and" in out and "along the middle angle" in out

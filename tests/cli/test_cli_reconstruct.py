@@ -256,6 +256,21 @@ def test_a_forced_method_warns(tmp_path, capsys):
     assert last.startswith("mmsar reconstruct: warning: rma: ") and "120 mm" in last
 
 
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (["--far-field"], "far_field: the antennas do not go round the y axis"),
+        (["--method", "bpa", "--far-field"], "far_field: the antennas do not go round the y axis"),
+        (["--method", "rma", "--kernel", "hankel"], "kernel: got hankel with method rma, which has none"),
+        (["--kernel", "hankel"], "kernel: got hankel, which only method isar has, and that does not serve here"),
+    ],
+)
+def test_what_only_a_turntable_has_is_refused_in_one_line_without_a_prediction(path, capsys, options, wanted):
+    assert main(["reconstruct", str(path), "-o", str(path.parent / "image.h5"), BOX, *options]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == "" and wanted in captured.err and len(captured.err.splitlines()) == 1
+
+
 FAILURES = {
     "cancelled": (KeyboardInterrupt(), 130, "cancelled; nothing half-written was left behind"),
     "out of disk": (OSError(28, "No space left on device", "image.h5"), 3, "no space left on device"),
@@ -360,3 +375,29 @@ def test_foreign_reference_is_one_line(scan, path, capsys):
     assert main(["reconstruct", str(path), "-o", str(out), "--reference", str(other)]) == 3
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "subtract_reference: got a reference of" in err and not out.exists()
+
+
+def test_a_scene_larger_than_the_default_grid_is_told_of_with_how_to_ask_for_more(tmp_path, capsys):
+    """Points in a row beyond what was scanned; with the extent of the note they are all there, and it is gone."""
+    from mmsar.simulate.forward import simulate
+    from mmsar.simulate.scene import Scene
+
+    path, row = Trajectory.raster((32, 32), (1.5e-3, 1.5e-3)), np.arange(-35e-3, 36e-3, 7e-3)
+    chirp, array = Chirp.stepped(77e9, 4e9 / 16, 16), AntennaArray.single()
+    for name, y in (("large", row), ("small", row[np.abs(row) < 16e-3])):
+        scene = Scene.points([(0.0, at, 0.2) for at in y])
+        save_scan(simulate(scene, chirp=chirp, array=array, trajectory=path), tmp_path / f"{name}.h5")
+    assert step_of(image_of(tmp_path / "small.h5")).get("beyond") is None
+    assert "note:" not in capsys.readouterr().err
+    cut = image_of(tmp_path / "large.h5")
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if "note:" in text]
+    assert line == f"mmsar reconstruct: note: {step_of(cut)['beyond']}"
+    assert "along y (" in line and "along x" not in line
+    image_of(tmp_path / "large.h5", "--spacing", "2")  # the same extents
+    assert "along y (" in capsys.readouterr().err
+    extent = line.split("--extent ")[1]
+    whole = image_of(tmp_path / "large.h5", "--extent", extent)
+    assert "note:" not in capsys.readouterr().err
+    assert whole.grid.extent[1][1] > 35e-3 > cut.grid.extent[1][1]
+    bright = whole.magnitude().max(axis=(0, 2))
+    assert min(bright[np.abs(whole.grid.y - y).argmin()] for y in row) > 0.4 * bright.max()

@@ -222,12 +222,28 @@ def test_a_slot_later_the_board_went_on_as_it_did_before_the_pause(fastest):
 
 
 def test_around_takes_any_angles_and_heights():
-    angle = np.linspace(0, 6 * np.pi, 50)
+    angle = np.linspace(0, 6 * np.pi, 200)
     helix = Trajectory.around(angle, 0.2, height=1e-3 * angle, time=angle)
     np.testing.assert_allclose(board_angle(helix), angle, atol=1e-12)
     np.testing.assert_allclose(helix.position[:, 1], 1e-3 * helix.time)
     np.testing.assert_allclose(np.hypot(helix.position[:, 0], helix.position[:, 2]), 0.2)
     np.testing.assert_allclose(Trajectory.around([0.0, 1.0], 0.2, height=0.1).position[:, 1], 0.1)
+
+
+@pytest.mark.parametrize(
+    "angle",
+    [
+        np.deg2rad(np.arange(3600)),
+        np.deg2rad(1000 + np.arange(60)),
+        np.arange(30) * 2.4 % (2 * np.pi),
+        [2 * np.pi, 0.0],
+        np.pi + np.arange(30) * 2.4 % (2 * np.pi),
+        [-6.2],
+    ],
+    ids=["helix", "late start", "any order", "a turn", "any order from behind", "one"],
+)
+def test_radians_of_many_turns_are_not_taken_for_degrees(angle):
+    assert len(Trajectory.around(angle, 0.25)) == len(angle)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +267,12 @@ def test_around_takes_any_angles_and_heights():
         (lambda: Trajectory.turntable(8, 0.25, fastest="y"), "fastest: got 'y', wanted one of angle, height"),
         (lambda: Trajectory.around([0.0, 0.1], 0.25, height=[0.0]), r"height: got shape \(1,\), wanted \(2\)"),
         (lambda: Trajectory.around([0.0], 0.0), "Trajectory.around radius: got 0"),
+        (
+            lambda: Trajectory.around(np.arange(0, 90, 0.25), 0.25),
+            r"around angle: got angles up to 89.75 in steps of 0.25, wanted radians \(a turn is 6.28\); use numpy",
+        ),
+        (lambda: Trajectory.around(np.tile([0.0, 90.0, 180.0, 270.0], 3), 0.25), "got angles up to 270 in steps of 90"),
+        (lambda: Trajectory.around([-90.0], 0.25), "got angles up to -90, wanted radians"),
     ],
 )
 def test_a_turntable_that_cannot_be(build, message):

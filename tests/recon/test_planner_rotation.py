@@ -16,6 +16,8 @@ QUIET = ReconOptions(progress=False)
 LAM = 299792458.0 / 79e9
 BOX = ImageGrid.from_extent((-0.04, 0.04), (-0.02, 0.02), (-0.04, 0.04), spacing=(1e-3, 4e-3, 1e-3))
 
+SMALL = ImageGrid.from_extent((-0.002, 0.002), 0.0, (-0.002, 0.002), spacing=1e-3)
+
 
 def last(image):
     return image.history[-1]
@@ -150,3 +152,97 @@ def test_far_field_samples_are_refused_where_they_would_be_wrong(far):
         reconstruct(far, grid, options=replace(QUIET, verify=True))
     with pytest.raises(MmsarError, match="give an extent"):
         reconstruct(far, options=QUIET)
+
+
+def called_far(lab, radius, axis_at):
+    """A turntable whose samples have the way `axis_at` [m] to the axis taken out, and do not say so; its grid."""
+    chirp = Chirp.stepped(77e9, 4e9 / 64, 64)
+    array, turn = AntennaArray.single(), Trajectory.turntable(40, radius, span=1.2)
+    scan = lab.scan_of(array, turn, [[0.03, 0, -0.02], [-0.02, 0, 0.01]], chirp=chirp)
+    signal = scan.signal * np.exp(-2j * chirp.k * axis_at)
+    grid = ImageGrid.from_extent((-0.05, 0.05), 0.0, (-0.05, 0.05), spacing=2e-3)
+    return replace(scan, signal=signal.astype(np.complex64)), grid
+
+
+FAR = replace(QUIET, far_field=True)
+
+
+def test_a_near_field_scan_called_far_is_refused_by_its_ranges(lab):
+    scan, grid = called_far(lab, 0.25, 0.0)
+    for call in (reconstruct, explain):
+        with pytest.raises(
+            GeometryError, match=r"not referred to the axis: the strongest echo is at 2\d\d mm"
+        ) as caught:
+            call(scan, grid, options=FAR)
+        assert "\n" not in str(caught.value) and "--far-field" in str(caught.value)
+    leaky = replace(scan, signal=scan.signal + 30)  # leakage at range 0, the same at every pose, is no echo
+    with pytest.raises(GeometryError, match="not referred to the axis"):
+        reconstruct(leaky, grid, options=FAR)
+
+
+def test_referred_samples_from_too_near_are_imaged_with_a_warning(lab):
+    scan, grid = called_far(lab, 0.5, 0.5)
+    image = reconstruct(scan, grid, options=FAR)
+    rho, lam = np.hypot(0.05, 0.05), scan.chirp.wavelength
+    degrees = round(float(np.rad2deg(2 * np.pi / lam * (np.hypot(0.5, rho) - 0.5) * 2)))
+    text = last(image)["warning"]
+    off = int(text.split(" degrees off")[0].split("(")[1])
+    assert "from 0.5 m waves are not plane over +-71 mm" in text and off == pytest.approx(degrees, rel=0.01)
+    assert f"warning: {text}" in explain(scan, grid, options=FAR)
+
+
+def test_referred_samples_from_far_away_are_imaged_without_a_word(lab):
+    scan, grid = called_far(lab, 12.0, 12.0)  # 8 rho^2 / lambda = 10.5 m
+    assert "warning" not in last(reconstruct(scan, grid, options=FAR))
+    with pytest.raises(MmsarError, match="give an extent"):
+        reconstruct(scan, options=FAR)
+
+
+def test_a_planar_scan_called_far_is_refused_before_anything_is_predicted(lab, monkeypatch):
+    from mmsar.recon import planner
+
+    monkeypatch.setattr(planner, "predict", lambda *a, **k: pytest.fail("predicted"))
+    scan = lab.raster_scan([[0, 0, 0.3]], shape=(8, 8))
+    for method in ("auto", "bpa", "isar"):
+        with pytest.raises(GeometryError, match=r"do not go round the y axis.*leave far_field") as caught:
+            explain(scan, method=method, options=FAR)
+        assert "bpa" not in str(caught.value)
+
+
+# ---- kernels are of isar ---------------------------------------------------------------------------------------------
+
+
+def test_a_kernel_makes_auto_take_isar_or_refuse(lab, scans, monkeypatch):
+    from mmsar.recon import planner
+
+    options = replace(QUIET, kernel="hankel")
+    predicted = [replace(p, seconds=float(p.method != "bpa")) for p in planner.predict(scans["turn"].geometry, SMALL)]
+    monkeypatch.setattr(planner, "predict", lambda *a, **k: predicted)
+    assert last(reconstruct(scans["turn"], SMALL, options=QUIET))["method"] == "bpa"
+    step = last(reconstruct(scans["turn"], SMALL, options=options))
+    assert step["method"] == "isar" and step["kernel"] == "hankel"
+    assert "> isar" in explain(scans["turn"], SMALL, options=options)
+    monkeypatch.undo()
+    planar = lab.raster_scan([[0, 0, 0.3]], shape=(8, 8))
+    for call in (reconstruct, explain):
+        with pytest.raises(
+            GeometryError, match=r"kernel: got hankel, which only method isar has.*does not serve here: "
+        ):
+            call(planar, ImageGrid.from_extent(0.0, 0.0, (0.28, 0.32), spacing=2e-3), options=options)
+
+
+@pytest.mark.parametrize("method", ["rma", "empm", "nufft", "bpa"])
+def test_a_kernel_is_refused_by_methods_without(scans, method):
+    options = replace(QUIET, kernel="exponential")
+    with pytest.raises(GeometryError, match=rf"kernel: got exponential with method {method}, which has none"):
+        reconstruct(scans["turn"], BOX, method=method, options=options)
+
+
+def test_a_kernel_is_refused_for_far_field_samples(far):
+    with pytest.raises(GeometryError, match="kernel: got exponential, but far-field samples need none"):
+        reconstruct(far, BOX, options=replace(QUIET, kernel="exponential"))
+
+
+def test_rma_names_isar_for_a_round_scan(lab, scans):
+    with pytest.raises(GeometryError, match=r"method rma: .* use method isar \(round the y axis\) or bpa"):
+        reconstruct(scans["turn"], BOX, method="rma", options=QUIET)

@@ -11,7 +11,8 @@ from scipy.special import j0
 from mmsar.constants import C0
 from mmsar.model import AntennaArray, Chirp, Scan, Trajectory
 from mmsar.signal.cylinder import cylinder_of
-from mmsar.signal.round_sampling import FULL_CIRCLE, residual_phase, round_sampling
+from mmsar.signal.round_residual import residual_map
+from mmsar.signal.round_sampling import FULL_CIRCLE, round_sampling
 from mmsar.signal.sampling import sampling_report
 
 CHIRP = Chirp.stepped(77e9, 4e9 / 8, 8)
@@ -87,11 +88,28 @@ def test_coarse_heights_and_angles_are_explained() -> None:
     assert len(quarter) == 1 and "above lambda/4" in quarter[0] and "lambda/2" not in quarter[0]
     few = sampling_report(scan_of(Trajectory.turntable(90, 0.25))).warnings
     assert len(few) == 1 and "a step of 4 degrees images without ghosts only what is within 13 mm" in few[0]
-    gaps = np.concatenate([np.arange(6), np.arange(9, 15)]) * 0.9e-3
-    assert any(
-        "heights: gaps of" in text
-        for text in sampling_report(scan_of(Trajectory.turntable(360, 0.25, heights=gaps))).warnings
+
+
+def test_gaps_between_heights_are_told_with_their_place() -> None:
+    """The union of the virtual arrays counts: 40 mm less the array's 6.6 mm, and turns left out of many."""
+    two = round_sampling(scan_of(Trajectory.turntable(90, 0.25, heights=[0.0, 0.04]), AntennaArray.iwr1443()))
+    ((low, high),) = two.gaps
+    assert (low, high) == pytest.approx((3.5 * STEP / 8, 0.04 - 3.5 * STEP / 8))
+    assert two.warnings[0].startswith(
+        "heights: a gap of 33.4 mm from y = 3.3 to 36.7 mm between antennas 0.95 mm apart"
     )
+    left_out = np.delete(np.arange(20), [6, 13, 14]) * STEP
+    many = round_sampling(scan_of(Trajectory.turntable(90, 0.25, heights=left_out), AntennaArray.iwr1443()))
+    assert [high - low for low, high in many.gaps] == pytest.approx([STEP + STEP / 8, 2 * STEP + STEP / 8])
+    assert any(text.startswith("heights: 2 gaps, the widest of 16.1 mm from y = 94.4") for text in many.warnings)
+    joined = np.arange(20) * STEP
+    assert round_sampling(scan_of(Trajectory.turntable(90, 0.25, heights=joined), AntennaArray.iwr1443())).gaps == ()
+    coarse = np.array([0.0, 3.0, 6.0, 9.0, 30.0, 33.0]) * 1e-3  # beside the warning of a coarse pitch
+    texts = round_sampling(scan_of(Trajectory.turntable(90, 0.25, heights=coarse))).warnings
+    assert "pitch 3.00 mm" in texts[0] and "a gap of 21.0 mm from y = 9.0 to 30.0 mm" in texts[1]
+    jittered = np.repeat(joined, 90) + np.random.default_rng(0).uniform(-1e-3, 1e-3, 1800)
+    angle = np.tile(np.arange(90) * 2 * np.pi / 90, 20)
+    assert round_sampling(scan_of(Trajectory.around(angle, 0.25, height=jittered), AntennaArray.iwr1443())).gaps == ()
 
 
 def test_angles_closer_than_the_alias_rule_tell_points_apart() -> None:
@@ -116,12 +134,12 @@ def test_a_helix_has_the_pitch_of_its_thread() -> None:
     )
 
 
-def exact_residual(scan: Scan, rho: float) -> float:
+def exact_residual(scan: Scan, rho: float, y: float = 0.0) -> float:
     """Largest phase over every pose, pair and 90 points of the circle, from the formula of the compensation."""
     around = np.arange(90) * 2 * np.pi / 90
     virtual = scan.virtual_position
     worst = 0.0
-    for point in np.stack([rho * np.cos(around), 0 * around, rho * np.sin(around)], axis=1):
+    for point in np.stack([rho * np.cos(around), 0 * around + y, rho * np.sin(around)], axis=1):
         legs = [np.linalg.norm(point - of, axis=-1) for of in (scan.tx_position, scan.rx_position)]
         axis = [np.linalg.norm(of, axis=-1) for of in (scan.tx_position, scan.rx_position, virtual)]
         left = sum(legs) - 2 * np.linalg.norm(point - virtual, axis=-1) - (axis[0] + axis[1] - 2 * axis[2])
@@ -139,19 +157,38 @@ def test_residual_of_the_compensation_is_that_of_the_paper() -> None:
     assert np.deg2rad(degrees[2]) == pytest.approx(exact_residual(scan, 0.1), rel=0.01)
     assert not any("compensating" in text for text in found.warnings)
     near = round_sampling(scan_of(Trajectory.turntable(180, 0.12), AntennaArray.iwr1443()))
-    assert any("leaves 4" in text and "at 50 mm from the axis: use bpa" in text for text in near.warnings), (
+    assert any("leaves 4" in text and "at 50 mm from the axis, y = 1 mm: use bpa" in text for text in near.warnings), (
         near.warnings
     )
+
+
+def test_residual_over_height_is_told_where_it_is_largest() -> None:
+    """docs/methods.md: 64 heights two wavelengths apart at 0.25 m, 100 mm off the axis: below 25 degrees to 65."""
+    table = Trajectory.turntable(12, 0.25, heights=(np.arange(64) - 31.5) * STEP)
+    scan = scan_of(table, AntennaArray.iwr1443())
+    cylinder = cylinder_of(scan.geometry)
+    y = np.array([-0.1, -0.075, -0.065, 0.0, 0.065, 0.075, 0.1])
+    (degrees,) = np.rad2deg(residual_map(scan.geometry, cylinder, [0.1], y))
+    exact = np.rad2deg([exact_residual(scan, 0.1, at) for at in y])
+    np.testing.assert_allclose(degrees, exact, rtol=0.02)
+    assert np.all((degrees < 25) == (np.abs(y) < 0.07)) and degrees[[0, -1]] == pytest.approx(28, abs=0.5)
+    found = round_sampling(scan).residual[-1]
+    assert found.rho == 0.1 and np.rad2deg(found.phase) == pytest.approx(21, abs=0.2)
+    assert abs(found.most_height) == pytest.approx(0.242, abs=1e-3)  # the end of the antennas' heights
+    assert np.rad2deg(found.most) == pytest.approx(41, abs=1)
+    assert found.most == pytest.approx(exact_residual(scan, 0.1, found.most_height), rel=0.02)
+    low = scan_of(Trajectory.turntable(12, 0.25, heights=(np.arange(16) - 7.5) * STEP), AntennaArray.iwr1443())
+    assert np.rad2deg(round_sampling(low).residual[-1].most) == pytest.approx(23.4, abs=0.2)
 
 
 def test_residual_is_nothing_on_the_axis_and_without_separation() -> None:
     scan = scan_of(Trajectory.turntable(60, 0.25), AntennaArray.iwr1443())
     cylinder = cylinder_of(scan.geometry)
-    assert residual_phase(scan.geometry, cylinder, [0.0])[0] < 1e-6
-    taylor = residual_phase(scan.geometry, cylinder, [0.0, 0.1], phase="taylor")
+    assert residual_map(scan.geometry, cylinder, [0.0])[0] < 1e-6
+    taylor = residual_map(scan.geometry, cylinder, [0.0, 0.1], phase="taylor")
     assert 0 < taylor[0] < np.deg2rad(2) and taylor[1] < np.deg2rad(25)
     alone = scan_of(Trajectory.turntable(60, 0.25))
-    assert residual_phase(alone.geometry, cylinder_of(alone.geometry), [0.1])[0] < 1e-6
+    assert residual_map(alone.geometry, cylinder_of(alone.geometry), [0.1])[0] < 1e-6
 
 
 def test_a_far_field_scan_is_not_judged_by_its_nominal_radius() -> None:

@@ -119,6 +119,42 @@ def test_files_are_read(tmp_path, suffix):
     assert point_out(box, np.array(BOX) / 2e3)
 
 
+@pytest.mark.parametrize("kind", ["obj", "off", "stl", "binary stl", "ply", "binary ply"])
+def test_names_and_comments_may_have_any_encoding(tmp_path, kind):
+    """Latin-1 in a comment, a name or a header, as CAD programs write them, needs no further library."""
+    trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
+    suffix, mesh, word = kind.split()[-1], trimesh.Trimesh(CORNERS, FACES, process=False), "Größe".encode("latin-1")
+    if kind == "stl":
+        content = mesh.export(file_type="stl_ascii").encode().replace(b"solid", b"solid " + word, 1)
+    elif suffix == "ply":
+        content = mesh.export(file_type="ply", encoding="binary" if "binary" in kind else "ascii")
+        content = content.replace(b"element", b"comment " + word + b"\nelement", 1)
+    else:
+        content = mesh.export(file_type=suffix)
+        content = content if isinstance(content, bytes) else content.encode()
+        comment = b"# " + word + b"\n"
+        content = word + content[len(word) :] if kind == "binary stl" else content + b"\n" + comment
+    assert word in content
+    (tmp_path / f"box.{suffix}").write_bytes(content)
+    box = Scene.from_mesh(tmp_path / f"box.{suffix}", 4e-3, seed=1)
+    assert box.reflectivity.real.sum() == pytest.approx(AREA)
+
+
+def test_a_format_that_needs_another_library_says_which(tmp_path, monkeypatch):
+    trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
+
+    def without(*args, **kwargs):
+        raise ModuleNotFoundError("No module named 'collada'", name="collada")
+
+    monkeypatch.setattr(trimesh, "load_mesh", without)
+    (tmp_path / "a.dae").write_bytes(b"<xml/>")
+    with pytest.raises(
+        FormatError, match=r"a.dae: got no library collada to read .dae files with, wanted it"
+    ) as caught:
+        Scene.from_mesh(tmp_path / "a.dae", 1e-3)
+    assert "\n" not in str(caught.value)
+
+
 def test_trimesh_objects_are_taken():
     trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
     box = Scene.from_mesh(trimesh.Trimesh(CORNERS, FACES), 4e-3, seed=1)

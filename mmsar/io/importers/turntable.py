@@ -115,7 +115,7 @@ def turntable_poses(description: Description, n_pose: int, frame_time: np.ndarra
     start = np.deg2rad(get("scan", "start_deg", -90.0))
     turned = start + (1 if direction == "ccw" else -1) * angle
     radius = get("scan", "radius_mm", NOMINAL_RADIUS * 1e3) * 1e-3
-    return Trajectory.around(turned, radius, height=height, time=time)
+    return Trajectory.around(turned % (2 * np.pi), radius, height=height, time=time)
 
 
 def _turns(description: Description, n_pose: int) -> tuple[np.ndarray, int]:
