@@ -42,6 +42,7 @@ BAD_VALUES = {
     "info": [[], ["{input}", "--xml"]],
     "reconstruct": [["{input}", "-o", "x.h5", "--method", "magic"], ["{input}"], []],
     "make-pairs": [["{input}"], ["{input}", "-o", "x.h5", "--count", "0"], ["{input}", "-o", "x.h5", "--count", "few"]],
+    "evaluate-sr": [["extra"], ["--sigma-mm", "a"], ["--sigma-mm", "1,1"], ["--images", "0"]],
     "train-sr": [[], ["{input}"], ["{input}", "-o", "run", "--device", "tpu"]],
     "metrics": [[], ["{input}", "--point", "1,2"], ["{input}", "--point", "a,b,c"]],
     "export": [["{input}"], []],

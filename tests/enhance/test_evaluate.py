@@ -1,0 +1,164 @@
+"""The evaluation: an identity network scores as its input, probes of known images, the report and its command."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed; pip install 'mmsar[sr]'")
+
+from mmsar.cli import main
+from mmsar.enhance.dataset import PairMaker
+from mmsar.enhance.dataset_recipe import Recipe
+from mmsar.enhance.evaluate import BPA, INPUT, THRESHOLD, ZERO, Evaluator, at_error, contestants
+from mmsar.enhance.infer import Enhancer
+from mmsar.enhance.probes import LEVELS_DB, SPACINGS, Probe
+from mmsar.enhance.report import bars, markdown
+
+MODULUS = Path(__file__).parent / "networks" / "modulus.onnx"
+RECIPE = """
+seed = 2
+[chirp]
+frequencies = 4
+[aperture]
+rows = 6
+columns = 48
+tracks = 1
+[image]
+pixels = 64
+size_mm = 50
+depths_mm = [150]
+[scene]
+reach_mm = 24
+object_size_mm = [3, 8]
+off_plane_mm = 2
+empty_share = 0.5
+"""
+SMALL = Recipe(
+    frequencies=4,
+    rows=6,
+    columns=48,
+    tracks=1,
+    pixels=64,
+    size=50e-3,
+    depths=(0.15,),
+    reach=24e-3,
+    object_size=(3e-3, 8e-3),
+    off_plane=2e-3,
+)
+
+
+@pytest.fixture(scope="module")
+def evaluator():
+    return Evaluator(SMALL, [Enhancer(MODULUS)], images=4, few=2, seeds=2, show=False)
+
+
+@pytest.fixture(scope="module")
+def result(evaluator):
+    return evaluator(sigmas=[0.0, 1e-3], paper=True, sweep_images=1)
+
+
+def test_identity_scores_as_the_input(result):
+    name = Enhancer(MODULUS).name
+    for scores in result.main.values():
+        assert set(scores) == {ZERO, INPUT, THRESHOLD, BPA, name}
+        for column, values in scores[INPUT].columns.items():
+            np.testing.assert_allclose(scores[name].columns[column], values, rtol=1e-4, atol=1e-4)
+        assert len(scores[name].gain) == 8 and len(scores[BPA].gain) == 2
+        assert np.abs(scores[name].gain).max() < 1e-3
+    probes = result.probes[name]
+    assert probes.exact == pytest.approx(0, abs=1e-3) and probes.scale < 1e-3 and probes.tiles < 1e-6
+    assert probes.amplitude == pytest.approx(result.probes[INPUT].amplitude, abs=1e-2)
+
+
+def test_what_must_be_so_of_the_baselines(result):
+    exact, moved = result.main[0.0], result.main[1e-3]
+    assert np.all(exact[ZERO].columns["recall"][np.isfinite(exact[ZERO].columns["recall"])] == 0)
+    assert exact[INPUT].mean("psnr")[0] > exact[ZERO].mean("psnr")[0] + 1
+    assert exact[INPUT].mean("psnr")[0] > moved[INPUT].mean("psnr")[0]
+    # empm and back-projection are the same image where positions are a plane raster
+    assert np.abs(exact[BPA].gain).max() < 0.3
+
+
+def test_sets_hold_families_never_trained_on_and_no_empty_scene(result):
+    assert set(result.main[0.0][INPUT].family) <= set(SMALL.test)
+    assert set(result.main[0.0][INPUT].kind) == {"none"}
+    assert set(result.main[1e-3][INPUT].kind) <= {"white", "rail", "hand", "mixed"}
+
+
+def test_amplitudes_and_pairs_of_a_true_image():
+    probe = Probe(PairMaker(SMALL), 0.15)
+    axis = (np.arange(64) - 31.5) * SMALL.pixel
+    shown = probe.amplitudes(np.abs)
+    assert shown[:3] == pytest.approx(LEVELS_DB[:3], abs=3)  # sidelobes of the strong one add to weaker ones
+    assert np.all(np.diff(shown) < -2)
+    pairs = probe.two_points(np.abs)
+    assert pairs.in_phase[SPACINGS.index(8e-3)] < 0.5
+    assert pairs.in_phase[0] > 0.9
+    assert pairs.quadrature[SPACINGS.index(3e-3)] < pairs.in_phase[SPACINGS.index(3e-3)]
+
+    def ideal(image):
+        line = np.exp(-((axis - 4e-3) ** 2) / 1e-6) + np.exp(-((axis + 4e-3) ** 2) / 1e-6)
+        return np.exp(-(axis[:, None] ** 2) / 1e-6) * line
+
+    assert probe.two_points(ideal).in_phase[SPACINGS.index(8e-3)] < 0.01
+    assert probe.lit(lambda image: np.zeros(image.shape), [probe.noise(0)]) == 0
+    assert probe.lit(np.abs, [probe.noise(0)]) > 0.5
+    assert probe.lit(np.abs, [probe.speckle(0)]) > 0.2
+
+
+def test_network_of_complex_input_is_given_the_phase():
+    class Phase:
+        name, inputs, tile = "phase", "complex", 1024
+
+        def __call__(self, image):
+            assert np.iscomplexobj(image)
+            return np.abs(image)
+
+    runner = contestants([Phase()])[-1]
+    assert runner.run(np.array([[3 + 4j]])) == 5
+
+
+def test_bars_and_report(result):
+    found = {bar.what: bar for bar in bars(result, "modulus", None)}
+    assert not found["PSNR over the input, at 1 mm"].met
+    assert found["perfect input"].met and found["tiles against the whole"].met
+    text = markdown(result, best="modulus", other=None, label="physical", machine="a machine", command="mmsar x")
+    assert "## Position error 1 mm" in text and "## By the published protocol" in text
+    assert "| PSNR over the input, at 1 mm | >= 7 dB |" in text and "**missed**" in text
+    assert "nan" not in text
+
+
+def test_error_of_the_positions_is_what_was_asked():
+    assert at_error(0) == {"exact_share": 1.0}
+    maker = PairMaker(SMALL.__class__(**{**SMALL.__dict__, **at_error(5e-4)}))
+    assert maker.pair(0).position_error == pytest.approx(5e-4)
+
+
+def test_command_writes_report_and_pictures(tmp_path, capsys):
+    (tmp_path / "r.toml").write_text(RECIPE)
+    argv = ["evaluate-sr", "--recipe", str(tmp_path / "r.toml"), "--model", str(MODULUS), "--quick"]
+    sizes = ["--images", "2", "--few", "1", "--sweep-images", "1", "--sigma-mm", "0.2"]
+    assert main([*argv, *sizes, "-o", str(tmp_path / "out.md")]) == 0
+    said = capsys.readouterr()
+    assert "no evidence" in said.err and "| -20 dB threshold |" in said.out
+    assert "![samples](images/out-samples.png)" in (tmp_path / "out.md").read_text()
+    for name in ("samples", "sweeps"):
+        assert (tmp_path / "images" / f"out-{name}.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--model", "nonsense"], "network: got 'nonsense'"),
+        (["--model", "missing.onnx"], "missing.onnx"),
+        (["--model", str(MODULUS), "--model", str(MODULUS)], "each once"),
+        (["--model", str(MODULUS), "-o", "report.txt"], "wanted .md"),
+        (["--model", str(MODULUS), "--recipe", "missing.toml"], "missing.toml"),
+    ],
+)
+def test_bad_input_is_one_line(argv, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate-sr", *argv]) == 3
+    said = capsys.readouterr().err.strip()
+    assert message in said and len(said.splitlines()) == 1
