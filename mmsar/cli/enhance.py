@@ -129,7 +129,13 @@ def _input(found: "Unlike | None", network: str) -> Checked:
 def _blobs(found: "list[Blob]") -> Checked:
     line = f"new blobs     {len(found)} above -20 dB where the image has nothing above its ground"
     part = {"count": len(found), "blobs": [asdict(blob) for blob in found]}
-    return part, line, f"{len(found)} blobs are new, the brightest at {_at(found[0])}" if found else None
+    warning = None
+    if found:
+        warning = (
+            f"{len(found)} bright blobs are where the image shows no more than noise and sidelobes, the brightest at "
+            f"{_at(found[0])}; invented, or a weak target brought out: look at the image there"
+        )
+    return part, line, warning
 
 
 def _turns(found: "Disagreement", network: str) -> Checked:
