@@ -51,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.image_h5 import load_image, save_image
     from mmsar.io.scan_h5 import load_scan
 
-    model = weights.find(args.model or weights.DEFAULT)
-    _check_targets(args, model)
-    image, enhancer = load_image(args.image), Enhancer(model)
+    _check_targets(args)
+    image = load_image(args.image)
+    enhancer = Enhancer(weights.find(args.model or weights.DEFAULT))
     scan = None if args.scan is None else load_scan(args.scan, lazy=True)
     out = enhance(image, enhancer, blend=args.blend, show=None)
     report: dict[str, Any] = {"image": args.image, "output": args.output, "step": dict(out.history[-1])}
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_targets(args: argparse.Namespace, model: Any) -> None:
+def _check_targets(args: argparse.Namespace) -> None:
     """Refuse what cannot be written, before anything is read."""
     from pathlib import Path
 
@@ -98,7 +98,7 @@ def _check_targets(args: argparse.Namespace, model: Any) -> None:
     targets = [args.output, args.report, args.disagreement, args.picture]
     named = [Path(target).resolve() for target in targets if target is not None]
     for target in filter(None, targets):
-        check_target(target, sources=(args.image, args.scan, model))
+        check_target(target, sources=(args.image, args.scan, args.model))
     if len(set(named)) < len(named):
         raise FormatError("output: got the same file twice, wanted another name for each thing to write")
     if args.picture is not None:
@@ -129,7 +129,13 @@ def _input(found: "Unlike | None", network: str) -> Checked:
 def _blobs(found: "list[Blob]") -> Checked:
     line = f"new blobs     {len(found)} above -20 dB where the image has nothing above its ground"
     part = {"count": len(found), "blobs": [asdict(blob) for blob in found]}
-    return part, line, f"{len(found)} blobs are new, the brightest at {_at(found[0])}" if found else None
+    warning = None
+    if found:
+        warning = (
+            f"{len(found)} bright blobs are where the image shows no more than noise and sidelobes, the brightest at "
+            f"{_at(found[0])}; invented, or a weak target brought out: look at the image there"
+        )
+    return part, line, warning
 
 
 def _turns(found: "Disagreement", network: str) -> Checked:

@@ -27,7 +27,7 @@ from mmsar.model.image import Image
 TURNS = 8
 LOUD = 10 ** (-20 / 20)
 """Amplitude relative to the peak from which a blob of the enhanced image is looked at."""
-RAISED = 2.0
+RAISED = 3.0
 """Up to this factor relative to the peaks a blob is as bright as it was in the input."""
 STANDS_OUT = 1.5
 """Amplitude over the ground (see `invented`) from which the input has something at a place."""
@@ -133,9 +133,11 @@ def invented(enhancer: Callable[[Image], Image], image: Image) -> list[Blob]:
     """Blobs of the enhanced image where the input has nothing, as on a phantom of points where that is known.
 
     A local maximum above -20 dB of the enhanced peak counts as invented when, within 1.5 mm (and 2 pixels) of it in the
-    same slice, the input is neither half as bright relative to its own peak, nor 1.5 times above its ground, the level
-    of noise, speckle and sidelobes there. That is the 95th percentile of its magnitude in the square within 24 mm (and
-    24 pixels), or what speckle of their median would have in the strips along x and y, whichever is most.
+    same slice, the input is neither a third as bright relative to its own peak, nor 1.5 times above its ground, the
+    level of noise, speckle and sidelobes there. That is the 95th percentile of its magnitude in the square within 24 mm
+    (and 24 pixels), or what speckle of their median would have in the strips along x and y, whichever is most. So a
+    true target that the input shows only below its sidelobes counts too, and in an image that is bright all over, as
+    with wrong positions, little can be told.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ def test_warnings(files, tmp_path, capsys, monkeypatch):
     for text in (
         "pixels of 1 x 1 mm (x, y) are coarse for soft, which draws in pixels of 0.3 mm",
         "the image is unlike those that soft was trained on",
-        "blobs are new, the brightest at",
+        "bright blobs are where the image shows no more than noise and sidelobes, the brightest at",
         "soft makes something else of the image when it is turned",
         "is not the file that",
         "the echoes bear the enhanced image out less than the original",

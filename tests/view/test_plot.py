@@ -204,8 +204,9 @@ def test_importing_the_module_opens_nothing() -> None:
 LEARNED = {"step": "learned enhancement", "method": "gatenet", "blend": 1.0}
 
 
-@pytest.mark.parametrize("shape", [(12, 30, 40), (1, 30, 40), (12, 1, 3), (1, 1, 40)])
-@pytest.mark.parametrize("title", ["title", None])
+@pytest.mark.parametrize(
+    ("shape", "title"), [((12, 30, 40), "title"), ((1, 30, 40), None), ((12, 1, 3), None), ((1, 1, 40), "title")]
+)
 def test_figures_of_an_enhanced_image_say_so(shape, title) -> None:
     plain = make_image(shape)
     image = plain.with_step(**LEARNED)
