@@ -84,12 +84,12 @@ def run(args: argparse.Namespace) -> int:
     if args.quick:
         print("--quick: a look, no evidence", file=sys.stderr)
     if args.output is not None:
-        _write(Path(args.output), result, best=best, other=other, label=args.label)
+        _write(Path(args.output), result, best=best, other=other, label=args.label, runtime=networks[0].runtime)
         print(args.output)
     return 0
 
 
-def _write(path: Path, result: Any, *, best: str, other: str | None, label: str) -> None:
+def _write(path: Path, result: Any, *, best: str, other: str | None, label: str, runtime: str) -> None:
     """The report and its pictures; the report last, so that it never speaks of pictures that are not there."""
     from mmsar.enhance.evaluate import INPUT, SIGMAS, SNRS_DB, ZERO
     from mmsar.enhance.report import markdown
@@ -111,7 +111,7 @@ def _write(path: Path, result: Any, *, best: str, other: str | None, label: str)
     kept = [(title, at, {n: v for n, v in found.items() if n != ZERO}) for title, at, found in curves]
     save_figure(sweeps_figure(kept), folder / f"{path.stem}-sweeps.png")
     command = "mmsar " + shlex.join(sys.argv[1:])
-    text = markdown(result, best=best, other=other, label=label, machine=_machine(), command=command)
+    text = markdown(result, best=best, other=other, label=label, machine=_machine(runtime), command=command)
     names = ", ".join(n for n in result.samples[0][1] if n != INPUT)
     text += "\n".join(
         [
@@ -129,15 +129,14 @@ def _write(path: Path, result: Any, *, best: str, other: str | None, label: str)
         part.write_text(text, encoding="utf-8")
 
 
-def _machine() -> str:
+def _machine(runtime: str) -> str:
     import platform
 
     import numpy as np
-    import onnxruntime
 
     from mmsar._version import __version__
     from mmsar.core.parallel import threads
 
     system = os.uname().sysname if hasattr(os, "uname") else os.name
-    versions = f"Python {platform.python_version()}, numpy {np.__version__}, onnxruntime {onnxruntime.__version__}"
+    versions = f"Python {platform.python_version()}, numpy {np.__version__}, {runtime}"
     return f"{threads()} cores of {platform.machine()} ({system}), {versions}, mmsar {__version__}"

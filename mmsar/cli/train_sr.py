@@ -16,8 +16,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 HELP = "train a network for enhancement"
 PAIRS = "pairs.h5"
+IMAGES = 1000
+"""Training images that the statistics of a network are taken over."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +97,7 @@ def _train(config: Any, file: Any, folder: Path, *, resume_it: bool) -> int:
         result = train(network, batches, settings=config.settings, folder=folder, validation=validation)
     save_figure(training_figure(result.curves, title=config.name), folder / "curves.png")
     target = folder / f"{config.name}.onnx"
-    difference = export_onnx(load_network(folder / BEST), target, name=config.name)
+    difference = export_onnx(load_network(folder / BEST), target, name=config.name, extra=_facts(file, batches))
     print(
         f"{result.step} steps in {result.curves[-1]['seconds']:.0f} s; best validation loss {result.best_loss:.4g} "
         f"at step {result.best_step}; the exported network differs from torch by {difference:.1e} of the peak",
@@ -101,3 +105,15 @@ def _train(config: Any, file: Any, folder: Path, *, resume_it: bool) -> int:
     )
     print(target)
     return 0
+
+
+def _facts(file: Any, batches: Any) -> dict[str, Any]:
+    """What the network's file tells of its training images: their pixels, and what kind of images they are."""
+    from mmsar.enhance.statistics import LEAST_IMAGES, fit_statistics
+
+    facts: dict[str, Any] = {"spacing_mm": file.spacing * 1e3}
+    seen = [np.abs(file.images(index, "ideal")[0]) for index in batches.first(IMAGES)]
+    seen = [image for image in seen if image.any()]
+    if len(seen) >= LEAST_IMAGES:
+        facts["statistics"] = fit_statistics(seen)
+    return facts

@@ -28,6 +28,7 @@ PERCENTILE = 99.0
 """Share of the training images [%] within the limit."""
 LEAST_SPREAD = 0.02
 """Standard deviation that is assumed of every number at least: training images that are alike allow no less."""
+LEAST_IMAGES = 20
 KEYS = ("names", "mean", "covariance", "limit")
 
 
@@ -84,8 +85,8 @@ def fit_statistics(images: Iterable[np.ndarray]) -> dict[str, Any]:
         Fewer than 20 images with a signal, or one that `features` refuses.
     """
     rows = np.array([features(image) for image in images if np.any(image)])
-    if len(rows) < 20:
-        raise GeometryError(f"fit_statistics: got {len(rows)} images with a signal, wanted at least 20")
+    if len(rows) < LEAST_IMAGES:
+        raise GeometryError(f"fit_statistics: got {len(rows)} images with a signal, wanted at least {LEAST_IMAGES}")
     covariance = np.cov(rows, rowvar=False) + LEAST_SPREAD**2 * np.eye(len(NAMES))
     found = {"names": list(NAMES), "mean": rows.mean(axis=0).tolist(), "covariance": covariance.tolist()}
     distances = [distance(row, found)[0] for row in rows]

@@ -146,7 +146,7 @@ def test_every_verb_has_help_with_an_example(verb, capsys):
 
 def test_tables_above_cover_every_verb():
     assert set(BAD_VALUES) == set(VERBS)
-    assert set(VERBS) - set(READING) == {"demo", "hw", "doctor", "bench"}
+    assert set(VERBS) - set(READING) == {"demo", "hw", "doctor", "bench", "evaluate-sr"}
 
 
 def test_help_lists_every_verb(capsys):

@@ -79,6 +79,10 @@ class PairBatches:
         self._pairs = _Pairs(file, "train", label)
         self.crop, self.batch, self.seed = positive_int("crop", crop), positive_int("batch", batch), seed
 
+    def first(self, count: int) -> list[int]:
+        """The first `count` samples that are trained on."""
+        return self._pairs.index[:count]
+
     def starting(self, first: int) -> Iterator[Batch]:
         """Batch number `first` and all that follow."""
         while True:
