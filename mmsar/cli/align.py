@@ -3,7 +3,8 @@
 The radius comes from sharpness alone. A known pin (--pin, a point target at a known place in the target's frame, mm)
 also tells the tangential offset (that is, the start angle) and the height; with --unknown centre it tells the centre
 of the logged circle instead of the tangential offset, and two pins tell all of them. What cannot be told is said, with
-the reason, and left as it was. A range bias that was not calibrated comes out as radius.
+the reason, and left as it was. With -o, moves that are all below two standard errors are not written (exit 3),
+unless --force asks for it. A range bias that was not calibrated comes out as radius.
 
 Example:
   mmsar align scan.h5 --rotation -o aligned.h5
@@ -46,6 +47,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--search-mm", type=millimetres, default=5.0, metavar="MM", help="largest error looked for (5)")
     parser.add_argument("--extent-mm", type=millimetres, metavar="MM", help="radius of the target (0.4 of the scan's)")
+    parser.add_argument(
+        "--off-plane-mm",
+        type=millimetres,
+        default=10.0,
+        metavar="MM",
+        help="how far off the plane of antennas at one height the target may reach (10)",
+    )
+    parser.add_argument("--force", action="store_true", help="write a correction within its own error, too")
     parser.add_argument("--scatterers", type=count, default=12, metavar="N", help="scatterers at most (12)")
     parser.add_argument("--json", action="store_true", help="print JSON (SI units and radians)")
     parser.set_defaults(fail=parser.error)
@@ -55,8 +64,9 @@ def run(args: argparse.Namespace) -> int:
     """Fit, report, write the corrected scan."""
     if args.unknown is not None and len(args.pin or ()) != 1:
         args.fail("argument --unknown: wanted with exactly one --pin")
+    from mmsar.errors import GeometryError
     from mmsar.focus.rotation import apply_rotation, fit_rotation
-    from mmsar.focus.rotation_result import RotationOptions
+    from mmsar.focus.rotation_result import SIGNIFICANT, RotationOptions
     from mmsar.io.atomic import check_target
     from mmsar.io.scan_h5 import load_scan, save_scan
 
@@ -66,12 +76,18 @@ def run(args: argparse.Namespace) -> int:
         search=args.search_mm / 1e3,
         unknown=args.unknown or "tangential",
         extent=None if args.extent_mm is None else args.extent_mm / 1e3,
+        off_plane=args.off_plane_mm / 1e3,
         scatterers=args.scatterers,
     )
     scan = load_scan(args.scan)
     fit = fit_rotation(scan, pin=args.pin, options=options)
     print(json.dumps(_for_programs(fit), indent=2) if args.json else "\n".join(_for_people(fit)))
     if args.output is not None:
+        if not (fit.significant or args.force):
+            raise GeometryError(
+                f"align rotation: no move is as large as {SIGNIFICANT:g} standard errors, {args.output} not written; "
+                "give a known target (--pin), put up an isolated corner reflector, or write it all the same (--force)"
+            )
         save_scan(apply_rotation(scan, fit), args.output)
         if not args.json:
             print(args.output)
@@ -107,6 +123,7 @@ def _for_programs(fit: "RotationFit") -> dict[str, Any]:
         "moves": {name: {"value": found.value, "sigma": found.sigma} for name, found in fit.moves.items()},
         "turn": None if fit.turn is None else {"value": fit.turn.value, "sigma": fit.turn.sigma},
         "not_fitted": dict(fit.not_fitted),
+        "significant": fit.significant,
         "sigma_with_bias": fit.sigma_with_bias,
         "sharpness": list(fit.sharpness),
         "scatterers": fit.scatterers.tolist(),

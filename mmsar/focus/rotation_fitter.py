@@ -219,7 +219,8 @@ class Fitter:
         if self.flat:
             notes.append(
                 f"all scatterers taken at y = {self.heights[0] * 1e3:.1f} mm: antennas at one height do not tell; a "
-                "scatterer higher or lower by h passes for one farther away, and the radius with it, by h^2 / 2 R"
+                "scatterer higher or lower by h passes for one farther away, and the radius with it, by h^2 / 2 R: "
+                f"{self._off_plane() * 1e3:.2f} mm of the stated error, for {self.options.off_plane * 1e3:.1f} mm"
             )
         if crowded:
             notes.append(
@@ -227,6 +228,10 @@ class Fitter:
                 "reflectors, or more of --scatterers, make them better"
             )
         return tuple(notes)
+
+    def _off_plane(self) -> float:
+        """Error of the radius from scatterers off the plane of antennas at one height [m]."""
+        return self.options.off_plane**2 / (2 * self.radius)
 
     def _check_pins(self, strength: np.ndarray) -> None:
         """Refuse pins that are no stronger than noise; `strength` begins with theirs."""
@@ -250,16 +255,19 @@ class Fitter:
         self, solution: Solution, before: Solution, reasons: dict[str, str], notes: tuple[str, ...]
     ) -> RotationFit:
         model = solution.model
+        floor = np.full(len(MOVES), FLOOR)
+        if self.flat and len(model.points) > model.pins:
+            floor[0] = np.hypot(FLOOR, self._off_plane())
         return RotationFit(
             nominal_radius=self.radius,
             moves=MappingProxyType(
                 {
-                    MOVES[g]: Estimate(value=float(model.moves[g]), sigma=float(np.hypot(solution.sigma[g], FLOOR)))
+                    MOVES[g]: Estimate(value=float(model.moves[g]), sigma=float(np.hypot(solution.sigma[g], floor[g])))
                     for g in self.free
                 }
             ),
             not_fitted=MappingProxyType(reasons),
-            sigma_with_bias=float(np.hypot(solution.sigma_with_bias[0], FLOOR)) if 0 in self.free else None,
+            sigma_with_bias=float(np.hypot(solution.sigma_with_bias[0], floor[0])) if 0 in self.free else None,
             sharpness=(before.explained, solution.explained),
             scatterers=model.points,
             notes=notes,

@@ -7,6 +7,9 @@ import numpy as np
 
 from mmsar.core.checks import finite_number, one_of, positive_int
 
+SIGNIFICANT = 2.0
+"""A move of fewer standard errors is not told from none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RotationOptions:
@@ -24,6 +27,8 @@ class RotationOptions:
     """What one pin fits beside radius and height: "tangential" (a turntable) or "centre" (poses about a wrong axis)."""
     extent: float | None = None
     """Largest distance of the target's parts from the axis [m]; default 0.4 radii."""
+    off_plane: float = 10e-3
+    """How far off the antennas' plane scatterers may be where one height of antennas does not tell [m]."""
     scatterers: int = 12
     """Scatterers in the model, at most."""
     channels: int = 4096
@@ -36,6 +41,7 @@ class RotationOptions:
         one_of("RotationOptions.unknown", self.unknown, ("tangential", "centre"))
         if self.extent is not None:
             finite_number("RotationOptions.extent", self.extent, "m", above=0.0)
+        finite_number("RotationOptions.off_plane", self.off_plane, "m", above=0.0)
         positive_int("RotationOptions.scatterers", self.scatterers)
         positive_int("RotationOptions.channels", self.channels)
 
@@ -68,6 +74,11 @@ class RotationFit:
     """Where the scatterers of the model are in the corrected frame, the pins first [m], (n, 3)."""
     notes: tuple[str, ...] = ()
     """What else to know."""
+
+    @property
+    def significant(self) -> bool:
+        """Whether any move is at least `SIGNIFICANT` standard errors."""
+        return any(abs(found.value) >= SIGNIFICANT * found.sigma for found in self.moves.values())
 
     @property
     def radius(self) -> Estimate:

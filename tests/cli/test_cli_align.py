@@ -68,6 +68,16 @@ def test_radius_is_reported_and_written(scan_file, tmp_path, capsys):
     np.testing.assert_array_equal(aligned.read(), load_scan(scan_file).read())
 
 
+def test_a_correction_within_its_error_is_not_written_unless_asked_for(scan_file, tmp_path, capsys):
+    save_scan(replace(load_scan(scan_file), trajectory=Trajectory.turntable(192, 0.252)), scan_file)
+    done = tmp_path / "aligned.h5"
+    args = [str(scan_file), "--rotation", "-o", str(done)]
+    text = fails(capsys, *args)
+    assert "aligned.h5 not written" in text and "--pin" in text and "corner reflector" in text and "--force" in text
+    assert not done.exists()
+    assert main(["align", *args, "--force"]) == 0 and done.exists()
+
+
 def test_pin_and_json(scan_file, capsys):
     capsys.readouterr()
     assert main(["align", str(scan_file), "--rotation", "--pin=-60,5,30", "--json"]) == 0

@@ -100,12 +100,24 @@ def test_a_height_that_one_height_cannot_tell_is_not_fitted(lab):
     assert any("h^2 / 2 R" in note for note in fit.notes)
 
 
+def test_targets_off_the_plane_of_one_height_are_within_the_stated_error(lab):
+    """h^2 / 2 R of 10 mm is 0.2 mm, ten times what noise alone would state."""
+    points = lab.points * (1, 0, 1) + (0, 10e-3, 0)
+    scan = lab.round_scan(points, array=SINGLE, heights=[0.0])
+    fit = fit_rotation(scan, options=QUIET)
+    off, sizes = error(fit, radial=0.0)
+    assert sizes["radial"] < 2 and not fit.significant, (off, sizes)
+    assert fit.moves["radial"].sigma < 0.3e-3 and any("0.20 mm of the stated error" in note for note in fit.notes)
+    bold = fit_rotation(scan, options=replace(QUIET, off_plane=0.1e-3)).moves["radial"]
+    assert abs(bold.value) > 4 * bold.sigma  # said to be flat, it is taken at its word
+
+
 def test_stated_errors_are_honest(lab):
     """Errors in stated errors over seeds and noise: none beyond 3, and not all tiny."""
     sizes = []
     for seed, snr in enumerate([-15, -15, -15, -10, -10, -10, -5, -5]):
         scan = lab.round_scan(lab.points[[2, 4]], radial=2e-3, array=SINGLE, n=192, snr=snr, seed=seed)
-        fit = fit_rotation(scan, options=QUIET)
+        fit = fit_rotation(scan, options=replace(QUIET, off_plane=0.1e-3))
         sizes.append((fit.moves["radial"].value - 2e-3) / fit.moves["radial"].sigma)
     assert max(map(abs, sizes)) < 3, sizes
     assert 0.3 < np.sqrt(np.mean(np.square(sizes))) < 2, sizes
@@ -209,6 +221,7 @@ def test_an_error_beyond_the_search_is_refused(lab):
         ({"search": float("nan")}, "search"),
         ({"unknown": "radius"}, "tangential, centre"),
         ({"extent": -1}, "extent"),
+        ({"off_plane": 0}, "off_plane"),
         ({"scatterers": 0}, "scatterers"),
         ({"channels": 1.5}, "channels"),
     ],
