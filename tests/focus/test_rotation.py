@@ -11,7 +11,7 @@ from mmsar.focus.rotation_result import RotationOptions
 from mmsar.model import AntennaArray, Trajectory
 from mmsar.simulate.noise import add_noise
 
-QUIET = RotationOptions(progress=False, scatterers=6, channels=1024)
+QUIET = RotationOptions(progress=False, scatterers=6, channels=512)
 SINGLE = AntennaArray.single()
 STEPPED = 7.59e-3 * (np.arange(8) - 3.5)
 
