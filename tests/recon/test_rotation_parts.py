@@ -71,7 +71,7 @@ def test_even_ring_is_the_plain_sum(n_angles, missing):
         kernel="matched",
         height_step=ring.height_step,
     )
-    migration = PolarMigration(np.array([1600.0, 1650.0]), grid, aperture, scale=1.0, eps=1e-4, memory=2**30)
+    migration = PolarMigration(np.array([1600.0, 1650.0]), grid, aperture, scale=1.0, eps=1e-4)
     assert (2 * migration.order + 1 > n_angles) == (n_angles == 64)
     fast, plain = RingFront(ring, migration), RectilinearFront((angles, heights, index), migration)
     rng = np.random.default_rng(2)
