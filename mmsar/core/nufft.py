@@ -13,6 +13,7 @@ from mmsar.errors import GeometryError
 SCRATCH = 2**20
 """What a transform of any size takes beside its grids and points, as measured [bytes]."""
 
+
 class Type1:
     """Irregular points in the plane to a block of uniform modes; `n_trans` data sets share the points.
 

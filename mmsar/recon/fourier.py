@@ -13,7 +13,7 @@ import numpy as np
 from mmsar.core.backend import resolve_device
 from mmsar.core.checks import check_shape
 from mmsar.core.memory import budget, release, require
-from mmsar.core.parallel import matmul_rows
+from mmsar.core.parallel import matmul_rows, threads
 from mmsar.errors import DeviceError, GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
@@ -111,8 +111,10 @@ class SpectralPlan:
         """Memory held and in flight, the image included [bytes]."""
         data = 8 * self.n_frequencies * self.geometry.n_channels
         spectrum, image = 8 * self.n_frequencies * self._migration.n_pairs, 8 * self.grid.n_voxels
-        held = self._compression.nbytes + self._phase.nbytes + self._front.nbytes + self._migration.nbytes
-        return held + max(2 * data, spectrum + max(data, image))  # the samples go when there is a spectrum
+        centres = 24 * self.geometry.n_channels  # the geometry keeps its phase centres once they were asked for
+        held = centres + self._compression.nbytes + self._phase.nbytes + self._front.nbytes + self._migration.nbytes
+        blocks = 8 * threads() * 4096 * (self.geometry.shape[3] + self.n_frequencies)
+        return held + max(2 * data + blocks, spectrum + max(data, image))  # the samples go when there is a spectrum
 
     def __call__(self, signal: Any) -> np.ndarray:
         """Image the signal.

@@ -5,10 +5,21 @@ twice. Only where the pixels of one plane are too many for the threads' transfor
 and all waves are made again for every slab of it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from mmsar.core.nufft import Waves
 from mmsar.core.parallel import threads
+from mmsar.model.grid import ImageGrid
+from mmsar.recon.heights import SIGMA, kernel_width
+
+PLANES = 2**27
+"""Planes of a block that larger ones would not be faster than [bytes]."""
+
+LIBRARIES = 3 * 2**20
+"""Stacks of threads and buffers of libraries, whatever the size, as measured [bytes]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +57,21 @@ class Pieces:
         return self.n_blocks * self.n_slabs
 
     @property
+    def rows(self) -> int:
+        """Most rows of the coarse grid of heights that a block reaches."""
+        columns = self.sides * self.block
+        return min(columns, int(self.coarse[0] * columns) + self.sides * (self.coarse[1] + 2))
+
+    @property
     def nbytes(self) -> int:
         """Memory in flight: a block's planes, the threads' transforms and products [bytes]."""
         _, n_y, n_x = self.shape
-        columns = self.sides * self.block
-        rows = min(columns, int(self.coarse[0] * columns) + self.sides * (self.coarse[1] + 2))
+        columns, rows = self.sides * self.block, self.rows
         waves = Waves.nbytes((self.slab, n_x), self.sides, self.n_waves) + 48 * self.n_waves
         heights = 8 * (rows * (2 * n_x + n_y) + 2 * n_y * n_x)  # the matrix library packs copies of its operands
         planes = 8 * columns * self.slab * n_x + 16 * rows * n_y
         # the threads' transforms are held while the heights are made
-        return planes + min(threads(), self.block) * waves + min(threads(), self.slab) * heights
+        return LIBRARIES + planes + min(threads(), self.block) * waves + min(threads(), self.slab) * heights
 
     def within(self, room: int) -> "Pieces":
         """The largest pieces that take at most `room` bytes; the smallest there are where none do."""
@@ -66,7 +82,35 @@ class Pieces:
         return replace(pieces, slab=slab)
 
 
-def _largest(most: int, least: int, fits) -> int:
+def whole_image(grid: ImageGrid, *, n_pairs: int, dky: float, sides: int, n_waves: int, eps: float) -> Pieces:
+    """The pieces where nothing bounds the memory: as few blocks as have planes of `PLANES` bytes.
+
+    Parameters
+    ----------
+    grid : ImageGrid
+        The image.
+    n_pairs, dky : int, float
+        Pairs of height wavenumbers, a step dky [rad/m] apart.
+    sides, n_waves : int
+        As of `Pieces`.
+    eps : float
+        Accuracy of the transforms.
+    """
+    ratio = SIGMA * grid.shape[1] * grid.spacing[1] * dky / (2 * np.pi) if grid.shape[1] > 1 else 0.0
+    n_pairs = max(1, n_pairs)
+    block = PLANES // (8 * sides * grid.shape[0] * grid.shape[2])
+    return Pieces(
+        shape=grid.shape,
+        n_pairs=n_pairs,
+        sides=sides,
+        n_waves=n_waves,
+        coarse=(ratio, kernel_width(eps)),
+        block=int(np.clip(block, min(threads(), n_pairs), n_pairs)),
+        slab=grid.shape[0],
+    )
+
+
+def _largest(most: int, least: int, fits: Callable[[int], bool]) -> int:
     """The largest n from `least` to `most` that fits, or `least`; what fits at n fits below."""
     if most <= least or fits(most):
         return most

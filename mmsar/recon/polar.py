@@ -27,8 +27,8 @@ from mmsar.core.parallel import Workers, one_blas_thread
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.recon.azimuth import azimuth_weights, highest_order
-from mmsar.recon.heights import SIGMA, HeightSynthesis, kernel_width
-from mmsar.recon.pieces import Pieces
+from mmsar.recon.heights import HeightSynthesis
+from mmsar.recon.pieces import whole_image
 from mmsar.recon.ring import HeightBand, RingAperture, largest_rho
 
 
@@ -54,9 +54,7 @@ class PolarMigration:
         A grid that reaches the antennas, or several heights from far away.
     """
 
-    def __init__(
-        self, k: np.ndarray, grid: ImageGrid, aperture: RingAperture, *, scale: float, eps: float
-    ) -> None:
+    def __init__(self, k: np.ndarray, grid: ImageGrid, aperture: RingAperture, *, scale: float, eps: float) -> None:
         self.grid, self.aperture, self.eps = grid, aperture, eps
         self.k2 = 2 * np.asarray(k, dtype=float)
         rho = largest_rho(grid)
@@ -84,7 +82,14 @@ class PolarMigration:
         self._sides = 1 if last == 0 else 2
         self._middle = float(grid.y[0] + grid.y[-1]) / 2
         self._workers: dict[tuple, Workers] = {}
-        self.pieces = whole_image(grid, len(self._pairs), self.dky, self._sides, len(self.k2) * self.n_angles, eps)
+        self.pieces = whole_image(
+            grid,
+            n_pairs=len(self._pairs),
+            dky=self.dky,
+            sides=self._sides,
+            n_waves=len(self.k2) * self.n_angles,
+            eps=eps,
+        )
         """How the image is made in pieces."""
 
     def _check(self, rho: float) -> None:
@@ -151,8 +156,9 @@ class PolarMigration:
         out = np.empty(self.grid.shape, dtype=np.complex64)
         if not self._pairs:
             out[:] = 0
+        room = self._room()
         for slab, middle, pairs, step in self._steps():
-            heights, planes = self._heights(pairs), self._planes(slab, pairs)
+            heights, planes = self._heights(pairs), self._planes(room, slab, pairs)
 
             def to_plane(p: int, fft: RowFFT, rays: _Rays, middle=middle, pairs=pairs, planes=planes) -> None:
                 kr, weights = self._weights(pairs[p])
@@ -177,8 +183,9 @@ class PolarMigration:
     def adjoint(self, image: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(n_z, n_y, n_x) complex64 image to the spectrum, complex64 (m, n_pairs)."""
         total = np.zeros((len(self.k2), self.n_pairs), dtype=np.complex64)
+        room = self._room()
         for slab, middle, pairs, step in self._steps():
-            heights, planes = self._heights(pairs), self._planes(slab, pairs)
+            heights, planes = self._heights(pairs), self._planes(room, slab, pairs)
 
             def from_image(j: int, coarse, _, slab=slab, planes=planes, heights=heights) -> None:
                 heights.adjoint(image[slab.start + j], coarse, self._columns(planes, j))
@@ -210,9 +217,15 @@ class PolarMigration:
                 which = f" {n}/{size.count}" if size.count > 1 else ""
                 yield slice(start, stop), middle, self._pairs[first:last], which
 
-    def _planes(self, slab: slice, pairs: list) -> np.ndarray:
-        """Room for the pictures of a slab at some height wavenumbers, (pairs, sides, n_z, n_x)."""
-        return np.empty((len(pairs), self._sides, slab.stop - slab.start, self.grid.shape[2]), np.complex64)
+    def _room(self) -> np.ndarray:
+        """Room for the planes of the largest piece, used by one after the other."""
+        size = self.pieces
+        return np.empty(size.block * self._sides * size.slab * self.grid.shape[2], dtype=np.complex64)
+
+    def _planes(self, room: np.ndarray, slab: slice, pairs: list) -> np.ndarray:
+        """The pictures of a slab at some height wavenumbers, (pairs, sides, n_z, n_x), in `room`."""
+        shape = len(pairs), self._sides, slab.stop - slab.start, self.grid.shape[2]
+        return room[: np.prod(shape)].reshape(shape)
 
     def _columns(self, planes: np.ndarray, j: int) -> np.ndarray:
         """One row of pixels along x at every height wavenumber, (pairs * sides, n_x)."""
@@ -268,17 +281,3 @@ class _Rays:
         """Put the waves of new k_r (m,) on pixels of `spacing` (dx, dz) [m]."""
         kernels.place_rays(kr, cosine, sine, spacing, self._x, self._z)
         self.waves.place(self._z.ravel(), self._x.ravel())
-
-
-def whole_image(grid: ImageGrid, n_pairs: int, dky: float, sides: int, n_waves: int, eps: float) -> Pieces:
-    """The one piece that is all of an image, of pairs of height wavenumbers a step `dky` [rad/m] apart."""
-    ratio = SIGMA * grid.shape[1] * grid.spacing[1] * dky / (2 * np.pi) if grid.shape[1] > 1 else 0.0
-    return Pieces(
-        shape=grid.shape,
-        n_pairs=max(1, n_pairs),
-        sides=sides,
-        n_waves=n_waves,
-        coarse=(ratio, kernel_width(eps)),
-        block=max(1, n_pairs),
-        slab=grid.shape[0],
-    )
