@@ -115,7 +115,9 @@ plan = isar.plan(geometry, grid, options=ReconOptions(memory=budget))
 start = time.perf_counter(), time.process_time()
 image = plan(signal)
 wall, cores = time.perf_counter() - start[0], time.process_time() - start[1]
-print(plan._migration.pieces.count, wall, cores, peak_memory() - before, plan.nbytes, cost("isar", geometry, grid, memory=budget)[1], signal.nbytes + image.nbytes)
+predicted = cost("isar", geometry, grid, memory=budget)[1]
+sizes = peak_memory() - before, plan.nbytes, predicted, signal.nbytes + image.nbytes
+print(plan._migration.pieces.count, wall, cores, *sizes)
 """
 
 
