@@ -10,6 +10,9 @@ from mmsar.core.checks import positive_int
 from mmsar.core.parallel import threads
 from mmsar.errors import GeometryError
 
+SCRATCH = 2**20
+"""What a transform of any size takes beside its grids and points, as measured [bytes]."""
+
 
 class Type1:
     """Irregular points in the plane to a block of uniform modes; `n_trans` data sets share the points.
@@ -88,9 +91,14 @@ class Waves:
 
     @staticmethod
     def nbytes(shape: tuple[int, int], n_trans: int, n_points: int) -> int:
-        """Memory one of them takes with its output and `n_points` waves [bytes]."""
-        pixels = (shape[0] + 16) * (shape[1] + 16)
-        return int(8 * n_trans * (2.6 * pixels + n_points) + 32 * n_points)
+        """Memory one of them takes with the places and strengths of `n_points` waves, without the pictures [bytes].
+
+        Inside finufft: the fine grid and the patch of it that is spread to at a time, the order of the points, copies
+        of the points of a patch, scratch of the FFT.
+        """
+        fine = (1.25 * shape[0] + 16) * (1.25 * shape[1] + 16)
+        inside = 16 * fine + 8 * n_points + 24 * min(n_points, 100_000) + SCRATCH
+        return int(inside + (8 * n_trans + 8) * n_points)
 
     def place(self, z: np.ndarray, x: np.ndarray) -> None:
         """Take new waves: phase steps per pixel, float32 (n,), -pi to pi."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from mmsar.core.backend import resolve_device
 from mmsar.core.checks import check_shape
-from mmsar.core.memory import budget, require
-from mmsar.core.parallel import matmul_rows
+from mmsar.core.memory import budget, release, require
+from mmsar.core.parallel import matmul_rows, threads
 from mmsar.errors import DeviceError, GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
@@ -99,6 +99,7 @@ class SpectralPlan:
         if self.nbytes > allowed:
             self._migration.shrink(self.nbytes - allowed)
         require(f"method {method}", self.nbytes, allowed, "use a smaller grid, or allow more memory")
+        release()
 
     @property
     def n_frequencies(self) -> int:
@@ -108,9 +109,12 @@ class SpectralPlan:
     @property
     def nbytes(self) -> int:
         """Memory held and in flight, the image included [bytes]."""
-        spectrum = 8 * self.n_frequencies * (self._migration.n_pairs + self.geometry.n_channels)
-        held = self._compression.nbytes + self._phase.nbytes + self._front.nbytes + self._migration.nbytes
-        return held + spectrum + 8 * self.grid.n_voxels
+        data = 8 * self.n_frequencies * self.geometry.n_channels
+        spectrum, image = 8 * self.n_frequencies * self._migration.n_pairs, 8 * self.grid.n_voxels
+        centres = 24 * self.geometry.n_channels  # the geometry keeps its phase centres once they were asked for
+        held = centres + self._compression.nbytes + self._phase.nbytes + self._front.nbytes + self._migration.nbytes
+        blocks = 8 * threads() * 4096 * (self.geometry.shape[3] + self.n_frequencies)
+        return held + max(2 * data + blocks, spectrum + max(data, image))  # the samples go when there is a spectrum
 
     def __call__(self, signal: Any) -> np.ndarray:
         """Image the signal.
@@ -132,7 +136,11 @@ class SpectralPlan:
         """
         data = self._compressed(signal)
         data *= self._phase
-        return self._migration(self._front(data), self.show)
+        release()
+        spectrum = self._front(data)
+        del data
+        release()
+        return self._migration(spectrum, self.show)
 
     def adjoint(self, image: np.ndarray) -> np.ndarray:
         """The exact adjoint of the imaging map: image (n_z, n_y, n_x) to signal (n_pose, n_tx, n_rx, n_samples)."""

@@ -1,8 +1,9 @@
 """From height wavenumbers to heights: sum_q F[q] exp(j ky_q y), a type-1 non-uniform FFT in one dimension.
 
 The wavenumbers lie closer than an image of this height needs (what is above and below must not wrap around into it):
-they are spread with a Kaiser-Bessel kernel to a grid that is just fine enough, and a small matrix does the rest. Where
-that saves nothing the matrix takes them as they are.
+they are spread with a Kaiser-Bessel kernel to a grid that is just fine enough, and a small matrix does the rest. Only
+the rows of that grid are kept that a wavenumber reaches, so that a part of the wavenumbers takes a part of the work;
+where spreading saves nothing the matrix takes the wavenumbers as they are.
 """
 
 import numpy as np
@@ -14,6 +15,16 @@ SIGMA = 1.5
 """Oversampling of the coarse grid."""
 MIN_SAVING = 0.6
 """Coarse over given wavenumbers below which spreading pays."""
+
+
+def kernel_width(error: float) -> int:
+    """Rows of the coarse grid that a wavenumber is spread to, for a relative error."""
+    return int(np.clip(np.ceil(-np.log(error) / (np.pi * np.sqrt(1 - 1 / SIGMA))), 2, 8))
+
+
+def coarse_rows(band: float, y: np.ndarray) -> int:
+    """Rows of a coarse grid over a band of wavenumbers [rad/m], for evenly spaced heights [m]."""
+    return int(np.ceil(band * SIGMA * len(y) * float(np.ptp(y)) / max(len(y) - 1, 1) / (2 * np.pi))) + 2
 
 
 class HeightSynthesis:
@@ -32,23 +43,27 @@ class HeightSynthesis:
     """
 
     def __init__(self, ky: np.ndarray, y: np.ndarray, weight: np.ndarray, *, error: float) -> None:
-        width = int(np.clip(np.ceil(-np.log(error) / (np.pi * np.sqrt(1 - 1 / SIGMA))), 2, 8))
+        width = kernel_width(error)
         self.middle = float(y[0] + y[-1]) / 2
         """What the heights count from [m]."""
         offset, low, band = np.asarray(y) - self.middle, float(ky.min()), float(np.ptp(ky))
-        n_coarse = int(np.ceil(band * SIGMA * len(y) * float(np.ptp(y)) / max(len(y) - 1, 1) / (2 * np.pi))) + 2
         self._start: np.ndarray | None = None
-        if n_coarse + width > MIN_SAVING * len(ky) or band == 0:
-            self._matrix = (np.exp(1j * np.outer(offset, ky)) * weight).astype(np.complex64)
-        else:
+        if band > 0:
+            n_coarse = coarse_rows(band, y)
             step = band / (n_coarse - 1)
             place = (ky - low) / step + width / 2
-            self._start = np.ceil(place - width / 2).astype(np.int64)
-            fraction = (self._start - place + width / 2) * SUBDIVISIONS
+            start = np.ceil(place - width / 2).astype(np.int64)
+            used = np.unique(start[:, None] + np.arange(width))
+            if len(used) <= MIN_SAVING * len(ky):
+                self._start = np.searchsorted(used, start)
+        if self._start is None:
+            self._matrix = (np.exp(1j * np.outer(offset, ky)) * weight).astype(np.complex64)
+        else:
+            fraction = (start - place + width / 2) * SUBDIVISIONS
             row = fraction.astype(int)
             table, rest = kernel_table(width, SIGMA), (fraction - row)[:, None]
             self._taps = ((table[row] + rest * (table[row + 1] - table[row])) * weight[:, None]).astype(np.float32)
-            coarse = low + (np.arange(n_coarse + width) - width / 2) * step
+            coarse = low + (used - width / 2) * step
             correction = kernel_correction(width, SIGMA, offset * step / (2 * np.pi))
             self._matrix = (np.exp(1j * np.outer(offset, coarse)) * correction[:, None]).astype(np.complex64)
         self._analysis = np.ascontiguousarray(self._matrix.conj().T)
@@ -71,8 +86,8 @@ class HeightSynthesis:
 
     def adjoint(self, image: np.ndarray, coarse: np.ndarray, out: np.ndarray) -> None:
         """(n_y, n_x) complex64 to `out` (n, n_x), any stride."""
+        np.matmul(self._analysis, image, out=coarse)
         if self._start is None:
-            out[:] = self._analysis @ image
+            out[:] = coarse
         else:
-            np.matmul(self._analysis, image, out=coarse)
             gather_lines(coarse, self._start, self._taps, out)

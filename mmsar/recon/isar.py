@@ -97,9 +97,7 @@ def plan(
         method="isar",
         path=path,
         compression=compression,
-        make_migration=lambda room, eps: PolarMigration(
-            compression.k, grid, aperture, scale=scale, eps=eps, memory=room
-        ),
+        make_migration=lambda _, eps: PolarMigration(compression.k, grid, aperture, scale=scale, eps=eps),
         make_front=make_front,
         options=options,
     )

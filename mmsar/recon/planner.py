@@ -76,10 +76,7 @@ def reconstruct(
     grid = grid or default_grid(scan, far_field=options.far_field)
     density = density_of(scan.geometry, options)
     geometry = _weighted(scan.geometry, density, options.window)
-    predictions = {
-        p.method: p
-        for p in predict(geometry, grid, phase=options.phase, z_ref=options.z_ref, far_field=options.far_field)
-    }
+    predictions = {p.method: p for p in _predicted(geometry, grid, options)}
     chosen = choose(list(predictions.values()), options) if method == "auto" else predictions[method]
     plan = make_plan(chosen.method, geometry, grid, device=device, options=options)
     image = Image(data=plan(scan), grid=grid, history=tuple(scan.attrs.get("history", ())))
@@ -136,7 +133,7 @@ def explain(
     scan = _conditioned(scan)
     grid = grid or default_grid(scan, far_field=options.far_field)
     geometry = weighted_geometry(scan, options)
-    predictions = predict(geometry, grid, phase=options.phase, z_ref=options.z_ref, far_field=options.far_field)
+    predictions = _predicted(geometry, grid, options)
     chosen = choose(predictions, options).method if method == "auto" else method
     with suppress(MmsarError):  # its plan knows its time better; where it cannot be planned the rough figure stands
         seconds = BPA_PLANNING + bpa.plan(geometry, grid, options=options).seconds
@@ -145,13 +142,24 @@ def explain(
     lines = [f"grid {n_x} x {n_y} x {n_z} voxels, {geometry.n_channels} channels x {geometry.chirp.n_samples} samples"]
     for p in predictions:
         mark = ">" if p.method == chosen else " "
-        cost = f"about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB"
+        cost = f"about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB" + (f" in {p.pieces} pieces" * (p.pieces > 1))
         note = f"; not for auto: {p.reason}" if p.reason else ""
         lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB, {cost}{note}")
     warning = near_field_warning(scan, grid, asked)
     if warning:
         lines.append(f"warning: {warning}")
     return "\n".join(lines)
+
+
+def _predicted(geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> list[Prediction]:
+    return predict(
+        geometry,
+        grid,
+        phase=options.phase,
+        z_ref=options.z_ref,
+        far_field=options.far_field,
+        memory=options.memory,
+    )
 
 
 def choose(predictions: list[Prediction], options: ReconOptions) -> Prediction:

@@ -23,11 +23,12 @@ import numpy as np
 from mmsar.core import kernels_polar as kernels
 from mmsar.core.fft import RowFFT, good_size
 from mmsar.core.nufft import Waves
-from mmsar.core.parallel import Workers, one_blas_thread, threads
+from mmsar.core.parallel import Workers, one_blas_thread
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.recon.azimuth import azimuth_weights, highest_order
 from mmsar.recon.heights import HeightSynthesis
+from mmsar.recon.pieces import whole_image
 from mmsar.recon.ring import HeightBand, RingAperture, largest_rho
 
 
@@ -46,8 +47,6 @@ class PolarMigration:
         Factor on the image.
     eps : float
         Accuracy of the transforms.
-    memory : int
-        Bytes that slices in flight may take.
 
     Raises
     ------
@@ -55,9 +54,7 @@ class PolarMigration:
         A grid that reaches the antennas, or several heights from far away.
     """
 
-    def __init__(
-        self, k: np.ndarray, grid: ImageGrid, aperture: RingAperture, *, scale: float, eps: float, memory: int
-    ) -> None:
+    def __init__(self, k: np.ndarray, grid: ImageGrid, aperture: RingAperture, *, scale: float, eps: float) -> None:
         self.grid, self.aperture, self.eps = grid, aperture, eps
         self.k2 = 2 * np.asarray(k, dtype=float)
         rho = largest_rho(grid)
@@ -83,15 +80,17 @@ class PolarMigration:
         self._pairs = [pair for pair in ((i, last - i) for i in range(last // 2 + 1)) if self._band.masks(pair).any()]
         """Height wavenumbers -|ky| and |ky| that are imaged together, by index."""
         self._sides = 1 if last == 0 else 2
-        columns = np.array(self._pairs, dtype=int).reshape(-1, 2)[:, : self._sides].ravel()
-        weight = np.ones(len(columns))
-        if self._sides == 2 and len(columns) and columns[-2] == columns[-1]:
-            weight[-1] = 0  # ky = 0 is there once
-        self._heights = HeightSynthesis(self.ky[columns], grid.y, weight, error=eps)
+        self._middle = float(grid.y[0] + grid.y[-1]) / 2
         self._workers: dict[tuple, Workers] = {}
-        self._per_slice = 8 * len(columns) * grid.shape[2]
-        """Bytes of one slice along z at every height wavenumber."""
-        self._z_step = int(np.clip(memory // max(1, self._per_slice), 1, grid.shape[0]))
+        self.pieces = whole_image(
+            grid,
+            n_pairs=len(self._pairs),
+            dky=self.dky,
+            sides=self._sides,
+            n_waves=len(self.k2) * self.n_angles,
+            eps=eps,
+        )
+        """How the image is made in pieces."""
 
     def _check(self, rho: float) -> None:
         wavelength = 4 * np.pi / float(self.k2.max())
@@ -142,73 +141,91 @@ class PolarMigration:
     # memory
 
     def shrink(self, excess: int) -> None:
-        """Take the slices in smaller pieces, to need `excess` bytes less as far as that goes."""
-        self._z_step = max(1, self._z_step - -(-excess // self._per_slice))
+        """Work in smaller pieces, to need `excess` bytes less as far as that goes."""
+        self.pieces = self.pieces.within(self.nbytes - excess)
 
     @property
     def nbytes(self) -> int:
-        """Memory held, with the slices in flight and the threads' buffers [bytes]."""
-        points = len(self.k2) * self.n_angles
-        per_thread = Waves.nbytes((self._z_step, self.grid.shape[2]), self._sides, points) + 40 * points
-        planes = self._per_slice * self._z_step
-        return self._heights.nbytes + planes + min(threads(), max(1, len(self._pairs))) * per_thread
+        """Memory in flight: planes, the threads' buffers and what the transforms take beside them [bytes]."""
+        return self.pieces.nbytes
 
     # the transforms
 
     def __call__(self, spectrum: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(m, n_pairs) complex64 spectrum to the image, complex64 (n_z, n_y, n_x)."""
         out = np.empty(self.grid.shape, dtype=np.complex64)
-        for slab, middle in self._slabs():
-            planes = self._planes(slab)
+        if not self._pairs:
+            out[:] = 0
+        room = self._room()
+        for slab, middle, pairs, step in self._steps():
+            heights, planes = self._heights(pairs), self._planes(room, slab, pairs)
 
-            def to_plane(p: int, fft: RowFFT, rays: _Rays, middle=middle, planes=planes) -> None:
-                kr, weights = self._weights(self._pairs[p])
+            def to_plane(p: int, fft: RowFFT, rays: _Rays, middle=middle, pairs=pairs, planes=planes) -> None:
+                kr, weights = self._weights(pairs[p])
                 rays.place(kr, self._cosine, self._sine, self.grid.spacing[::2])
-                for side, column in enumerate(self._pairs[p][: self._sides]):
+                for side, column in enumerate(pairs[p][: self._sides]):
                     kernels.load_orders(spectrum, column, len(self.ky), weights[side], fft.buffer)
                     kernels.turn_rays(fft(), kr, self._cosine, self._sine, middle, 1.0, rays.strengths[side])
                 rays.waves(rays.flat, planes[p])
 
-            def to_image(j: int, coarse: np.ndarray, slab=slab, planes=planes) -> None:
-                self._heights(self._columns(planes, j), coarse, out[slab.start + j])
+            def to_image(j: int, coarse, part, slab=slab, pairs=pairs, planes=planes, heights=heights) -> None:
+                first = pairs[0] == self._pairs[0]
+                row = out[slab.start + j]
+                heights(self._columns(planes, j), coarse, row if first else part)
+                if not first:
+                    row += part
 
-            self._held("backward", slab).run(to_plane, range(len(self._pairs)), label="rotate: waves", show=show)
+            self._held("backward", slab).run(to_plane, range(len(pairs)), label=f"rotate{step}: waves", show=show)
             with one_blas_thread():
-                self._coarse().run(to_image, range(slab.stop - slab.start), label="rotate: heights", show=show)
+                self._products(heights).run(to_image, range(len(planes[0, 0])))
         return out
 
     def adjoint(self, image: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(n_z, n_y, n_x) complex64 image to the spectrum, complex64 (m, n_pairs)."""
         total = np.zeros((len(self.k2), self.n_pairs), dtype=np.complex64)
-        for slab, middle in self._slabs():
-            planes = self._planes(slab)
+        room = self._room()
+        for slab, middle, pairs, step in self._steps():
+            heights, planes = self._heights(pairs), self._planes(room, slab, pairs)
 
-            def from_image(j: int, coarse: np.ndarray, slab=slab, planes=planes) -> None:
-                self._heights.adjoint(image[slab.start + j], coarse, self._columns(planes, j))
+            def from_image(j: int, coarse, _, slab=slab, planes=planes, heights=heights) -> None:
+                heights.adjoint(image[slab.start + j], coarse, self._columns(planes, j))
 
-            def from_plane(p: int, fft: RowFFT, rays: _Rays, middle=middle, planes=planes) -> None:
-                kr, weights = self._weights(self._pairs[p])
+            def from_plane(p: int, fft: RowFFT, rays: _Rays, middle=middle, pairs=pairs, planes=planes) -> None:
+                kr, weights = self._weights(pairs[p])
                 rays.place(kr, self._cosine, self._sine, self.grid.spacing[::2])
                 rays.waves.adjoint(planes[p], rays.flat)
-                for side, column in enumerate(dict.fromkeys(self._pairs[p][: self._sides])):
-                    kernels.turn_rays(rays.strengths[side], kr, self._cosine, self._sine, middle, -1.0, fft.buffer)
+                for side, column in enumerate(pairs[p][: self._sides]):
+                    rows = rays.strengths[side]
+                    kernels.turn_rays(rows, kr, self._cosine, self._sine, middle, -1.0, fft.buffer)
                     kernels.store_orders(fft(), weights[side], column, len(self.ky), total)
 
             with one_blas_thread():
-                self._coarse().run(from_image, range(slab.stop - slab.start), label="adjoint: heights", show=show)
-            self._held("forward", slab).run(from_plane, range(len(self._pairs)), label="adjoint: waves", show=show)
+                self._products(heights).run(from_image, range(len(planes[0, 0])))
+            self._held("forward", slab).run(from_plane, range(len(pairs)), label=f"adjoint{step}: waves", show=show)
         return total
 
-    def _slabs(self):
-        """(slice along z, its middle pixel (x, z) [m])."""
-        n_z, n_x = self.grid.shape[0], self.grid.shape[2]
-        edges = np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)
-        for start, stop in pairwise(edges.tolist()):
-            yield slice(start, stop), (float(self.grid.x[n_x // 2]), float(self.grid.z[start + (stop - start) // 2]))
+    def _steps(self):
+        """(slice along z, its middle pixel (x, z) [m], pairs of height wavenumbers, "" or which piece it is)."""
+        n_z, n_x, size = self.grid.shape[0], self.grid.shape[2], self.pieces
+        edges = np.linspace(0, n_z, size.n_slabs + 1).round().astype(int).tolist()
+        shares = np.linspace(0, len(self._pairs), size.n_blocks + 1).round().astype(int).tolist()
+        n = 0
+        for start, stop in pairwise(edges):
+            middle = float(self.grid.x[n_x // 2]), float(self.grid.z[start + (stop - start) // 2])
+            for first, last in pairwise(shares):
+                n += 1
+                which = f" {n}/{size.count}" if size.count > 1 else ""
+                yield slice(start, stop), middle, self._pairs[first:last], which
 
-    def _planes(self, slab: slice) -> np.ndarray:
-        """Room for the pictures of a slab at every height wavenumber, (pairs, sides, n_z, n_x)."""
-        return np.empty((len(self._pairs), self._sides, slab.stop - slab.start, self.grid.shape[2]), np.complex64)
+    def _room(self) -> np.ndarray:
+        """Room for the planes of the largest piece, used by one after the other."""
+        size = self.pieces
+        return np.empty(size.block * self._sides * size.slab * self.grid.shape[2], dtype=np.complex64)
+
+    def _planes(self, room: np.ndarray, slab: slice, pairs: list) -> np.ndarray:
+        """The pictures of a slab at some height wavenumbers, (pairs, sides, n_z, n_x), in `room`."""
+        shape = len(pairs), self._sides, slab.stop - slab.start, self.grid.shape[2]
+        return room[: np.prod(shape)].reshape(shape)
 
     def _columns(self, planes: np.ndarray, j: int) -> np.ndarray:
         """One row of pixels along x at every height wavenumber, (pairs * sides, n_x)."""
@@ -223,12 +240,21 @@ class PolarMigration:
             self.aperture.kernel, kr, self.aperture.radius, last, k2=self.k2, n_angles=self.aperture.n_angles
         )
         one *= self._scale[:, None]
-        lift = np.exp(1j * self.ky[list(pair)] * (self._heights.middle - self.centre[1]))
+        lift = np.exp(1j * self.ky[list(pair)] * (self._middle - self.centre[1]))
         weights[:, :, : one.shape[1]] = (self._band.masks(pair) * lift[:, None])[:, :, None] * one
         return kr, weights
 
-    def _coarse(self) -> Workers:
-        return Workers(lambda: (self._heights.buffer(self.grid.shape[2]),))
+    def _heights(self, pairs: list) -> HeightSynthesis:
+        """From some height wavenumbers to the image's heights."""
+        columns = np.array(pairs)[:, : self._sides].ravel()
+        weight = np.ones(len(columns))
+        if self._sides == 2 and columns[-2] == columns[-1]:
+            weight[-1] = 0  # ky = 0 is there once
+        return HeightSynthesis(self.ky[columns], self.grid.y, weight, error=self.eps)
+
+    def _products(self, heights: HeightSynthesis) -> Workers:
+        n_x = self.grid.shape[2]
+        return Workers(lambda: (heights.buffer(n_x), np.empty((self.grid.shape[1], n_x), dtype=np.complex64)))
 
     def _held(self, direction: str, slab: slice) -> Workers:
         key = (direction, slab.stop - slab.start)

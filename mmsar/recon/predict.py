@@ -9,17 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsar.constants import C0
+from mmsar.core.memory import budget
 from mmsar.core.parallel import threads
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
-from mmsar.recon.azimuth import highest_order
 from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.isar import MAX_DEVIATION
-from mmsar.recon.ring import HeightBand, RingAperture, largest_rho
-from mmsar.recon.ring import path_limits as rotation_limits
+from mmsar.recon.ring import largest_rho
+from mmsar.recon.rotation_cost import rotation_cost
 from mmsar.signal.cylinder import cylinder_of, cylinder_path_difference, on_cylinder
 from mmsar.signal.multistatic import path_difference
 
@@ -52,6 +51,8 @@ class Prediction:
     """Rough time on this machine's cores [s]."""
     memory: int
     """Rough memory [bytes]."""
+    pieces: int = 1
+    """Pieces it is worked in to keep within the budget; counted for isar only."""
 
 
 def predict(
@@ -61,6 +62,7 @@ def predict(
     phase: str = "reference",
     z_ref: float | None = None,
     far_field: bool = False,
+    memory: int | None = None,
 ) -> list[Prediction]:
     """Predictions for every method, fastest family first.
 
@@ -72,10 +74,12 @@ def predict(
         Options: `phase` is of rma, empm and isar, `z_ref` of empm.
     far_field : bool
         Samples referred to the axis of rotation: a case for isar only.
+    memory : int, optional
+        Memory budget [bytes] that isar is cut in pieces for; default half of what is free.
     """
     out = []
     for method in METHODS:
-        seconds, memory = cost(method, geometry, grid)
+        seconds, needed, pieces = cost(method, geometry, grid, memory=memory)
         if far_field:
             coherence, reason = (1.0, "") if method == "isar" else (0.0, FAR_FIELD)
         else:
@@ -83,7 +87,13 @@ def predict(
         error = 10 * np.log10(max(1 - coherence**2, 1e-5))
         out.append(
             Prediction(
-                method=method, reason=reason, coherence=coherence, error_db=float(error), seconds=seconds, memory=memory
+                method=method,
+                reason=reason,
+                coherence=coherence,
+                error_db=float(error),
+                seconds=seconds,
+                memory=needed,
+                pieces=pieces,
             )
         )
     return out
@@ -195,14 +205,14 @@ def coherence_at(
     return gains
 
 
-def cost(method: str, geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
-    """Rough (seconds, bytes) of one method."""
+def cost(method: str, geometry: Geometry, grid: ImageGrid, *, memory: int | None = None) -> tuple[float, int, int]:
+    """Rough (seconds, bytes, pieces) of one method; isar is cut in pieces for the budget."""
     channels, cores = geometry.n_channels, threads()
     if method == "bpa":
         seconds = BPA_PLANNING + channels * grid.n_voxels / (BPA_RATE * cores)
-        return seconds, 8 * (4 * grid.n_voxels + min(channels, 8192) * 2 * geometry.chirp.n_samples)
+        return seconds, 8 * (4 * grid.n_voxels + min(channels, 8192) * 2 * geometry.chirp.n_samples), 1
     if method == "isar":
-        return _rotation_cost(geometry, grid)
+        return rotation_cost(geometry, grid, budget(memory))
     low, high = path_limits(geometry, grid)
     span = high - low
     frequencies = min(geometry.chirp.n_samples, int(2 * geometry.chirp.bandwidth * span / 3e8 / 2) + 7)
@@ -218,27 +228,8 @@ def cost(method: str, geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
     per_sample = {"rma": 2e-8, "empm": 1e-7, "nufft": 3e-7}[method]
     per_pair = {"rma": 5e-8, "empm": 5e-8, "nufft": 4e-7}[method]
     work = frequencies * (channels * per_sample + 0.3 * lateral * per_pair) + points * 2e-8
-    memory = 8 * (frequencies * (2 * channels + lateral) + points * 0.4 + grid.n_voxels)
-    return 0.05 + 2 * work / cores, int(memory)
-
-
-def _rotation_cost(geometry: Geometry, grid: ImageGrid) -> tuple[float, int]:
-    """Rough (seconds, bytes) of isar: the height wavenumbers decide, one picture of all pixels for each."""
-    x, y, z = (v[geometry.weight != 0] for v in np.moveaxis(geometry.virtual_position, -1, 0))
-    k2, rho = 2 * geometry.chirp.k, largest_rho(grid)
-    radius = max(float(np.hypot(x, z).mean()), rho + geometry.chirp.wavelength)  # elsewhere it is refused anyway
-    aperture = RingAperture(
-        radius=radius, heights=(float(y.min()), float(y.max())), n_angles=1, kernel="matched", height_step=None
-    )
-    heights = len(HeightBand(aperture, grid, k2[[0, -1]]).ky)
-    low, high = rotation_limits(aperture, grid)
-    frequencies = int(2 * geometry.chirp.bandwidth * (high - low) / C0 / 2) + 7
-    orders = 2 * int(highest_order(k2[-1] * rho)) + 1
-    pixels = grid.shape[0] * grid.shape[2]
-    work = heights * (frequencies * orders * 1.5e-7 + pixels * (3e-8 + min(grid.shape[1], 100) * 5e-11))
-    work += frequencies * (geometry.n_channels * 1e-7 + orders * heights * 1e-8)
-    memory = 8 * (frequencies * (2 * geometry.n_channels + orders * heights) + heights * pixels + grid.n_voxels)
-    return 0.05 + work / threads(), int(memory)
+    needed = 8 * (frequencies * (2 * channels + lateral) + points * 0.4 + grid.n_voxels)
+    return 0.05 + 2 * work / cores, int(needed), 1
 
 
 def _separations(geometry: Geometry) -> str:
