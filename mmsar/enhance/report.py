@@ -16,9 +16,10 @@ HEADINGS = {
     "ssim": "SSIM, masked",
     "ncc": "NCC",
     "recall": "point recall",
+    "chance": "by chance",
     "false_blobs": "false blobs",
 }
-DIGITS = {"psnr": 2, "gain": 2, "foreground": 2, "ssim": 3, "ncc": 3, "recall": 3, "false_blobs": 2}
+DIGITS = {"psnr": 2, "gain": 2, "foreground": 2, "ssim": 3, "ncc": 3, "recall": 3, "chance": 3, "false_blobs": 2}
 
 
 class Bar(NamedTuple):

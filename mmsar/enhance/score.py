@@ -8,6 +8,7 @@ With one least-squares gain g = sum x y / sum x^2 for every image x against its 
     ncc          sum x y / (|x| |y|)
     recall       of the label's single points above -20 dB, the part that has a local maximum of x above -20 dB of the
                  peak of x within 1.5 mm
+    chance       the same of the points mirrored in both axes: an image full of speckle hits many, wherever they are
     false_blobs  local maxima of x above -20 dB of its peak, further than 1.5 mm from the label's support at -34 dB
 """
 
@@ -23,7 +24,7 @@ LIT = 0.1
 """A blob counts above this part of the peak."""
 SUPPORT = 10 ** (-30 / 20)
 WEAK = 0.02
-COLUMNS = ("psnr", "foreground", "ssim", "ncc", "recall", "false_blobs")
+COLUMNS = ("psnr", "foreground", "ssim", "ncc", "recall", "chance", "false_blobs")
 ALONE = 2.6e-3
 """A point is single when the label has fallen to ALONE_LEVEL of it all around at this distance [m]."""
 ALONE_LEVEL = 0.35
@@ -92,18 +93,24 @@ def score(image: np.ndarray, label: np.ndarray, spacing: float) -> dict[str, flo
     support = grown(label > SUPPORT * label.max(), near)
     points, found = single_points(label, spacing), maxima(image, near)
     away = ~grown(label > WEAK * label.max(), near)
-    hits = 0
-    for point in points:
-        hits += bool(len(found)) and bool(np.hypot(*(found - point).T).min() <= near)
     norms = float(np.linalg.norm(image)) * float(np.linalg.norm(label))
     return {
         "psnr": psnr(fitted, label),
         "foreground": psnr(fitted, label, support),
         "ssim": float(ssim_map(fitted / label.max(), label / label.max())[support].mean()),
         "ncc": float(np.vdot(image, label)) / norms if norms > 0 else float("nan"),
-        "recall": hits / len(points) if len(points) else float("nan"),
+        "recall": _hit(points, found, near),
+        "chance": _hit(np.array(label.shape) - 1 - points, found, near),
         "false_blobs": float(away[found[:, 0], found[:, 1]].sum()) if len(found) else 0.0,
     }
+
+
+def _hit(points: np.ndarray, found: np.ndarray, near: int) -> float:
+    """Part of the points (n, 2) that have one of `found` (m, 2) within `near` pixels; nan without points."""
+    if not len(points) or not len(found):
+        return 0.0 if len(points) else float("nan")
+    apart = np.hypot(*(points[:, None] - found).transpose(2, 0, 1))
+    return float((apart.min(axis=1) <= near).mean())
 
 
 def thresholded(image: np.ndarray, level: float = LIT) -> np.ndarray:

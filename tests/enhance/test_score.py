@@ -49,6 +49,9 @@ def test_recall_counts_points_and_false_blobs_the_rest():
     found = s.score(image, label, SPACING)
     assert found["recall"] == pytest.approx(2 / 3)
     assert found["false_blobs"] == 2
+    assert found["chance"] == pytest.approx(1 / 3)  # (50, 12) mirrored is (13, 51)
+    speckle = np.random.default_rng(0).rayleigh(size=label.shape)
+    assert s.score(speckle, label, SPACING)["chance"] > 0.3
     assert s.score(blobs([(12, 12), (12, 50)], [1, 0.09]), label, SPACING)["recall"] == pytest.approx(1 / 3)
 
 
