@@ -7,7 +7,7 @@ number, for tables and files.
 
 from mmsar.metrics.compare import Fit, error_db, ncc, psnr, ssim
 from mmsar.metrics.focus import contrast, edge_width, entropy
-from mmsar.metrics.point import PointResponse, point_response
+from mmsar.metrics.point import PointCut, PointResponse, point_cuts, point_response
 
 NORMALISATION = {
     "position": "sub-voxel peak of the band-limited interpolation, world frame",
@@ -36,6 +36,7 @@ __all__ = [
     "entropy",
     "error_db",
     "ncc",
+    "point_cuts",
     "point_response",
     "psnr",
     "ssim",
