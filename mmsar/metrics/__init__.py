@@ -30,6 +30,7 @@ NORMALISATION = {
 __all__ = [
     "NORMALISATION",
     "Fit",
+    "PointCut",
     "PointResponse",
     "contrast",
     "edge_width",
