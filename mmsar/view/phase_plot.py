@@ -95,7 +95,7 @@ def phase_colours() -> ListedColormap:
     cubes = np.stack([y + a / 500, y, y - b / 200])
     xyz = np.where(cubes > 6 / 29, cubes**3, 3 * (6 / 29) ** 2 * (cubes - 4 / 29)) * [[0.9505], [1.0], [1.089]]
     to_rgb = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])
-    linear = np.clip(to_rgb @ xyz, 0, 1)
+    linear = to_rgb @ xyz
     rgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return ListedColormap(rgb.T, name="phase")
 
