@@ -5,7 +5,7 @@ degrees of it; for turns round the y axis, to the next angle of the same turn an
 largest distance of the phase centres in it, and nothing where it holds none.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ MOST_ASKED = 6
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SamplingMap:
-    """Distances to the next phase centre over the aperture: x and y of a plane, or angle and height round the y axis."""
+    """Distances to the next phase centre, over x and y of a plane or over angle and height round the y axis."""
 
     round: bool
     """Whether the aperture goes round the y axis."""
@@ -50,6 +50,8 @@ def sampling_map(scan: Scan) -> SamplingMap:
             step_across=_largest(steps[0], cells, edges),
             step_up=_largest(steps[1], cells, edges),
         )
+    if cylinder.closed:
+        cylinder = replace(cylinder, cut=np.pi)  # from -180 to 180 degrees
     plane = _different(unrolled(cylinder)[scan.geometry.weight != 0][:, :2], same)
     asked, cells, edges = _cells(plane, same)
     turns = turns_of(plane, wavelength)
@@ -61,7 +63,7 @@ def sampling_map(scan: Scan) -> SamplingMap:
         around = _step(apart, asked, 0, same)
         gaps = np.diff(heights)
         upward = np.append(gaps, gaps[-1:])[turn[asked]] if len(gaps) else np.full(len(asked), np.inf)
-    middle = (cylinder.cut + 2 * np.pi) % (2 * np.pi) - np.pi  # opposite the cut
+    middle = cylinder.cut % (2 * np.pi) - np.pi  # opposite the cut
     return SamplingMap(
         round=True,
         across=edges[0] / cylinder.radius - np.pi + middle,

@@ -2,9 +2,11 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from mmsar.model import Scan
+from mmsar.signal.pitch import AxisSampling
 from mmsar.signal.sampling import SamplingReport, sampling_report
 from mmsar.signal.sampling_map import SamplingMap, sampling_map
 from mmsar.view.given import AxesLike, given_axes, root_figure, set_heading
@@ -15,14 +17,17 @@ MOST_POINTS = 4000
 """Phase centres that are drawn, at most."""
 MOST_VERTICES = 20_000
 """Poses of a line that is drawn as lines; one of more is drawn as pixels, in files of any kind."""
-ARROWS = 24
+LOOKS, LOOK = 24, 0.12
+"""How many lines show where the board looks, and how long they are for the extent of the phase centres."""
+WIDTH, LOWEST, HIGHEST = 4.2, 1.8, 5.0
+"""Width of a panel on a page of its own, and what its height may be [inch]."""
 
 
 def figure_aperture(scan: Scan, *, title: str | None = None, axes: AxesLike | None = None) -> Figure:
     """Path of the board and map of the sampling. The signal is not read.
 
-    Above, the path of the board with its phase centres, from the front (x, y) and from above (x, z), there with arrows
-    where it looks. Below, the distance to the next phase centre along x and along y, against lambda/4, which is always
+    Above, the path of the board with its phase centres, from the front (x, y) and from above (x, z), there with lines
+    to where it looks. Below, the distance to the next phase centre along x and along y, against lambda/4, which is always
     fine, and lambda/2, from which on a target straight ahead has ghosts; of an aperture round the y axis, over angle
     and height, the distance from the axis that the step of the angle images without ghosts, and the distance along y.
     The numbers in the captions are those of `mmsar.signal.sampling.sampling_report` (and `mmsar info`).
@@ -41,30 +46,39 @@ def figure_aperture(scan: Scan, *, title: str | None = None, axes: AxesLike | No
     GeometryError
         Another number of axes.
     """
+    report, found = sampling_report(scan), sampling_map(scan)
     if axes is None:
-        figure = Figure(figsize=(11.0, 9.0), layout="constrained")
-        panels = list(figure.subplots(2, 2).ravel())
+        figure, panels = _page(scan, found)
         if title:
             figure.suptitle(title, fontsize=12)
     else:
         panels = given_axes("figure_aperture", axes, PANELS)
         figure = root_figure(panels[0])
-    report, found = sampling_report(scan), sampling_map(scan)
     n_pose, seconds = len(scan.trajectory), float(np.ptp(scan.trajectory.time))
     _path(panels[0], scan, "y", f"{n_pose:,} poses in {seconds:.3g} s, from the front")
     _path(panels[1], scan, "z", f"from above, {report.depth * 1e3:.1f} mm deep in z")
     if found.round:
         panels[0].axvline(0, color="0.4", linewidth=0.8, linestyle=(0, (6, 3, 1, 3)))
         panels[1].plot(0, 0, "+", color="0.4", markersize=9, label="axis")
-        panels[1].legend(fontsize=8, frameon=False)
         _round(panels[2], found, report)
-        _spacing(panels[3], found, found.step_up, report, _caption("y", report.round.height, report))
+        _spacing(panels[3], found, found.step_up, report, _caption("y", report.round.height))
     else:
-        _spacing(panels[2], found, found.step_across, report, _caption("x", report.x, report))
-        _spacing(panels[3], found, found.step_up, report, _caption("y", report.y, report))
+        _spacing(panels[2], found, found.step_across, report, _caption("x", report.x))
+        _spacing(panels[3], found, found.step_up, report, _caption("y", report.y))
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0)} if axes is None else {"loc": "best"}
+    panels[1].legend(fontsize=8, frameon=False, **beside)
     if axes is not None:
         set_heading(panels[0], title)
     return figure
+
+
+def _page(scan: Scan, found: SamplingMap) -> tuple[Figure, list[Axes]]:
+    """A page whose rows are as high as what is on them is for its width."""
+    x, y, z = np.ptp(scan.virtual_position[scan.valid], axis=0)
+    path, cells = (np.clip(WIDTH * high / max(x, 1e-9), LOWEST, HIGHEST) for high in (max(y, 1.2 * z), y))
+    heights = (path, 3.0 if found.round else cells)
+    figure = Figure(figsize=(2 * WIDTH + 3.0, sum(heights) + 2.0), layout="constrained")
+    return figure, list(figure.subplots(2, 2, height_ratios=heights).ravel())
 
 
 def _path(axes: Axes, scan: Scan, up: str, caption: str) -> None:
@@ -78,15 +92,15 @@ def _path(axes: Axes, scan: Scan, up: str, caption: str) -> None:
     axes.plot(*board[0], "o", color="black", markersize=5, label="start")
     axes.plot(*board[-1], "s", color="black", markersize=5, fillstyle="none", label="end")
     if up == "z":
-        at = np.unique(np.linspace(0, len(board) - 1, ARROWS).astype(int))
+        at = np.unique(np.linspace(0, len(board) - 1, LOOKS).astype(int))
         looks = scan.trajectory.matrices()[at][:, pair, 2]
-        style = {"angles": "xy", "scale_units": "inches", "scale": 3.0, "width": 0.004, "zorder": 3}
-        axes.quiver(*board[at].T, *looks.T, color="tab:red", label="looks to", **style)
+        ends = board[at] + LOOK * np.ptp(centres, axis=0).max() * looks
+        axes.plot([board[at, 0], ends[:, 0]], [board[at, 1], ends[:, 1]], linewidth=0.8, color="tab:red", zorder=3)
+        axes.plot(*ends.T, "o", markersize=2.5, color="tab:red", label="where it looks", zorder=3)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set(xlabel="x [mm]", ylabel=f"{up} [mm]")
     axes.set_title(caption, fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, frameon=False, loc="best")
 
 
 def _spacing(axes: Axes, found: SamplingMap, step: np.ndarray, report: SamplingReport, caption: str) -> None:
@@ -102,21 +116,19 @@ def _spacing(axes: Axes, found: SamplingMap, step: np.ndarray, report: SamplingR
 
 def _round(axes: Axes, found: SamplingMap, report: SamplingReport) -> None:
     """A map of how far from the axis a step of the angle is free of ghosts, from 0 to half the radius of the scan."""
-    round_ = report.round
-    free = round_.alias_radius * round_.step / found.step_across
-    caption = (
-        f"every {np.degrees(round_.step):.3g} degrees: free of ghosts\nwithin {round_.alias_radius * 1e3:.0f} mm of the "
-        "axis"
-    )
-    drawn = _cells(axes, found, free * 1e3, (0, round_.radius * 1e3 / 2), caption, cmap=f"{COLOURS}_r")
+    told = report.round
+    free = told.alias_radius * told.step / found.step_across
+    within = f"within {told.alias_radius * 1e3:.0f} mm of the axis"
+    caption = f"every {np.degrees(told.step):.3g} degrees: free of ghosts\n{within}"
+    drawn = _cells(axes, found, free * 1e3, (0, told.radius * 1e3 / 2), caption, cmap=f"{COLOURS}_r")
     axes.figure.colorbar(drawn, ax=axes, extend="max", label="free of ghosts within [mm]")
 
 
-def _cells(axes: Axes, found: SamplingMap, values: np.ndarray, limits: tuple[float, float], caption: str, cmap=COLOURS):
+def _cells(
+    axes: Axes, found: SamplingMap, values: np.ndarray, limits: tuple[float, float], caption: str, cmap: str = COLOURS
+) -> QuadMesh:
     across = np.degrees(found.across) if found.round else found.across * 1e3
-    drawn = axes.pcolormesh(
-        across, found.up * 1e3, values, vmin=limits[0], vmax=limits[1], cmap=cmap, rasterized=True
-    )
+    drawn = axes.pcolormesh(across, found.up * 1e3, values, vmin=limits[0], vmax=limits[1], cmap=cmap, rasterized=True)
     axes.set_facecolor("0.9")
     axes.set(xlabel="angle [degrees]" if found.round else "x [mm]", ylabel="y [mm]")
     if not found.round:
@@ -125,7 +137,7 @@ def _cells(axes: Axes, found: SamplingMap, values: np.ndarray, limits: tuple[flo
     return drawn
 
 
-def _caption(name: str, axis, report: SamplingReport) -> str:
+def _caption(name: str, axis: AxisSampling) -> str:
     if axis.pitch is None:
         return f"along {name}: one position"
     text = f"along {name}: every {axis.pitch * 1e3:.2f} mm, 95 % below {axis.widest * 1e3:.2f} mm"

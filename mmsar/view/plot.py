@@ -2,11 +2,13 @@
 
 Everything here makes `matplotlib.figure.Figure` objects, which need no display and no global state; only
 `show_figure` opens a window. Every figure can also be drawn on given `axes`, and is returned either way. Three views
+stand as on a drawing: the front view (x to the right, y up, as seen facing the aperture) at the lower left, the top
 view (x, z) above it, the side view (z, y) to its right, with common scales, so that a target is found by following a
 line up or across. z is the depth, away from the radar. Axes with a single voxel have no view: two such axes leave a
 curve. A figure of an image whose history tells of a learned enhancement says so.
 """
 
+from mmsar.view.aperture_plot import figure_aperture
 from mmsar.view.compare_plot import figure_compare
 from mmsar.view.image_plot import figure_mips, figure_slices
 from mmsar.view.marks import LEARNED
@@ -21,6 +23,7 @@ __all__ = [
     "KINDS",
     "LEARNED",
     "can_show",
+    "figure_aperture",
     "figure_compare",
     "figure_mips",
     "figure_phase",
