@@ -87,7 +87,7 @@ def _cells(plane: np.ndarray, same: float) -> tuple[np.ndarray, np.ndarray, list
     edges, index = [], []
     for axis in (0, 1):
         steps = pitch_along(plane, axis, same=same) if extent[axis] > same else None
-        pitch = steps[0] if steps else max(extent.max() / 40, same)
+        pitch = steps[0] if steps else max(extent.max() / 10, same)
         count = int(np.clip((extent[axis] + pitch) / (2 * pitch), 1, MOST_CELLS))
         edge = np.linspace(low[axis] - pitch / 2, low[axis] + extent[axis] + pitch / 2, count + 1)
         edges.append(edge)

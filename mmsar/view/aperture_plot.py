@@ -27,8 +27,7 @@ def figure_aperture(scan: Scan, *, title: str | None = None, axes: AxesLike | No
     """Path of the board and map of the sampling. The signal is not read.
 
     Above, the path of the board with its phase centres, from the front (x, y) and from above (x, z), there with lines
-    to where it looks. Below, the distance to the next phase centre along x and along y, against lambda/4, which is always
-    fine, and lambda/2, from which on a target straight ahead has ghosts; of an aperture round the y axis, over angle
+    to where it looks. Below, the distance to the next phase centre along x and along y, against lambda/4, always fine, and lambda/2, from which on a target straight ahead has ghosts; of an aperture round the y axis, over angle
     and height, the distance from the axis that the step of the angle images without ghosts, and the distance along y.
     The numbers in the captions are those of `mmsar.signal.sampling.sampling_report` (and `mmsar info`).
 
@@ -65,8 +64,10 @@ def figure_aperture(scan: Scan, *, title: str | None = None, axes: AxesLike | No
     else:
         _spacing(panels[2], found, found.step_across, report, _caption("x", report.x))
         _spacing(panels[3], found, found.step_up, report, _caption("y", report.y))
-    beside = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0)} if axes is None else {"loc": "best"}
-    panels[1].legend(fontsize=8, frameon=False, **beside)
+    if axes is None:
+        figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    else:
+        panels[1].legend(fontsize=8, frameon=False)
     if axes is not None:
         set_heading(panels[0], title)
     return figure
@@ -77,7 +78,7 @@ def _page(scan: Scan, found: SamplingMap) -> tuple[Figure, list[Axes]]:
     x, y, z = np.ptp(scan.virtual_position[scan.valid], axis=0)
     path, cells = (np.clip(WIDTH * high / max(x, 1e-9), LOWEST, HIGHEST) for high in (max(y, 1.2 * z), y))
     heights = (path, 3.0 if found.round else cells)
-    figure = Figure(figsize=(2 * WIDTH + 3.0, sum(heights) + 2.0), layout="constrained")
+    figure = Figure(figsize=(2 * WIDTH + 3.0, sum(heights) + 2.3), layout="constrained")
     return figure, list(figure.subplots(2, 2, height_ratios=heights).ravel())
 
 
@@ -133,7 +134,10 @@ def _cells(
     axes.set(xlabel="angle [degrees]" if found.round else "x [mm]", ylabel="y [mm]")
     if not found.round:
         axes.set_aspect("equal")
-    axes.set_title(caption, fontsize=10)
+    for edges, ticks in ((across, axes.set_xticks), (found.up * 1e3, axes.set_yticks)):
+        if len(edges) == 2:
+            ticks([edges.mean()])
+    axes.set_title(caption, fontsize=9)
     return drawn
 
 
