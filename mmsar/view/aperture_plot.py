@@ -27,8 +27,10 @@ def figure_aperture(scan: Scan, *, title: str | None = None, axes: AxesLike | No
     """Path of the board and map of the sampling. The signal is not read.
 
     Above, the path of the board with its phase centres, from the front (x, y) and from above (x, z), there with lines
-    to where it looks. Below, the distance to the next phase centre along x and along y, against lambda/4, always fine, and lambda/2, from which on a target straight ahead has ghosts; of an aperture round the y axis, over angle
-    and height, the distance from the axis that the step of the angle images without ghosts, and the distance along y.
+    to where it looks. Below, the distance to the next phase centre along x and along y, against lambda/4, which is
+    always fine, and lambda/2, from which on a target straight ahead has ghosts; of an aperture round the y axis, over
+    angle and height, the distance from the axis that the step of the angle images without ghosts, and the distance
+    along y.
     The numbers in the captions are those of `mmsar.signal.sampling.sampling_report` (and `mmsar info`).
 
     Parameters
@@ -79,13 +81,15 @@ def _page(scan: Scan, found: SamplingMap) -> tuple[Figure, list[Axes]]:
     path, cells = (np.clip(WIDTH * high / max(x, 1e-9), LOWEST, HIGHEST) for high in (max(y, 1.2 * z), y))
     heights = (path, 3.0 if found.round else cells)
     figure = Figure(figsize=(2 * WIDTH + 3.0, sum(heights) + 2.3), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.15)  # limits that equal scales widen have wider labels
     return figure, list(figure.subplots(2, 2, height_ratios=heights).ravel())
 
 
 def _path(axes: Axes, scan: Scan, up: str, caption: str) -> None:
     """One projection of the path, x across."""
     pair = [0, "xyz".index(up)]
-    centres = scan.virtual_position[scan.valid][:, pair] * 1e3
+    everywhere = scan.virtual_position[scan.valid] * 1e3
+    centres = everywhere[:, pair]
     some = centres[np.unique(np.linspace(0, len(centres) - 1, min(len(centres), MOST_POINTS)).astype(int))]
     axes.plot(*some.T, ".", markersize=2, color="0.75", rasterized=True, label="phase centres", zorder=1)
     board = scan.trajectory.position[:, pair] * 1e3
@@ -95,7 +99,7 @@ def _path(axes: Axes, scan: Scan, up: str, caption: str) -> None:
     if up == "z":
         at = np.unique(np.linspace(0, len(board) - 1, LOOKS).astype(int))
         looks = scan.trajectory.matrices()[at][:, pair, 2]
-        ends = board[at] + LOOK * np.ptp(centres, axis=0).max() * looks
+        ends = board[at] + LOOK * np.ptp(everywhere, axis=0).max() * looks
         axes.plot([board[at, 0], ends[:, 0]], [board[at, 1], ends[:, 1]], linewidth=0.8, color="tab:red", zorder=3)
         axes.plot(*ends.T, "o", markersize=2.5, color="tab:red", label="where it looks", zorder=3)
     axes.set_aspect("equal", adjustable="datalim")
