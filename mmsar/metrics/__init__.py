@@ -7,7 +7,7 @@ number, for tables and files.
 
 from mmsar.metrics.compare import Fit, error_db, ncc, psnr, ssim
 from mmsar.metrics.focus import contrast, edge_width, entropy
-from mmsar.metrics.point import PointResponse, point_response
+from mmsar.metrics.point import PointCut, PointResponse, point_cuts, point_response
 
 NORMALISATION = {
     "position": "sub-voxel peak of the band-limited interpolation, world frame",
@@ -30,12 +30,14 @@ NORMALISATION = {
 __all__ = [
     "NORMALISATION",
     "Fit",
+    "PointCut",
     "PointResponse",
     "contrast",
     "edge_width",
     "entropy",
     "error_db",
     "ncc",
+    "point_cuts",
     "point_response",
     "psnr",
     "ssim",

@@ -16,6 +16,7 @@ import numpy as np
 
 from mmsar.core.checks import real_array
 from mmsar.errors import GeometryError
+from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
 
 UPSAMPLING = 16
@@ -53,6 +54,38 @@ class PointResponse:
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointCut:
+    """The line through a point target's peak along one axis, interpolated; a number that cannot be told is nan."""
+
+    name: str
+    """The axis, "x", "y" or "z"."""
+    position: np.ndarray
+    """Where the samples are along the axis [m], (n,), `UPSAMPLING` to a voxel; one sample on an axis of one voxel."""
+    magnitude: np.ndarray
+    """Magnitude over that at the peak, (n,)."""
+    peak: float
+    """Sub-voxel place of the peak along the axis [m]."""
+    edges: tuple[float, float]
+    """Where it falls to -3 dB before and behind the peak [m]."""
+    lobe: tuple[float, float]
+    """First minima before and behind the peak [m]; the outer edges of the grid where one of them is missing."""
+    pslr: float
+    """Highest sidelobe over peak [dB]."""
+    islr: float
+    """Sidelobe energy over main-lobe energy [dB]."""
+
+    @property
+    def width(self) -> float:
+        """Full width at -3 dB [m]."""
+        return self.edges[1] - self.edges[0]
+
+
+def point_cuts(image: Image, point: Triple | None = None) -> tuple[PointCut, PointCut, PointCut]:
+    """The cuts along x, y and z through the peak that `point_response` measures; parameters and errors as there."""
+    return _respond(image, point)[0]
+
+
 def point_response(image: Image, point: Triple | None = None) -> PointResponse:
     """Point response of the brightest voxel, or of the peak at a point.
 
@@ -73,6 +106,23 @@ def point_response(image: Image, point: Triple | None = None) -> PointResponse:
     GeometryError
         A point outside the grid, an image that is zero (everywhere, or around the point).
     """
+    cuts, value, notes = _respond(image, point)
+    pslr_3d, islr_3d = _box(image, [_voxels(image, cut) for cut in cuts], value, notes)
+    pslr = tuple(cut.pslr for cut in cuts)
+    return PointResponse(
+        position=tuple(cut.peak for cut in cuts),
+        value=value,
+        width=tuple(cut.width for cut in cuts),
+        pslr=pslr,
+        islr=tuple(cut.islr for cut in cuts),
+        pslr_3d=float(np.fmax(pslr_3d, np.fmax.reduce(pslr))),
+        islr_3d=islr_3d,
+        notes=tuple(notes),
+    )
+
+
+def _respond(image: Image, point: Triple | None) -> tuple[tuple[PointCut, PointCut, PointCut], float, list[str]]:
+    """The cuts along x, y, z, the magnitude at the peak, and notes."""
     power = not np.iscomplexobj(image.data)
     start = _brightest(image, point)
     low = [max(0, i - _REACH) for i in start]
@@ -84,29 +134,14 @@ def point_response(image: Image, point: Triple | None = None) -> PointResponse:
         for axis in range(3):
             at[axis] = _refined(_cut(image, at, axis, low, high, carrier, power), at[axis], carrier[axis])
     notes: list[str] = []
-    lobes, results = [], []
+    cuts = []
     for axis, name in ((2, "x"), (1, "y"), (0, "z")):
         cut = _upsample(_cut(image, at, axis, low, high, carrier, power), carrier[axis])
         magnitude = np.sqrt(np.maximum(cut.real, 0)) if power else np.abs(cut)
-        width, pslr, islr, lobe = _measure(magnitude, at[axis], image.data.shape[axis], name, notes)
-        results.append((width * image.grid.spacing[2 - axis], pslr, islr))
-        lobes.append(lobe)
+        cuts.append(_measure(magnitude, at[axis], name, image.grid, notes))
     peak = abs(_at(near, [a - b for a, b in zip(at, low, strict=True)], carrier))
-    value = float(np.sqrt(peak) if power else peak)
-    pslr_3d, islr_3d = _box(image, lobes, value, notes)
-    origin, spacing = image.grid.origin, image.grid.spacing
-    position = tuple(float(o + s * a) for o, s, a in zip(origin, spacing, at[::-1], strict=True))
-    width, pslr, islr = (tuple(float(v) for v in values) for values in zip(*results, strict=True))
-    return PointResponse(
-        position=position,
-        value=value,
-        width=width,
-        pslr=pslr,
-        islr=islr,
-        pslr_3d=float(np.fmax(pslr_3d, np.fmax.reduce(pslr))),
-        islr_3d=islr_3d,
-        notes=tuple(notes),
-    )
+    x, y, z = cuts
+    return (x, y, z), float(np.sqrt(peak) if power else peak), notes
 
 
 def _brightest(image: Image, point: Triple | None) -> tuple[int, ...]:
@@ -194,36 +229,53 @@ def _refined(cut: np.ndarray, start: float, carrier: float) -> float:
     return (i + (0.5 * (left - right) / bend if bend < 0 else 0.0)) / UPSAMPLING
 
 
-def _measure(
-    magnitude: np.ndarray, at: float, n: int, name: str, notes: list[str]
-) -> tuple[float, float, float, tuple[float, float]]:
-    """Width [voxels], PSLR and ISLR [dB] of an upsampled cut, and its first minima [voxels]."""
-    nan, everything = float("nan"), (-0.5, n - 0.5)
-    if n == 1:
-        notes.append(f"{name}: one voxel, no cut")
-        return nan, nan, nan, everything
+def _measure(magnitude: np.ndarray, at: float, name: str, grid: ImageGrid, notes: list[str]) -> PointCut:
+    """Edges, first minima, PSLR and ISLR of an upsampled cut whose peak is at `at` [voxels]."""
+    i = "xyz".index(name)
+    origin, spacing, n = grid.origin[i], grid.spacing[i], grid.shape[2 - i]
+    nan = float("nan")
     top = min(max(round(at * UPSAMPLING), 0), len(magnitude) - 1)
     magnitude = magnitude / magnitude[top]
-    sides = (magnitude[top::-1], magnitude[top:])
+
+    def cut(edges: tuple[float, float], lobe: tuple[float, float], pslr: float = nan, islr: float = nan) -> PointCut:
+        """From places in voxels."""
+        edges, lobe = (tuple(float(origin + spacing * v) for v in pair) for pair in (edges, lobe))
+        where = origin + spacing * np.arange(len(magnitude)) / UPSAMPLING
+        peak = float(origin + spacing * at)
+        return PointCut(
+            name=name, position=where, magnitude=magnitude, peak=peak, edges=edges, lobe=lobe, pslr=pslr, islr=islr
+        )
+
+    everything = (-0.5, n - 0.5)
+    if n == 1:
+        notes.append(f"{name}: one voxel, no cut")
+        return cut((nan, nan), everything)
     halves, minima = [], []
-    for side in sides:
+    for side in (magnitude[top::-1], magnitude[top:]):
         below = np.flatnonzero(side < np.sqrt(0.5))
         i = int(below[0]) if below.size else 0
         halves.append(i - (np.sqrt(0.5) - side[i]) / (side[i - 1] - side[i]) if i else nan)
         rising = np.flatnonzero(np.diff(side[i:]) > 0) if i else np.array([], dtype=int)
         minima.append(i + int(rising[0]) if rising.size else None)
-    width = sum(halves) / UPSAMPLING
-    if np.isnan(width):
+    edges = ((top - halves[0]) / UPSAMPLING, (top + halves[1]) / UPSAMPLING)
+    if np.isnan(edges).any():
         notes.append(f"{name}: the cut does not fall to -3 dB on both sides within the grid")
     if None in minima:
         notes.append(f"{name}: no minimum on both sides of the main lobe within the grid")
-        return width, nan, nan, everything
+        return cut(edges, everything)
     left, right = top - minima[0], top + minima[1]
     outside = np.concatenate([magnitude[:left], magnitude[right + 1 :]])
     inside = magnitude[left : right + 1]
     with np.errstate(divide="ignore"):
         pslr, islr = 20 * np.log10(outside.max()), 10 * np.log10((outside**2).sum() / (inside**2).sum())
-    return width, float(pslr), float(islr), (left / UPSAMPLING, right / UPSAMPLING)
+    return cut(edges, (left / UPSAMPLING, right / UPSAMPLING), float(pslr), float(islr))
+
+
+def _voxels(image: Image, cut: PointCut) -> tuple[float, float]:
+    """The first minima in voxels."""
+    i = "xyz".index(cut.name)
+    low, high = ((v - image.grid.origin[i]) / image.grid.spacing[i] for v in cut.lobe)
+    return round(low * UPSAMPLING) / UPSAMPLING, round(high * UPSAMPLING) / UPSAMPLING  # which they are multiples of
 
 
 def _box(image: Image, lobes: list[tuple[float, float]], peak: float, notes: list[str]) -> tuple[float, float]:

@@ -7,6 +7,8 @@ import numpy as np
 MAX_QUERIES = 400
 FIRST_NEIGHBOURS = 32
 MAX_NEIGHBOURS = 2048
+MAX_DISTANCES = 1_000_000
+"""Distances held at a time."""
 SAME_PLACE = 1 / 50
 """Phase centres closer than this many wavelengths count as one."""
 
@@ -71,31 +73,57 @@ def pitch_along(points: np.ndarray, axis: int, *, same: float) -> tuple[float, f
     -------
     (median, 95th percentile) [m], or None when no point has another in front of it.
     """
-    from scipy.spatial import cKDTree
-
     plane = np.asarray(points)[:, :2]
     plane = plane[np.unique(np.round(plane / same).astype(np.int64), axis=0, return_index=True)[1]]
     if len(plane) < 2:
         return None
+    which = np.unique(np.linspace(0, len(plane) - 1, min(len(plane), MAX_QUERIES)).astype(int))
+    steps = next_along(plane, which, axis, same=same)
+    steps = steps[np.isfinite(steps)]
+    return (float(np.median(steps)), float(np.percentile(steps, 95))) if steps.size else None
+
+
+def next_along(plane: np.ndarray, which: np.ndarray, axis: int, *, same: float) -> np.ndarray:
+    """Distance of some points to their next point along an axis, as `pitch_along` means it.
+
+    Parameters
+    ----------
+    plane : ndarray
+        Positions [m], (n, 2).
+    which : ndarray
+        Indices of the points asked for, (m,).
+    axis : int
+        0 or 1.
+    same : float
+        Points closer than this are one point [m].
+
+    Returns
+    -------
+    ndarray
+        Distances [m], (m,); inf where none of the nearest `MAX_NEIGHBOURS` points is in front.
+    """
+    from scipy.spatial import cKDTree
+
     tree = cKDTree(plane)
-    waiting = np.unique(np.linspace(0, len(plane) - 1, min(len(plane), MAX_QUERIES)).astype(int))
-    found: list[np.ndarray] = []
+    found = np.full(len(which), np.inf)
+    waiting = np.arange(len(which))
     count = FIRST_NEIGHBOURS
     while waiting.size:
         k = min(count, len(plane))
-        _, index = tree.query(plane[waiting], k=k)
-        offset = plane[index.reshape(len(waiting), k)] - plane[waiting][:, None]
-        ahead, across = offset[..., axis], np.abs(offset[..., 1 - axis])
-        distance = np.hypot(ahead, across)
-        distance = np.where((across <= ahead) & (distance > same), distance, np.inf)
-        nearest = distance.min(axis=1)
-        found.append(nearest[np.isfinite(nearest)])
+        rows = max(1, MAX_DISTANCES // k)
+        for first in range(0, len(waiting), rows):
+            part = waiting[first : first + rows]
+            start = plane[which[part]]
+            _, index = tree.query(start, k=k)
+            offset = plane[index.reshape(len(part), k)] - start[:, None]
+            ahead, across = offset[..., axis], np.abs(offset[..., 1 - axis])
+            distance = np.hypot(ahead, across)
+            found[part] = np.where((across <= ahead) & (distance > same), distance, np.inf).min(axis=1)
         if k == len(plane) or count >= MAX_NEIGHBOURS:
             break
-        waiting = waiting[~np.isfinite(nearest)]
+        waiting = waiting[~np.isfinite(found[waiting])]
         count *= 4
-    steps = np.concatenate(found) if found else np.empty(0)
-    return (float(np.median(steps)), float(np.percentile(steps, 95))) if steps.size else None
+    return found
 
 
 def lines(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:

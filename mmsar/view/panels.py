@@ -2,6 +2,9 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
@@ -49,22 +52,35 @@ def extent_mm(grid: ImageGrid, name: str) -> tuple[float, float]:
     return (low - half) * 1e3, (high + half) * 1e3
 
 
-def draw_panel(axes: Axes, decibel: np.ndarray, view: tuple[str, str], grid: ImageGrid, floor: float) -> AxesImage:
-    """Draw a projection or slice, given in the image's axis order, with the view's axes across and up."""
+def draw_panel(
+    axes: Axes,
+    values: np.ndarray,
+    view: tuple[str, str],
+    grid: ImageGrid,
+    limits: float | tuple[float, float],
+    *,
+    cmap: str | Colormap = COLOURS,
+    alpha: np.ndarray | None = None,
+) -> AxesImage:
+    """Draw a projection or slice, given in the image's axis order, with the view's axes across and up.
+
+    `limits` are those of the colours, or the floor of a range in dB that ends at 0; `alpha` is the opacity.
+    """
     if axis_of(view[0]) < axis_of(view[1]):
-        decibel = decibel.T
+        values, alpha = values.T, None if alpha is None else alpha.T
     (left, right), (bottom, top) = (extent_mm(grid, name) for name in view)
-    drawn = axes.imshow(
-        decibel,
+    low, high = limits if isinstance(limits, tuple) else (limits, 0)
+    return axes.imshow(
+        values,
         extent=(left, right, bottom, top),
         origin="lower",
-        vmin=floor,
-        vmax=0,
-        cmap=COLOURS,
+        vmin=low,
+        vmax=high,
+        cmap=cmap,
+        alpha=alpha,
         interpolation="nearest",
         aspect="auto",
     )
-    return drawn
 
 
 def label_panel(axes: Axes, view: tuple[str, str], *, x: bool, y: bool) -> None:
@@ -89,22 +105,39 @@ def label_panel(axes: Axes, view: tuple[str, str], *, x: bool, y: bool) -> None:
     axes.xaxis.set_label_coords(0.5, -0.35 / inches[1])
 
 
-def colour_bar(figure: Figure, place: Rectangle, drawn: AxesImage, floor: float) -> None:
-    axes = figure.add_axes(place)
-    bar = figure.colorbar(drawn, cax=axes)
-    bar.set_label(f"dB re peak ({floor:g} to 0)", fontsize=10)
+def label_given(axes: Axes, view: tuple[str, str]) -> None:
+    """Labels and equal scales on axes that the caller placed."""
+    axes.set_aspect("equal")
+    axes.set(xlabel=f"{view[0]} [mm]", ylabel=f"{view[1]} [mm]")
+
+
+def projected(grid: ImageGrid, name: str) -> str:
+    """What a projection along an axis shows; with one voxel along it, where that is."""
+    along = getattr(grid, name)
+    return f"max over {name}" if len(along) > 1 else f"{name} = {along[0] * 1e3:.4g} mm"
+
+
+def decibel_label(floor: float) -> str:
+    return f"dB re peak ({floor:g} to 0)"
+
+
+def colour_bar(figure: Figure, where: Rectangle | list[Axes], drawn: ScalarMappable, label: str) -> Colorbar:
+    """A vertical bar in a place of the page, or beside axes, which make room for it."""
+    beside = isinstance(where, list)
+    bar = figure.colorbar(drawn, **({"ax": where} if beside else {"cax": figure.add_axes(where)}))
+    bar.set_label(label, fontsize=10)
     bar.locator = MaxNLocator(nbins=6, steps=[1, 2, 3, 5, 10])
     bar.ax.tick_params(labelsize=9)
     bar.update_ticks()
+    return bar
 
 
-def curve_axes(name: str, floor: float, title: str | None) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlabel(f"{name} [mm]")
-    axes.set_ylabel(f"dB re peak ({floor:g} to 0)")
-    axes.set_ylim(floor, 1)
+def curve_axes(name: str, label: str, title: str | None, axes: Axes | None = None) -> Axes:
+    """Axes for a curve along an axis, new ones if none are given."""
+    if axes is None:
+        axes = Figure(figsize=(6.5, 3.6), layout="constrained").add_subplot()
+    axes.set(xlabel=f"{name} [mm]", ylabel=label)
     axes.grid(alpha=0.3)
     if title:
         axes.set_title(title, fontsize=11)
-    return figure, axes
+    return axes

@@ -132,3 +132,36 @@ def test_what_cannot_be_told_is_null_with_a_note(tmp_path, capsys) -> None:
     out = capsys.readouterr().out
     assert "n/a" in out
     assert "note: z: one voxel" in out
+
+
+def test_view_draws_scans_and_pairs_of_images(image_file, tmp_path, capsys) -> None:
+    from mmsar.io.scan_h5 import save_scan
+    from mmsar.model import AntennaArray, Chirp, Scan, Trajectory
+
+    chirp = Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=64)
+    beat = np.exp(2j * chirp.k * 0.3).astype(np.complex64)
+    path = Trajectory.linear(12, 1e-3)
+    array = AntennaArray(tx=np.zeros((1, 3)), rx=np.zeros((1, 3)), name="one")
+    scan_file, target = str(tmp_path / "scan.h5"), str(tmp_path / "o.svg")
+    signal = np.broadcast_to(beat, (12, 1, 1, 64)) * np.exp(1j * np.arange(12))[:, None, None, None]
+    save_scan(Scan(signal=signal.astype(np.complex64), chirp=chirp, array=array, trajectory=path), scan_file)
+    for command, words in (
+        ([scan_file], "12 poses"),
+        ([scan_file, "--kind", "range"], "scene: "),
+        ([image_file, "--compare", image_file, "--title", "twice"], "twice"),
+        ([image_file, "--kind", "psf"], "mm at -3 dB"),
+        ([image_file, "--kind", "phase"], "faded below -20 dB"),
+    ):
+        assert main(["view", *command, "--save", target]) == 0
+        assert words in Path(target).read_text()
+    for command, words in (
+        ([scan_file, "--kind", "psf"], "is a scan"),
+        ([scan_file, "--floor", "-20"], "no decibels"),
+        ([image_file, "--kind", "aperture"], "is no scan"),
+        ([image_file, "--kind", "psf", "--compare", image_file], "by projections"),
+    ):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main(["view", *command, "--save", target])
+        assert stop.value.code == 2
+        assert words in capsys.readouterr().err

@@ -1,0 +1,68 @@
+"""Figures to files and windows."""
+
+import os
+import sys
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from mmsar.core.checks import one_of
+from mmsar.errors import FormatError
+from mmsar.io.atomic import atomic_path
+from mmsar.model.image import Image
+from mmsar.view.image_plot import figure_mips, figure_slices
+from mmsar.view.phase_plot import figure_phase
+from mmsar.view.psf_plot import figure_psf
+
+KINDS = {"mips": figure_mips, "slices": figure_slices, "phase": figure_phase, "psf": figure_psf}
+"""Figures of one image by name."""
+FORMATS = (".png", ".pdf", ".svg")
+DPI = 150
+
+
+def save_figure(
+    source: Image | Figure, path: str | os.PathLike[str], *, floor: float = -30.0, kind: str = "mips"
+) -> None:
+    """Write a figure, or the standard figure of an image; the file appears only when it is complete.
+
+    Parameters
+    ----------
+    source : Image or Figure
+        What to write.
+    path : path
+        Ending in .png, .pdf or .svg.
+    floor, kind
+        For an image: lower end of the range [dB], and one of `KINDS`.
+
+    Raises
+    ------
+    FormatError
+        Another ending, or a folder that is not there.
+    GeometryError
+        An unknown kind.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in FORMATS:
+        raise FormatError(f"{target}: got the ending {target.suffix!r}, wanted one of {', '.join(FORMATS)}")
+    one_of("save_figure kind", kind, tuple(KINDS))
+    if isinstance(source, Image):
+        source = KINDS[kind](source, floor=floor)
+    with atomic_path(target) as part:
+        source.savefig(part, dpi=DPI, format=target.suffix.lower()[1:])
+
+
+def can_show() -> bool:
+    """Whether a window can be opened: there is a display, and matplotlib has a backend for it."""
+    import matplotlib
+
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False
+    return matplotlib.get_backend().lower() not in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+
+
+def show_figure(figure: Figure) -> None:
+    """Open a window with the figure and wait until it is closed; check `can_show` before."""
+    from matplotlib import pyplot
+
+    pyplot.figure(FigureClass=lambda *_, **__: figure)
+    pyplot.show()
