@@ -89,7 +89,7 @@ def figure_slices(
         A point outside the grid, a floor that is not below 0.
     """
     decibel = _decibel(image, floor)
-    index = _voxel(image, point)
+    index = nearest_voxel(image, point)
     at = {name: float(getattr(image.grid, name)[i]) for name, i in zip("zyx", index, strict=True)}
     views, captions = {}, {}
     for view in VIEWS:
@@ -286,8 +286,8 @@ def _three_views(
     return figure, panels
 
 
-def _marked(figure: Figure, images: Sequence[Image], titles: Sequence[str] = ("",)) -> Figure:
-    """The figure, with a small line at its lower edge that names the images which a network has enhanced."""
+def learned_mark(images: Sequence[Image], titles: Sequence[str] = ("",)) -> str:
+    """What a figure says of the images which a network has enhanced; empty where there is none."""
     parts = []
     for image, title in zip(images, titles, strict=True):
         steps = [step for step in image.history if step.get("step") == LEARNED]
@@ -295,8 +295,14 @@ def _marked(figure: Figure, images: Sequence[Image], titles: Sequence[str] = (""
             blend = float(steps[-1].get("blend", 1))
             share = "" if blend == 1 else f", blend {blend:g}"
             parts.append(f"{title}: {steps[-1].get('method')}{share}".removeprefix(": "))
-    if parts:
-        figure.text(4 / DPI / figure.get_figwidth(), 4 / DPI / figure.get_figheight(), f"{LEARNED}: {'; '.join(parts)}")
+    return f"{LEARNED}: {'; '.join(parts)}" if parts else ""
+
+
+def _marked(figure: Figure, images: Sequence[Image], titles: Sequence[str] = ("",)) -> Figure:
+    """The figure, with a small line at its lower edge that names the images which a network has enhanced."""
+    mark = learned_mark(images, titles)
+    if mark:
+        figure.text(4 / DPI / figure.get_figwidth(), 4 / DPI / figure.get_figheight(), mark)
         figure.texts[-1].set(fontsize=7, color="0.25", ha="left", va="bottom")
         if figure.get_layout_engine() is not None:  # a curve: its axes make room for the line
             figure.get_layout_engine().set(rect=(0, 0.04, 1, 0.96))
@@ -323,8 +329,8 @@ def _decibel(image: Image, floor: float) -> np.ndarray:
     return image.db(checked_floor(floor))
 
 
-def _voxel(image: Image, point: tuple[float, float, float] | None) -> tuple[int, int, int]:
-    """Index (z, y, x) of the voxel nearest to a point, or of the brightest."""
+def nearest_voxel(image: Image, point: tuple[float, float, float] | None) -> tuple[int, int, int]:
+    """Index (z, y, x) of the voxel nearest to a point [m], or of the brightest; GeometryError for a point outside."""
     shape = image.data.shape
     if point is None:
         z, y, x = np.unravel_index(int(np.argmax(image.magnitude())), shape)
