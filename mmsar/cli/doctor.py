@@ -199,7 +199,9 @@ def _gpu() -> Iterator[Finding]:
 
 def _rendering() -> Iterator[Finding]:
     if _version("pyvista") is None:
-        yield Finding("rendering", "missing", "3-D pictures need pyvista; projections by `mmsar view --save` work without")
+        yield Finding(
+            "rendering", "missing", "3-D pictures need pyvista; projections by `mmsar view --save` work without"
+        )
         return
     found = try_rendering(SPHERE)
     if found.fault:

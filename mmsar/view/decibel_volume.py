@@ -61,7 +61,7 @@ class DecibelVolume:
 
 
 def decibel_volume(image: Image, *, floor: float = -30.0, max_voxels: int = LARGEST) -> DecibelVolume:
-    """The volume to draw of an image, made plane by plane: beside the result it takes the memory of one block of planes.
+    """The volume to draw of an image, made plane by plane: beside the result it takes the memory of a few planes.
 
     Parameters
     ----------

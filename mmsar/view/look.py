@@ -66,7 +66,7 @@ class Look:
 
     @property
     def points_from(self) -> float:
-        """Voxels from this value on are points [dB re peak]: the lowest level asked for, else two thirds of the floor."""
+        """Voxels from here on are points [dB re peak]: the lowest level asked for, else two thirds of the floor."""
         return self.levels[0] if self.levels else self.floor * 2 / 3
 
 

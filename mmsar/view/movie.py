@@ -13,6 +13,11 @@ from mmsar.errors import MmsarError
 ENCODER = "imageio_ffmpeg"
 
 
+def write_picture(pixels: np.ndarray, path: Path) -> None:
+    """Write pixels, (height, width, 3) uint8, as .png."""
+    Picture.fromarray(pixels).save(path)
+
+
 def check_movie(path: Path) -> None:
     """MmsarError where the encoder that a file needs is not installed."""
     if path.suffix.lower() == ".mp4" and find_spec(ENCODER) is None:

@@ -8,7 +8,6 @@ have no view: two such axes leave a curve. A figure of an image whose history te
 """
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from mmsar.view.panels import (
     plane_of,
     wide_axes,
 )
+from mmsar.view.rendering import has_display
 
 KINDS = ("mips", "slices")
 FORMATS = (".png", ".pdf", ".svg")
@@ -237,7 +237,7 @@ def can_show() -> bool:
     """Whether a window can be opened: there is a display, and matplotlib has a backend for it."""
     import matplotlib
 
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         return False
     return matplotlib.get_backend().lower() not in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 

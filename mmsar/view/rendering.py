@@ -79,3 +79,8 @@ def drawing_into(window: str) -> Iterator[None]:
             os.environ.pop(WINDOW, None)
         else:
             os.environ[WINDOW] = before
+
+
+def has_display() -> bool:
+    """Whether there is a display to open a window on."""
+    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -20,6 +20,7 @@ from mmsar.io.atomic import atomic_path
 from mmsar.model.image import Image
 from mmsar.view.decibel_volume import ARRAY, TOP, DecibelVolume, decibel_volume, opacity_ramp, unit_distance
 from mmsar.view.look import CAMERAS, Look, turned
+from mmsar.view.movie import check_movie, write_movie, write_picture
 from mmsar.view.panels import COLOURS
 from mmsar.view.plot import learned_mark, nearest_voxel
 from mmsar.view.rendering import drawing_into, rendering
@@ -250,8 +251,6 @@ def build_scene(
 def _furnish(plotter: pyvista.Plotter, pane: Pane, look: Look, antennas: np.ndarray | None, *, bar: bool) -> None:
     """Background, axes in mm over the grid, aperture, captions, colour bar."""
     plotter.set_background("white")
-    if look.kind == "iso":
-        plotter.enable_depth_peeling(8)
     plotter.add_mesh(
         pyvista.Box(pane.volume.bounds).extract_all_edges(),
         name=f"box{pane.column}",
@@ -355,18 +354,16 @@ def save_scene(
     ending = target.suffix.lower()
     if ending not in PICTURES + MOVIES:
         raise FormatError(f"{target}: got the ending {ending!r}, wanted one of {', '.join(PICTURES + MOVIES)}")
+    if ending in MOVIES:
+        check_movie(target)
     with atomic_path(target) as part, drawing_into(rendering().window):
         limit = MOVIE_VOXELS if ending in MOVIES else None
         scene = build_scene(images, titles, look=look, aperture=aperture, max_voxels=limit)
         try:
             if ending in MOVIES:
-                from mmsar.view.movie import write_movie
-
                 write_movie(_turntable(scene), part, per_second=PER_SECOND)
             else:
-                from PIL import Image as Picture
-
-                Picture.fromarray(scene.picture()).save(part)
+                write_picture(scene.picture(), part)
         finally:
             scene.close()
 
