@@ -33,6 +33,8 @@ MOVIE_VOXELS = 192**3
 FRAMES, PER_SECOND = 48, 12
 MOST_POINTS = 100_000
 MOST_ANTENNAS = 20_000
+BESIDE_BAR = 0.08
+"""How far the scene stands to the left of the middle, to leave the colour bar free [half widths of the view]."""
 APERTURE_COLOUR = "tab:red"
 INK = "black"
 
@@ -172,12 +174,13 @@ class Scene:
         middle = edges.mean(axis=1)
         width, height = self.plotter.window_size
         narrow = max(1.0, height * len(self.panes) / width)
-        radius = 0.95 * narrow * float(np.linalg.norm(edges[:, 1] - edges[:, 0])) / 2
+        radius = (0.95 if narrow == 1 else 1.02) * narrow * float(np.linalg.norm(edges[:, 1] - edges[:, 0])) / 2
         for pane in self.panes:
             self.plotter.subplot(0, pane.column)
             view = self.plotter.camera
             view.focal_point, view.up = middle, up
             view.parallel_projection = parallel
+            view.SetWindowCenter(BESIDE_BAR * narrow, 0.0)
             view.view_angle = 30
             view.parallel_scale = radius
             view.position = middle + direction / np.linalg.norm(direction) * radius / np.sin(np.deg2rad(15))
@@ -361,14 +364,15 @@ def save_scene(
         scene = build_scene(images, titles, look=look, aperture=aperture, max_voxels=limit)
         try:
             if ending in MOVIES:
-                write_movie(_turntable(scene), part, per_second=PER_SECOND)
+                write_movie(turntable(scene), part, per_second=PER_SECOND)
             else:
                 write_picture(scene.picture(), part)
         finally:
             scene.close()
 
 
-def _turntable(scene: Scene) -> Iterator[np.ndarray]:
+def turntable(scene: Scene) -> Iterator[np.ndarray]:
+    """Pictures of one turn about the y axis."""
     for i in progress(range(FRAMES), "turning"):
         scene.turn(2 * np.pi * i / FRAMES)
         yield scene.picture()
