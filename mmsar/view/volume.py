@@ -94,6 +94,7 @@ class Pane:
         for level, value in enumerate(opacity_ramp(low)):
             opacity.AddPoint(level, value)
         actor.prop.SetScalarOpacity(opacity)
+        actor.prop.interpolation_type = "linear"
         return actor
 
     def _name(self, i: int) -> str:
