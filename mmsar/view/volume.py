@@ -189,6 +189,7 @@ class Scene:
 
     def picture(self) -> np.ndarray:
         """Draw, and return the pixels, (height, width, 3) uint8."""
+        self.plotter.render()  # a screenshot alone may be of what was drawn before
         return np.array(self.plotter.screenshot(None, return_img=True))
 
     def close(self) -> None:

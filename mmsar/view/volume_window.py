@@ -116,6 +116,11 @@ class Window:
                 )
             )
 
+    @property
+    def has_box(self) -> bool:
+        """Whether the clip box is shown."""
+        return bool(self._boxes)
+
     def toggle_aperture(self) -> None:
         """The phase centres, on and off."""
         for renderer in self.plotter.renderers:
