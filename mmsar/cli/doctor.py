@@ -14,12 +14,13 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+
+from mmsar.view.rendering import SPHERE, try_rendering
 
 HELP = "say what is installed and what this machine can do"
 
@@ -34,17 +35,7 @@ OPTIONAL = {
 
 CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")
 
-MESA = "on Debian or Ubuntu: sudo apt install libegl1 libgl1-mesa-dri; pictures by `mmsar view --save` work without"
-
-RENDER = """
-import pyvista
-plotter = pyvista.Plotter(off_screen=True, window_size=(64, 64))
-plotter.add_mesh(pyvista.Sphere(), color="red")
-picture = plotter.screenshot(None, return_img=True)
-assert picture.std() > 0, "the picture is empty"
-print(type(plotter.render_window).__name__)
-"""
-"""Draws a sphere; run in a process of its own, because a missing GL library ends it by a segmentation fault."""
+WITHOUT = "projections by `mmsar view --save` work without"
 
 
 @dataclass(frozen=True)
@@ -208,20 +199,15 @@ def _gpu() -> Iterator[Finding]:
 
 def _rendering() -> Iterator[Finding]:
     if _version("pyvista") is None:
-        yield Finding("rendering", "missing", "3-D windows need pyvista; pictures by `mmsar view --save` work without")
+        yield Finding(
+            "rendering", "missing", "3-D pictures need pyvista; projections by `mmsar view --save` work without"
+        )
         return
-    try:
-        done = subprocess.run([sys.executable, "-c", RENDER], capture_output=True, text=True, timeout=60)
-    except subprocess.TimeoutExpired:
-        yield Finding("rendering", "hint", f"no picture within 60 s; {MESA}")
-        return
-    if done.returncode == 0:
-        yield Finding("rendering", "ok", f"off screen, by {done.stdout.strip()}")
-    elif done.returncode < 0:
-        yield Finding("rendering", "hint", f"the renderer was ended by signal {-done.returncode}; {MESA}")
+    found = try_rendering(SPHERE)
+    if found.fault:
+        yield Finding("rendering", "hint", f"{found.fault}; {WITHOUT}")
     else:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1][:200]
-        yield Finding("rendering", "hint", f"{last}; {MESA}")
+        yield Finding("rendering", "ok", f"off screen, by {found.window}")
 
 
 EXAMINATIONS: dict[str, Callable[[], Iterator[Finding]]] = {

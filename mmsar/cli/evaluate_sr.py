@@ -64,6 +64,9 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.atomic import check_target
 
     if args.output is not None:
+        import mmsar.view.enhancement
+        import mmsar.view.plot  # noqa: F401  # what would fail, should fail before hours of work
+
         check_target(args.output)
         if Path(args.output).suffix != ".md":
             raise FormatError(f"{args.output}: got another ending, wanted .md for the report")

@@ -13,6 +13,18 @@ OFFSET = 0.027
 """Distance of the line from the edges of the page [inch]."""
 
 
+def learned_mark(images: Sequence[Image], titles: Sequence[str] = ("",)) -> str:
+    """What a figure says of the images which a network has enhanced; empty where there is none."""
+    parts = []
+    for image, title in zip(images, titles, strict=True):
+        steps = [step for step in image.history if step.get("step") == LEARNED]
+        if steps:
+            blend = float(steps[-1].get("blend", 1))
+            share = "" if blend == 1 else f", blend {blend:g}"
+            parts.append(f"{title}: {steps[-1].get('method')}{share}".removeprefix(": "))
+    return f"{LEARNED}: {'; '.join(parts)}" if parts else ""
+
+
 def marked(figure: Figure, images: Sequence[Image], titles: Sequence[str] = ("",), axes: Axes | None = None) -> Figure:
     """The figure, with a small line that names the images which a network has enhanced.
 
@@ -25,16 +37,9 @@ def marked(figure: Figure, images: Sequence[Image], titles: Sequence[str] = ("",
     axes : Axes, optional
         Given by the caller: the line stands in its lower left corner. Default: the lower edge of the page.
     """
-    parts = []
-    for image, title in zip(images, titles, strict=True):
-        steps = [step for step in image.history if step.get("step") == LEARNED]
-        if steps:
-            blend = float(steps[-1].get("blend", 1))
-            share = "" if blend == 1 else f", blend {blend:g}"
-            parts.append(f"{title}: {steps[-1].get('method')}{share}".removeprefix(": "))
-    if not parts:
+    text = learned_mark(images, titles)
+    if not text:
         return figure
-    text = f"{LEARNED}: {'; '.join(parts)}"
     style = {"fontsize": 7, "color": "0.25", "ha": "left", "va": "bottom"}
     if axes is not None:
         paper = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}

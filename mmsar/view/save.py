@@ -1,7 +1,6 @@
 """Figures to files and windows."""
 
 import os
-import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -13,6 +12,7 @@ from mmsar.model.image import Image
 from mmsar.view.image_plot import figure_mips, figure_slices
 from mmsar.view.phase_plot import figure_phase
 from mmsar.view.psf_plot import figure_psf
+from mmsar.view.rendering import has_display
 
 KINDS = {"mips": figure_mips, "slices": figure_slices, "phase": figure_phase, "psf": figure_psf}
 """Figures of one image by name."""
@@ -55,7 +55,7 @@ def can_show() -> bool:
     """Whether a window can be opened: there is a display, and matplotlib has a backend for it."""
     import matplotlib
 
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         return False
     return matplotlib.get_backend().lower() not in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 

@@ -89,7 +89,7 @@ def test_no_gpu_is_a_hint_not_an_exception(monkeypatch):
 )
 def test_rendering_probe_survives_a_crash(installed, monkeypatch, probe, state, text):
     installed({"pyvista": "0.49"})
-    monkeypatch.setattr(doctor, "RENDER", probe)
+    monkeypatch.setattr(doctor, "SPHERE", probe)
     (finding,) = doctor._rendering()
     assert finding.state == state
     assert text in finding.text

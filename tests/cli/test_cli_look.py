@@ -148,7 +148,7 @@ def test_view_draws_scans_and_pairs_of_images(image_file, tmp_path, capsys) -> N
     for command, words in (
         ([scan_file], "12 poses"),
         ([scan_file, "--kind", "range"], "scene: "),
-        ([image_file, "--compare", image_file, "--title", "twice"], "twice"),
+        ([image_file, image_file, "--title", "twice"], "twice"),
         ([image_file, "--kind", "psf"], "mm at -3 dB"),
         ([image_file, "--kind", "phase"], "faded below -20 dB"),
     ):
@@ -158,7 +158,7 @@ def test_view_draws_scans_and_pairs_of_images(image_file, tmp_path, capsys) -> N
         ([scan_file, "--kind", "psf"], "is a scan"),
         ([scan_file, "--floor", "-20"], "no decibels"),
         ([image_file, "--kind", "aperture"], "is no scan"),
-        ([image_file, "--kind", "psf", "--compare", image_file], "by projections"),
+        ([image_file, image_file, "--kind", "psf"], "by projections"),
     ):
         capsys.readouterr()
         with pytest.raises(SystemExit) as stop:
