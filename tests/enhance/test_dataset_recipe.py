@@ -44,7 +44,7 @@ def test_every_key_is_documented():
     ("text", "complaint"),
     [
         ("[image]\npixel = 3", "did you mean `pixels`"),
-        ("[image]\nmethods = ['bpa']", "Recipe.methods: got 'bpa', wanted one of empm, nufft"),
+        ("[image]\nmethods = ['rma']", "Recipe.methods: got 'rma', wanted one of empm, nufft, bpa"),
         ("[image]\ndepths_mm = [10]", "Recipe.depths: got 0.01 m, wanted at least 0.05 m"),
         ("[scene]\nobjects = [3, 1]", "Recipe.objects: got 3 to 1"),
         ("[scene]\nobjects = [1.5, 3]", "wanted a list of whole numbers"),
