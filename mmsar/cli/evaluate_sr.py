@@ -118,6 +118,7 @@ def _write(path: Path, result: Any, *, best: str, other: str | None, label: str,
     names = ", ".join(n for n in result.samples[0][1] if n != INPUT)
     text += "\n".join(
         [
+            "",
             "## Pictures",
             "",
             f"Held-out scenes: input, {names}, label; dB re the peak of each.",

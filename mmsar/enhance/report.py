@@ -234,7 +234,7 @@ def markdown(result: Evaluation, *, best: str, other: str | None, label: str, ma
         "",
         "## Sweeps",
         "",
-        "Mean PSNR [dB], SNR 20 dB, over the position error:",
+        "Mean PSNR [dB], SNR 20 dB, over the position error (slow networks: that of the input plus their mean gain):",
         "",
         sweep_table("error [mm]", [s * 1e3 for s in SIGMAS], result.sweep_sigma),
         "",

@@ -67,11 +67,11 @@ def sweeps_figure(
     sweeps : sequence of (str, values, mapping)
         Axis title, its values, and a curve by name.
     """
-    figure = Figure(figsize=(5.0 * len(sweeps), 3.6), layout="constrained")
+    figure = Figure(figsize=(5.0 * len(sweeps), 4.0), layout="constrained")
     for axes, (title, at, curves) in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
         for n, (name, values) in enumerate(curves.items()):
             axes.plot(at, values, marker=MARKERS[n % len(MARKERS)], markersize=4, label=name)
         axes.set(xlabel=title, ylabel=ylabel)
         axes.grid(True, alpha=0.3)
-        axes.legend(frameon=False, fontsize=8)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
