@@ -16,6 +16,15 @@ def number(text: str) -> float:
     return value
 
 
+def listed(text: str) -> list[float]:
+    """Numbers separated by commas, none of them where one is no finite number: for kinds that say what they want."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+    return values if all(map(math.isfinite, values)) else []
+
+
 def positive(text: str, *, unit: str = "") -> float:
     """A finite number above 0; `unit` is named in the refusal."""
     try:

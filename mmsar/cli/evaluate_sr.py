@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mmsar.cli.arguments import count
+from mmsar.cli.arguments import count, listed
 
 HELP = "score networks for enhancement"
 QUICK = {"images": 16, "few": 3, "seeds": 1, "sweep_images": 3}
@@ -44,10 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _millimetres(text: str) -> tuple[float, ...]:
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        values = ()
+    values = tuple(listed(text))
     if not values or not all(0 <= v <= 10 for v in values) or len(set(values)) < len(values):
         raise argparse.ArgumentTypeError(f"got {text!r}, wanted different numbers from 0 to 10 [mm], as 0.2,1")
     return values

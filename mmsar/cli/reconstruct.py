@@ -10,10 +10,11 @@ Example:
 """
 
 import argparse
-import math
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from mmsar.cli.arguments import listed
 
 if TYPE_CHECKING:
     from mmsar.model import ImageGrid, Scan
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.atomic import check_target
     from mmsar.io.image_h5 import save_image
     from mmsar.io.scan_h5 import load_scan
-    from mmsar.recon.default_grid import beyond
+    from mmsar.recon.default_grid import beyond, tell_beyond
     from mmsar.recon.options import ReconOptions
     from mmsar.recon.planner import explain, reconstruct
     from mmsar.recon.request import check_request
@@ -91,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if args.explain:
         return 0
     given = any(value is not None for value in (args.extent, args.center, args.grid, args.spacing))
-    image = reconstruct(scan, grid if given else None, method=args.method, device=args.device, options=options)
+    image = reconstruct(scan, grid, method=args.method, device=args.device, options=options)
+    image = image if given else tell_beyond(image, scan)
     save_image(image, args.output, scan_path=args.scan)
     step = image.history[-1]
     if "verify" in step:
@@ -102,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     if "warning" in step:
         print(f"mmsar reconstruct: warning: {step['method']}: {step['warning']}", file=sys.stderr)
     sized = args.extent is not None or args.center is not None or (args.grid is not None and args.spacing is not None)
-    note = "" if sized else beyond(image, scan)
+    note = "" if sized else step.get("beyond", "") if not given else beyond(image, scan)
     if note:
         print(f"mmsar reconstruct: note: {note}", file=sys.stderr)
     print(args.output)
@@ -161,11 +163,8 @@ def _check_usage(args: argparse.Namespace) -> None:
 
 def _numbers(*lengths: int) -> Callable[[str], list[float]]:
     def parse(text: str) -> list[float]:
-        try:
-            values = [float(part) for part in text.split(",")]
-        except ValueError:
-            values = []
-        if len(values) not in lengths or not all(map(math.isfinite, values)):
+        values = listed(text)
+        if len(values) not in lengths:
             wanted = " or ".join(str(n) for n in lengths)
             raise argparse.ArgumentTypeError(f"got {text!r}, wanted {wanted} numbers separated by commas")
         return values

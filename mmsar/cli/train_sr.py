@@ -16,8 +16,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 HELP = "train a network for enhancement"
 PAIRS = "pairs.h5"
 IMAGES = 1000
@@ -109,6 +107,8 @@ def _train(config: Any, file: Any, folder: Path, *, resume_it: bool) -> int:
 
 def _facts(file: Any, batches: Any) -> dict[str, Any]:
     """What the network's file tells of its training images: their pixels, and what kind of images they are."""
+    import numpy as np
+
     from mmsar.enhance.statistics import LEAST_IMAGES, fit_statistics
 
     facts: dict[str, Any] = {"spacing_mm": file.spacing * 1e3}

@@ -25,6 +25,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmsar.cli.arguments import listed
+
 HELP = "show an image or a scan, or save a figure of it"
 FLAT = ("mips", "slices", "phase", "psf")
 SCAN_KINDS = ("aperture", "range")
@@ -180,10 +182,7 @@ def _instead(args: argparse.Namespace, fault: str) -> int:
 
 
 def _levels(text: str) -> tuple[float, ...]:
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        values = ()
+    values = tuple(listed(text))
     if not values or not all(-1000 < value < 0 for value in values):
         raise argparse.ArgumentTypeError(f"got {text!r}, wanted numbers below 0 [dB re peak], as in -20,-6")
     return values

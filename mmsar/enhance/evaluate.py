@@ -16,8 +16,8 @@ from mmsar.core.progress import counter
 from mmsar.enhance.dataset import PairMaker
 from mmsar.enhance.dataset_recipe import Recipe
 from mmsar.enhance.infer import Enhancer
-from mmsar.enhance.probes import LEVELS_DB, SPACINGS, Enhance, Pairs, Probe
-from mmsar.enhance.score import COLUMNS, published, scaled, score, thresholded
+from mmsar.enhance.probes import Enhance, Pairs, Probe
+from mmsar.enhance.score import COLUMNS, psnr, published, scaled, score, thresholded
 from mmsar.model.pair import Pair
 
 FIRST_SEED = 1_000_003
@@ -171,37 +171,36 @@ class Evaluator:
         self.images, self.few, self.seeds = images, min(few, images), seeds
         self.contestants = contestants(networks)
 
-    def run_set(self, name: str, count: int, few: int, seed: int, **changes: Any) -> dict[str, Scores]:
-        """Scores of everyone on the first `count` pairs of a changed recipe."""
+    def run_set(
+        self,
+        name: str,
+        count: int,
+        few: int,
+        seed: int,
+        *,
+        asked: Sequence[Contestant] | None = None,
+        **changes: Any,
+    ) -> dict[str, Scores]:
+        """Scores of everyone, or of those asked (with the input), on the first `count` pairs of a changed recipe."""
+        asked = self.contestants if asked is None else asked
         maker = PairMaker(test_recipe(self.recipe, seed=FIRST_SEED + seed, **changes))
-        rows: dict[str, list[dict[str, float]]] = {c.name: [] for c in self.contestants}
+        rows: dict[str, list[dict[str, float]]] = {c.name: [] for c in asked}
         told: list[tuple[str, str]] = []
         with counter(name, count, self.show) as done:
             for index in range(count):
                 pair = maker.pair(index)
                 told.append((pair.family, pair.error_kind))
-                for c in self.contestants:
+                for c in asked:
                     if index < few or not c.slow:
                         rows[c.name].append(score(c.run(pair.input), getattr(pair, self.label), self.recipe.pixel))
                 done(index + 1)
         return {name: _scores(found, rows[INPUT], told) for name, found in rows.items()}
 
-    def bpa(self, count: int, seed: int, **changes: Any) -> Scores:
-        """Scores of back-projection on the first `count` pairs, drawn as in `run_set`."""
-        makers = [
-            PairMaker(test_recipe(self.recipe, seed=FIRST_SEED + seed, **{**changes, "methods": (method,)}))
-            for method in ("bpa", "empm")
-        ]
-        rows: list[list[dict[str, float]]] = [[], []]
-        told = []
-        with counter(BPA, count, self.show) as done:
-            for index in range(count):
-                for maker, found in zip(makers, rows, strict=True):
-                    pair = maker.pair(index)
-                    found.append(score(pair.magnitude, getattr(pair, self.label), self.recipe.pixel))
-                told.append((pair.family, pair.error_kind))
-                done(index + 1)
-        return _scores(rows[0], rows[1], told)
+    def bpa(self, reference: Scores, seed: int, **changes: Any) -> Scores:
+        """Scores of back-projection on the first `few` pairs of a set, whose input `run_set` scored."""
+        shown = [c for c in self.contestants if c.name == INPUT]
+        found = self.run_set(BPA, self.few, self.few, seed, asked=shown, methods=("bpa",), **changes)[INPUT]
+        return replace(found, gain=found.columns["psnr"] - reference.columns["psnr"][: self.few])
 
     def probes(self) -> dict[str, Probes]:
         """All probes, for the input and the networks."""
@@ -227,12 +226,17 @@ class Evaluator:
                 done(n + 1)
         return found
 
+    @property
+    def _fewest(self) -> int:
+        """Images of a point of a sweep that slow contestants see."""
+        return max(self.few // 4, 1)
+
     def _depth(self) -> float:
         return min(self.recipe.depths, key=lambda depth: abs(depth - DEPTH))
 
     def _psnr(self, image: np.ndarray, pair: Pair) -> float:
         label = getattr(pair, self.label)
-        return 10 * float(np.log10(label.max() ** 2 / np.mean((scaled(image, label) - label) ** 2)))
+        return psnr(scaled(image, label), label)
 
     def _scale(self, contestant: Contestant, pairs: Sequence[Pair]) -> float:
         worst = 0.0
@@ -282,9 +286,8 @@ class Evaluator:
             ]
             main[sigma] = {name: _joined([part[name] for part in parts]) for name in parts[0]}
             by_seed[sigma] = {name: [part[name].mean("gain")[0] for part in parts] for name in parts[0]}
-            main[sigma][BPA] = self.bpa(self.few, 0, **at_error(sigma))
+            main[sigma][BPA] = self.bpa(parts[0][INPUT], 0, **at_error(sigma))
         sweep_sigma, sweep_snr = self.sweeps(sweep_images)
-        slow = max(self.few // 4, 1)
         return Evaluation(
             recipe=self.recipe,
             images=self.images,
@@ -295,7 +298,7 @@ class Evaluator:
             sweep_sigma=sweep_sigma,
             sweep_snr=sweep_snr,
             sets={
-                name: self.run_set(name, sweep_images, slow, 60, **{**at_error(0.2e-3), **changes})
+                name: self.run_set(name, sweep_images, self._fewest, 60, **{**at_error(0.2e-3), **changes})
                 for name, changes in self._outside().items()
             },
             probes=self.probes(),
@@ -309,10 +312,9 @@ class Evaluator:
 
         It is that of the input on all images plus the mean gain over the input: slow contestants see fewer images.
         """
-        slow = max(self.few // 4, 1)
 
         def sweep(changes: Mapping[float, dict[str, Any]], what: str) -> dict[str, list[float]]:
-            found = [self.run_set(f"{what} {v:g}", count, slow, 50, **c) for v, c in changes.items()]
+            found = [self.run_set(f"{what} {v:g}", count, self._fewest, 50, **c) for v, c in changes.items()]
             return {n: [point[INPUT].mean("psnr")[0] + point[n].mean("gain")[0] for point in found] for n in found[0]}
 
         return (
@@ -379,6 +381,3 @@ def _times(asked: Sequence[Contestant], image: np.ndarray, rounds: int = 3) -> d
             c.run(image)
             best[c.name] = min(best[c.name], 1e3 * (time.perf_counter() - start))
     return best
-
-
-__all__ = ["LEVELS_DB", "SIGMAS", "SNRS_DB", "SPACINGS", "Contestant", "Evaluation", "Evaluator", "Probes", "Scores"]

@@ -20,7 +20,7 @@ from mmsar.core.checks import check_shape
 from mmsar.core.progress import progress
 from mmsar.enhance.infer import Enhancer, enhance, pixel_ratio
 from mmsar.enhance.resample import resample, resized
-from mmsar.enhance.statistics import distance, features
+from mmsar.enhance.statistics import distance, features, loudest
 from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
 
@@ -194,7 +194,7 @@ def unlike(image: Image, enhancer: Enhancer) -> Unlike | None:
     magnitude = image.magnitude()
     if enhancer.statistics is None or not magnitude.any():
         return None
-    plane = magnitude[int(np.argmax([np.linalg.norm(m) for m in magnitude]))][None]
+    plane = loudest(magnitude)[None]
     ratio = pixel_ratio(image, enhancer)
     values = features(resample(plane, resized(plane.shape[1:], ratio), ratio))
     found, name = distance(values, enhancer.statistics)

@@ -85,9 +85,7 @@ class Enhancer:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has a class for each cause, all of them straight from Exception
             raise FormatError(f"{path}: not a network that onnxruntime can load ({_first_line(error)})") from None
-        self.description = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
-        """Facts about the network, JSON."""
-        facts = _facts(path, self.description)
+        facts = _facts(path, self._session.get_modelmeta().custom_metadata_map.get(METADATA))
         self.name: str = facts["name"]
         self.inputs: str = facts["inputs"]
         """"magnitude" or "complex"."""

@@ -49,7 +49,7 @@ def features(magnitude: np.ndarray) -> np.ndarray:
     if magnitude.ndim not in (2, 3) or min(magnitude.shape[-2:]) < 2 or magnitude.size == 0:
         raise GeometryError(f"statistics: got shape {magnitude.shape}, wanted (y, x) or (z, y, x) of 2 x 2 or more")
     if magnitude.ndim == 3:
-        magnitude = magnitude[int(np.argmax([np.linalg.norm(plane) for plane in magnitude]))]
+        magnitude = loudest(magnitude)
     plane = np.abs(magnitude).astype(np.float64)
     peak = plane.max()
     if not (np.isfinite(peak) and peak > 0):
@@ -69,6 +69,11 @@ def features(magnitude: np.ndarray) -> np.ndarray:
             abs(np.log10(max(x, FLOOR) / max(y, FLOOR))),
         ]
     )
+
+
+def loudest(magnitude: np.ndarray) -> np.ndarray:
+    """The slice (y, x) of magnitudes (z, y, x) with the most energy."""
+    return magnitude[int(np.argmax([np.linalg.norm(plane) for plane in magnitude]))]
 
 
 def fit_statistics(images: Iterable[np.ndarray]) -> dict[str, Any]:

@@ -96,3 +96,12 @@ def beyond(image: Image, scan: Scan) -> str:
         f"the scene goes on where the default grid ends, with the antennas, along {ends}: ask for more, as with "
         f"--extent {extent}"
     )
+
+
+def tell_beyond(image: Image, scan: Scan) -> Image:
+    """An image on the default grid whose last step of history tells, as "beyond", what `beyond` has to say."""
+    text = beyond(image, scan)
+    if not text:
+        return image
+    *before, last = image.history
+    return Image(data=image.data, grid=image.grid, history=(*before, {**last, "beyond": text}))

@@ -16,7 +16,7 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon import bpa, empm, isar, nufft, rma
-from mmsar.recon.default_grid import beyond, default_grid
+from mmsar.recon.default_grid import default_grid, tell_beyond
 from mmsar.recon.density import density_weights
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
@@ -97,12 +97,10 @@ def reconstruct(
     warnings = [text for text in (chosen.reason, near_field_warning(scan, grid, asked)) if text]
     if warnings:
         step["warning"] = "; ".join(warnings)
-    cut = beyond(image, scan) if whole else ""
-    if cut:
-        step["beyond"] = cut
     if options.verify:
         step["verify"] = verify(image, scan, geometry)
-    return image.with_step(**step)
+    image = image.with_step(**step)
+    return tell_beyond(image, scan) if whole else image
 
 
 def make_plan(

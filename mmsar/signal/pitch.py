@@ -73,14 +73,18 @@ def pitch_along(points: np.ndarray, axis: int, *, same: float) -> tuple[float, f
     -------
     (median, 95th percentile) [m], or None when no point has another in front of it.
     """
-    plane = np.asarray(points)[:, :2]
-    plane = plane[np.unique(np.round(plane / same).astype(np.int64), axis=0, return_index=True)[1]]
+    plane = different_places(np.asarray(points)[:, :2], same)
     if len(plane) < 2:
         return None
     which = np.unique(np.linspace(0, len(plane) - 1, min(len(plane), MAX_QUERIES)).astype(int))
     steps = next_along(plane, which, axis, same=same)
     steps = steps[np.isfinite(steps)]
     return (float(np.median(steps)), float(np.percentile(steps, 95))) if steps.size else None
+
+
+def different_places(points: np.ndarray, same: float) -> np.ndarray:
+    """The points (n, d) [m] without repetitions: one of those in a cell of `same` [m]."""
+    return points[np.unique(np.round(points / same).astype(np.int64), axis=0, return_index=True)[1]]
 
 
 def next_along(plane: np.ndarray, which: np.ndarray, axis: int, *, same: float) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmsar.model import Scan
 from mmsar.signal.cylinder import round_of, turns_of, unrolled
-from mmsar.signal.pitch import SAME_PLACE, next_along, pitch_along
+from mmsar.signal.pitch import SAME_PLACE, different_places, next_along, pitch_along
 
 MOST_CELLS = 100
 """Along an axis."""
@@ -40,7 +40,7 @@ def sampling_map(scan: Scan) -> SamplingMap:
     wavelength, same = scan.chirp.wavelength, scan.chirp.wavelength * SAME_PLACE
     cylinder = round_of(scan.geometry)
     if cylinder is None:
-        plane = _different(scan.virtual_position[scan.valid][:, :2], same)
+        plane = different_places(scan.virtual_position[scan.valid][:, :2], same)
         asked, cells, edges = _cells(plane, same)
         steps = [_step(plane, asked, axis, same) for axis in (0, 1)]
         return SamplingMap(
@@ -52,7 +52,7 @@ def sampling_map(scan: Scan) -> SamplingMap:
         )
     if cylinder.closed:
         cylinder = replace(cylinder, cut=np.pi)  # from -180 to 180 degrees
-    plane = _different(unrolled(cylinder)[scan.geometry.weight != 0][:, :2], same)
+    plane = different_places(unrolled(cylinder)[scan.geometry.weight != 0][:, :2], same)
     asked, cells, edges = _cells(plane, same)
     turns = turns_of(plane, wavelength)
     if turns is None:
@@ -71,11 +71,6 @@ def sampling_map(scan: Scan) -> SamplingMap:
         step_across=_largest(around, cells, edges) / cylinder.radius,
         step_up=_largest(upward, cells, edges),
     )
-
-
-def _different(plane: np.ndarray, same: float) -> np.ndarray:
-    """The points (n, 2) without repetitions."""
-    return plane[np.unique(np.round(plane / same).astype(np.int64), axis=0, return_index=True)[1]]
 
 
 def _cells(plane: np.ndarray, same: float) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:

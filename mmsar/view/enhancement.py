@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from mmsar.view.panels import COLOURS, checked_floor
+from mmsar.model.grid import ImageGrid
+from mmsar.model.image import Image
+from mmsar.view.panels import checked_floor, draw_panel
 
 MARKERS = "osv^Dx+*"
 
@@ -35,19 +37,9 @@ def samples_figure(
     grid = figure.subplots(len(rows), len(names), squeeze=False, sharex=True, sharey=True)
     for axes_row, (told, images) in zip(grid, rows, strict=True):
         for axes, name in zip(axes_row, names, strict=True):
-            image = np.abs(images[name])
-            half = [spacing * n / 2 * 1e3 for n in image.shape]
-            peak = image.max()
-            with np.errstate(divide="ignore"):
-                decibel = np.maximum(20 * np.log10(image / (peak if peak > 0 else 1)), floor)
-            drawn = axes.imshow(
-                decibel,
-                origin="lower",
-                extent=(-half[1], half[1], -half[0], half[0]),
-                vmin=floor,
-                vmax=0,
-                cmap=COLOURS,
-            )
+            image = Image(data=np.abs(images[name])[None], grid=_grid(images[name].shape, spacing))
+            drawn = draw_panel(axes, image.db(floor)[0], ("x", "y"), image.grid, floor)
+            axes.set_aspect("equal")
         axes_row[0].set_ylabel(f"{told}\ny [mm]", fontsize=8)
     for axes, name in zip(grid[0], names, strict=True):
         axes.set_title(name, fontsize=9)
@@ -75,3 +67,10 @@ def sweeps_figure(
         axes.grid(True, alpha=0.3)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
+
+
+def _grid(shape: tuple[int, int], spacing: float) -> ImageGrid:
+    """The grid of a slice (y, x) about x = y = 0."""
+    n_y, n_x = shape
+    origin = (-(n_x - 1) / 2 * spacing, -(n_y - 1) / 2 * spacing, 0.0)
+    return ImageGrid(shape=(1, n_y, n_x), origin=origin, spacing=(spacing, spacing, spacing))

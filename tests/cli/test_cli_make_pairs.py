@@ -1,31 +1,14 @@
 """mmsar make-pairs: a small file, continued, described, interrupted, refused in one line."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from mmsar.cli import main
 from mmsar.io.pairs_h5 import PairFile
 
-RECIPE = """
-seed = 2
-[chirp]
-frequencies = 4
-[aperture]
-rows = 3
-columns = 24
-tracks = 1
-[image]
-pixels = 32
-size_mm = 30
-depths_mm = [150]
-[scene]
-reach_mm = 14
-object_size_mm = [3, 8]
-off_plane_mm = 2
-[errors]
-position_mm = [0.05, 0.2]
-"""
+RECIPE = (Path(__file__).resolve().parents[1] / "enhance" / "tiny.toml").read_text()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed; pip insta
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed; pip install 'mmsar[sr]'")
 
 import csv
+from pathlib import Path
 
 import numpy as np
 
@@ -20,28 +21,8 @@ from mmsar.enhance.train.pairs import PairBatches, WholePairs, to_one_unit
 from mmsar.errors import FormatError, MmsarError
 from mmsar.io.pairs_h5 import PairFile
 
-RECIPE = """
-seed = 2
-[chirp]
-frequencies = 4
-[aperture]
-rows = 3
-columns = 24
-tracks = 1
-[image]
-pixels = 32
-size_mm = 30
-depths_mm = [150]
-[scene]
-reach_mm = 14
-object_size_mm = [3, 8]
-off_plane_mm = 2
-[errors]
-snr_db = [10, 30]
-position_mm = [0.05, 0.2]
-[splits]
-validation_share = 0.3
-"""
+TINY = (Path(__file__).resolve().parents[1] / "enhance" / "tiny.toml").read_text()
+RECIPE = TINY + "snr_db = [10, 30]\n[splits]\nvalidation_share = 0.3\n"
 
 TRAINING = """
 name = "tiny"

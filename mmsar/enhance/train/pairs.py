@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mmsar.core.checks import one_of, positive_int
+from mmsar.enhance.infer import robust_scale
 from mmsar.enhance.train.batches import Batch
 from mmsar.errors import MmsarError
 from mmsar.io.pairs_h5 import PairFile
@@ -23,12 +24,9 @@ LABELS = ("physical", "ideal")
 
 def to_one_unit(image: np.ndarray, label: np.ndarray) -> tuple[np.float32, np.float32]:
     """The factors 1 / s of an image (y, x) and c / s of its label that bring both to one unit."""
-    magnitude = np.abs(image).ravel()
-    square = magnitude * magnitude
-    energy, scale = float(np.vdot(label, label)), 1.0
-    if square.any():
-        scale = float(np.dot(square, magnitude)) / float(square.sum())
-    c = float(np.dot(magnitude, label.ravel())) / energy if energy > 0 else 0.0
+    magnitude, energy = np.abs(image), float(np.vdot(label, label))
+    scale = robust_scale(magnitude[None]) or 1.0
+    c = float(np.vdot(magnitude, label)) / energy if energy > 0 else 0.0
     return np.float32(1 / scale), np.float32(c / scale)
 
 
