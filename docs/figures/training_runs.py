@@ -1,6 +1,6 @@
 """Print the table of training runs, as docs/measurements has it, from their folders.
 
-    python docs/measurements/curves.py gatenet/ gatenet_complex/ [--every 2000]
+python docs/figures/training_runs.py gatenet/ gatenet_complex/ [--every 2000]
 """
 
 import argparse
