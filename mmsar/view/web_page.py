@@ -6,11 +6,10 @@ only, so that a slider that is dragged does not queue its steps up. The files of
 
 import asyncio
 import math
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pyvista
+import numpy as np
 from trame.ui.html import DivLayout
 from trame.widgets import html, vtk
 
@@ -19,17 +18,16 @@ from mmsar.model.image import Image
 from mmsar.view.decibel_volume import DecibelVolume
 from mmsar.view.look import CAMERAS, Look
 from mmsar.view.marks import learned_mark
-from mmsar.view.rendering import Rendering, drawing_into
+from mmsar.view.rendering import Rendering
+from mmsar.view.solids import APERTURE_SAID
 from mmsar.view.views import voxel_at
-from mmsar.view.volume import Scene, build_scene
 from mmsar.view.web_colours import colour_bar_svg
 from mmsar.view.web_folder import ImageFolder
 from mmsar.view.web_scene import BrowserScene, browser_volume
+from mmsar.view.web_solid import SolidView
 
 FILES = Path(__file__).with_name("page")
 CONTROLS = ("image", "kind", "level", "nested", "cut_x", "cut_y", "cut_z")
-VOLUME_VOXELS = 128**3
-"""Most voxels of the volume that the server draws: with no graphics card it has to follow the mouse."""
 PAUSE = 0.04
 """Shortest time between two drawings [s]; what changes meanwhile is drawn once."""
 
@@ -47,6 +45,8 @@ class Page:
         Kind, levels and point to begin with; its floor and camera hold throughout.
     drawing : Rendering
         Whether volumes can be drawn here.
+    aperture : (..., 3) array or None
+        Phase centres [m] to draw with every image.
 
     Raises
     ------
@@ -54,14 +54,17 @@ class Page:
         The first image cannot be read or drawn.
     """
 
-    def __init__(self, server: Any, folder: ImageFolder, *, look: Look, drawing: Rendering) -> None:
+    def __init__(
+        self, server: Any, folder: ImageFolder, *, look: Look, drawing: Rendering, aperture: np.ndarray | None
+    ) -> None:
         self.server, self.state = server, server.state
         self.folder, self.look, self.drawing = folder, look, drawing
         self.image: Image = folder.load(folder.first)
-        self.scene = BrowserScene(self.image, look=look)
-        self.solid: Scene | None = None
-        """The volume that the server draws; none until it is asked for."""
-        self._solid_plotter: pyvista.Plotter | None = None
+        self.scene = BrowserScene(self.image, look=look, aperture=aperture)
+        self.solid = None if drawing.fault else SolidView(look=look, window=drawing.window, aperture=aperture)
+        """The volume, where this machine can draw it."""
+        self._said = [] if aperture is None else [APERTURE_SAID]
+        self._in_solid: Image | None = None
         self._changed = asyncio.Event()
         self._begin()
         self._lay_out()
@@ -88,7 +91,7 @@ class Page:
 
     def picture(self) -> Any:
         """What the server draws, (height, width, 3) uint8; None where that is nothing."""
-        return None if self.solid is None else self.solid.picture()
+        return None if self._in_solid is None else self.solid.picture()
 
     def _begin(self) -> None:
         """State, files and layout-independent parts."""
@@ -125,11 +128,9 @@ class Page:
         with DivLayout(self.server) as layout:
             self.local = vtk.VtkLocalView(self.scene.plotter.render_window, ref="scene", style=style)
             remote = ""
-            if not self.drawing.fault:
-                with drawing_into(self.drawing.window):
-                    self._solid_plotter = pyvista.Plotter(off_screen=True, window_size=(1000, 800))
+            if self.solid is not None:
                 self.remote = vtk.VtkRemoteView(
-                    self._solid_plotter.render_window, ref="solid", style=style, interactive_ratio=0.5
+                    self.solid.plotter.render_window, ref="solid", style=style, interactive_ratio=1
                 )
                 self.server.controller.on_server_ready.discard(self.remote.update)
                 remote = self.remote.html
@@ -146,7 +147,7 @@ class Page:
         """Look from one of the cameras."""
         if camera not in CAMERAS:
             return
-        if self.state.kind == "volume" and self.solid is not None:
+        if self.state.kind == "volume" and self._in_solid is not None:
             self.solid.aim(camera)
             self.remote.update()
         else:
@@ -172,7 +173,6 @@ class Page:
     def _take(self, name: str, image: Image, volume: DecibelVolume, point: tuple[float, float, float] | None) -> None:
         """Show another image: its scene, its place to cut, its name."""
         self.scene.show(image, volume)
-        self.solid = None
         at = voxel_at(image, point)
         with self.state as state:
             state.shown = name
@@ -205,29 +205,20 @@ class Page:
         if kind != "volume":
             self.local.update()
         with state:
-            state.captions = [line for line in (*captions, learned_mark([self.image])) if line]
+            state.captions = [line for line in (*captions, *self._said, learned_mark([self.image])) if line]
             state.colour_bar = colour_bar_svg(self.look.floor, levels)
             state.drawn_kind = kind
             state.drawn += 1
 
     def _draw_solid(self, level: float) -> None:
         """The volume, drawn by the server with nothing below a level [dB re peak]."""
-        if self._solid_plotter is None:
-            raise MmsarError(f"no volume: {self.drawing.fault}")
         if self.solid is None:
-            self._solid_plotter.clear()
-            look = Look(kind="volume", floor=self.look.floor, camera=self.look.camera)
-            self.solid = build_scene(
-                [self.image],
-                [self.state.shown],
-                look=look,
-                plotter=self._solid_plotter,
-                max_voxels=VOLUME_VOXELS,
-            )
-        for pane in self.solid.panes:
-            pane.draw(self.solid.look, low=max(0.0, pane.volume.level(level)))
-        with suppress(AttributeError):  # before the server runs there is nobody to send to
-            self.remote.update()
+            raise MmsarError(f"no volume: {self.drawing.fault}")
+        if self._in_solid is not self.image:
+            self.solid.show(self.image, self.state.shown)
+            self._in_solid = self.image
+        self.solid.draw(level)
+        self.remote.update()
 
     def _cut(self) -> tuple[float, float, float]:
         """Where the controls cut [m], moved into the image."""

@@ -28,12 +28,23 @@ from mmsar.view.decibel_volume import ARRAY, TOP, DecibelVolume, decibel_volume
 from mmsar.view.look import Look
 from mmsar.view.panels import COLOURS
 from mmsar.view.rendering import drawing_into
-from mmsar.view.solids import draw_axes, edges_of, slices_at, surface_at, surface_opacities
+from mmsar.view.solids import (
+    bounds_round,
+    draw_aperture,
+    draw_axes,
+    edges_of,
+    slices_at,
+    surface_at,
+    surface_opacities,
+    thinned,
+)
 from mmsar.view.volume import Pane, Scene
 
 VOXELS = 256**3
 """Most voxels of an image that the triangles are made from."""
 SURFACES = 3
+OUTERMOST = 0.28
+"""Opacity of the surface round others: vtk.js shows faint ones fainter than VTK does."""
 WINDOW = (1000, 800)
 """Shape of the browser's view that cameras are aimed for [pixel]."""
 NO_SCREEN = "vtkOSOpenGLRenderWindow"
@@ -52,9 +63,11 @@ class BrowserScene:
         Shown first; at least two voxels along each axis.
     look : Look
         Its floor and camera hold for all images.
+    aperture : (..., 3) array, optional
+        Phase centres [m], drawn as points.
     """
 
-    def __init__(self, image: Image, *, look: Look) -> None:
+    def __init__(self, image: Image, *, look: Look, aperture: np.ndarray | None = None) -> None:
         self.look = look
         self.plotter = undrawn_plotter()
         self.surfaces = [self._actor(f"surface{i}", smooth_shading=True) for i in range(SURFACES)]
@@ -62,6 +75,9 @@ class BrowserScene:
         self._bounds: tuple[float, ...] = ()
         self.image, self.volume = image, browser_volume(image, look.floor)
         draw_axes(self.plotter, self.volume.bounds, name="box")
+        self._antennas = None if aperture is None else thinned(aperture)
+        if self._antennas is not None:
+            draw_aperture(self.plotter, self._antennas, name="aperture")
         self._box = self.plotter.actors["box"]
         axes = self.plotter.renderer.cube_axes_actor
         for part in "XYZ":
@@ -80,7 +96,8 @@ class BrowserScene:
     def aim(self, camera: str) -> None:
         """Look from one of `mmsar.view.look.CAMERAS`."""
         pane = Pane(plotter=self.plotter, column=0, image=self.image, volume=self.volume)
-        Scene(plotter=self.plotter, panes=(pane,), look=self.look, bounds=self._bounds).aim(camera)
+        bounds = bounds_round([self._bounds], self._antennas)
+        Scene(plotter=self.plotter, panes=(pane,), look=self.look, bounds=bounds).aim(camera)
 
     def draw_surfaces(self, levels: Sequence[float]) -> int:
         """Draw surfaces at levels [dB re peak], lowest first, at most three; returns how many triangles they have."""
@@ -93,7 +110,7 @@ class BrowserScene:
             if actor.visibility:
                 surface = surface.compute_normals(cell_normals=False, consistent_normals=False, split_vertices=False)
                 actor.mapper.dataset = surface
-                actor.prop.opacity = surface_opacities(len(levels))[i]
+                actor.prop.opacity = surface_opacities(len(levels), outermost=OUTERMOST)[i]
                 triangles += surface.n_cells
         return triangles
 
@@ -159,6 +176,7 @@ def _titled_axes(parent: Any, actor: Any, name: str, context: Any, depth: int) -
         found["properties"] |= {
             "axisLabels": list(TITLES),
             "dataBounds": actor.GetBounds(),
+            "axisTitlePixelOffset": 46.0,
             "axisTextStyle": {**FONT, "fontSize": 17},
             "tickTextStyle": {**FONT, "fontSize": 14},
         }

@@ -10,10 +10,10 @@
 
   async function compose() {
     const scene = document.querySelector(".mmsar .scene");
-    const drawn = await loaded(await window.trame.refs.scene.captureImage("image/png", {}));
+    const drawn = await loaded(URL.createObjectURL(await window.trame.refs.scene.captureImage("image/png", {})));
     const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [drawn.width, drawn.height];
-    const scale = drawn.width / scene.clientWidth;
+    const scale = drawn.height / scene.clientHeight;
+    [canvas.width, canvas.height] = [scene.clientWidth * scale, drawn.height];
     const page = canvas.getContext("2d");
     page.fillStyle = "white";
     page.fillRect(0, 0, canvas.width, canvas.height);
