@@ -104,6 +104,7 @@ def serve(
 
 
 async def _serve(folder: Any, port: int, on_ready: Callable[[Address], None], **shown: Any) -> None:
+    await _check_free(port)
     from trame.app import get_server
 
     from mmsar.view.web_auth import guard, new_token
@@ -157,6 +158,16 @@ async def _serve(folder: Any, port: int, on_ready: Callable[[Address], None], **
             await asyncio.gather(running, following, stop, return_exceptions=True)
 
 
+async def _check_free(port: int) -> None:
+    """DeviceError where a port is taken: said before anything is loaded."""
+    try:
+        probe = await asyncio.get_running_loop().create_server(asyncio.Protocol, HOST, port)
+    except OSError as error:
+        raise _port_error(port, error) from error
+    probe.close()
+    await probe.wait_closed()
+
+
 def _port_error(port: int, error: OSError) -> MmsarError:
     if error.errno == errno.EADDRINUSE:
         return DeviceError(f"port {port} of {HOST} is taken, wanted a free one; give another --port, or 0 for any")
@@ -176,7 +187,7 @@ def _add_downloads(app: Any, page: Any) -> None:
             target = Path(folder) / "image.vti"
             try:
                 image = await asyncio.to_thread(page.folder.load, name)
-            except FormatError as error:
+            except (FormatError, OSError) as error:
                 return web.Response(status=404, text=f"mmsar: {error}\n")
             await asyncio.to_thread(export_image, image, target)
             answer = web.StreamResponse(headers=_attachment(Path(name).stem + ".vti"))

@@ -46,5 +46,6 @@ def colour_bar_svg(floor: float, levels: Sequence[float] = ()) -> str:
         'font-family="sans-serif" font-size="13" fill="black">'
         f'<defs><linearGradient id="decibel" x1="0" y1="0" x2="0" y2="1">{stops}</linearGradient></defs>'
         f'<rect x="{LEFT}" y="{TOP}" width="{BAR}" height="{length}" fill="url(#decibel)" stroke="black"/>'
-        f'{ticks}{marks}<text x="{x}" y="{y}" text-anchor="middle" transform="rotate(-90 {x} {y})">dB re peak</text></svg>'
+        f'{ticks}{marks}<text x="{x}" y="{y}" text-anchor="middle" transform="rotate(-90 {x} {y})">dB re peak</text>'
+        "</svg>"
     )

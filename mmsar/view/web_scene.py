@@ -45,7 +45,7 @@ VOXELS = 256**3
 SURFACES = 3
 OUTERMOST = 0.28
 """Opacity of the surface round others: vtk.js shows faint ones fainter than VTK does."""
-WINDOW = (1000, 800)
+WINDOW = (960, 1000)
 """Shape of the browser's view that cameras are aimed for [pixel]."""
 NO_SCREEN = "vtkOSOpenGLRenderWindow"
 """A window of VTK that looks for no display; it is never drawn into."""
