@@ -8,13 +8,12 @@ from mmsar.model.image import Image
 from mmsar.view.look import Look
 from mmsar.view.rendering import drawing_into
 from mmsar.view.volume import Scene, build_scene
+from mmsar.view.web_scene import WINDOW
 
 VOXELS = 128**3
 """Most voxels drawn: without a graphics card, too, the volume has to follow the mouse."""
 STILL, DRAGGED = 2.0, 4.0
 """Pixels from ray to ray; what lies between is interpolated. Axes and letters keep every pixel."""
-SIZE = (1000, 800)
-"""Until a browser says how large its view is [pixel]."""
 
 
 class SolidView:
@@ -34,7 +33,7 @@ class SolidView:
         self._aperture = aperture
         self.look = Look(kind="volume", floor=look.floor, camera=look.camera)
         with drawing_into(window):
-            self.plotter = pyvista.Plotter(off_screen=True, window_size=SIZE)
+            self.plotter = pyvista.Plotter(off_screen=True, window_size=WINDOW)
         self.scene: Scene | None = None
         """None until an image is shown."""
         self._mapper = vtkOpenGLGPUVolumeRayCastMapper()
