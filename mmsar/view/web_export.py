@@ -16,7 +16,6 @@ from mmsar.model.image import Image
 from mmsar.view.look import Look
 from mmsar.view.marks import learned_mark
 from mmsar.view.solids import APERTURE_SAID
-from mmsar.view.volume import caption
 from mmsar.view.web_colours import colour_bar_svg
 from mmsar.view.web_scene import SURFACES, BrowserScene, packed
 
@@ -66,11 +65,11 @@ def export_html(
     with atomic_path(target) as part:
         scene = BrowserScene(image, look=look, aperture=aperture)
         try:
-            scene.draw_surfaces(look.iso_levels)
+            said = scene.draw_surfaces(look.iso_levels)
             data = packed(scene.plotter)
         finally:
             scene.close()
-        lines = [caption(look), learned_mark([image]), "" if aperture is None else APERTURE_SAID]
+        lines = [said, learned_mark([image]), "" if aperture is None else APERTURE_SAID]
         bar = colour_bar_svg(look.floor, look.iso_levels)
         part.write_text(page_of(data, title=title, lines=lines, bar=bar), encoding="utf-8")
 

@@ -194,8 +194,7 @@ class Page:
         if kind == "iso":
             stronger = [value for value in (-10.0, -3.0) if value > level] if state.nested else []
             levels = (level, *stronger)
-            drawn = self.scene.draw_surfaces(levels)
-            captions = [f"isosurfaces at {', '.join(f'{value:g}' for value in levels)} dB" if drawn else "no surface"]
+            captions = [self.scene.draw_surfaces(levels)]
         elif kind == "slices3d":
             self.scene.draw_slices(voxel_at(self.image, self._cut()))
             captions = [f"slices at x = {state.cut_x:.4g}, y = {state.cut_y:.4g}, z = {state.cut_z:.4g} mm"]

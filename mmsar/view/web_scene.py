@@ -42,6 +42,10 @@ from mmsar.view.volume import Pane, Scene
 
 VOXELS = 256**3
 """Most voxels of an image that the triangles are made from."""
+COARSE = 128**3
+"""Most voxels where the triangles would be more than `MOST_TRIANGLES`: what is near its floor fills space with them."""
+MOST_TRIANGLES = 500_000
+"""Triangles that are sent: about 9 MB."""
 SURFACES = 3
 OUTERMOST = 0.28
 """Opacity of the surface round others: vtk.js shows faint ones fainter than VTK does."""
@@ -87,6 +91,7 @@ class BrowserScene:
     def show(self, image: Image, volume: DecibelVolume) -> None:
         """Take another image; the camera stays where both fill the same space."""
         self.image, self.volume = image, volume
+        self._coarse_volume: DecibelVolume | None = None
         if volume.bounds != self._bounds:
             self._bounds = volume.bounds
             self._box.mapper.dataset = edges_of(volume.bounds)
@@ -99,20 +104,32 @@ class BrowserScene:
         bounds = bounds_round([self._bounds], self._antennas)
         Scene(plotter=self.plotter, panes=(pane,), look=self.look, bounds=bounds).aim(camera)
 
-    def draw_surfaces(self, levels: Sequence[float]) -> int:
-        """Draw surfaces at levels [dB re peak], lowest first, at most three; returns how many triangles they have."""
+    def draw_surfaces(self, levels: Sequence[float]) -> str:
+        """Draw surfaces at levels [dB re peak], lowest first, at most three; returns what is to be said of them."""
         self._hide(self.slices)
-        grid = self.volume.to_pyvista()
-        triangles = 0
-        for i, actor in enumerate(self.surfaces):
-            surface = surface_at(self.volume, levels[i], grid=grid) if i < len(levels) else None
-            actor.visibility = bool(surface is not None and surface.n_points)
-            if actor.visibility:
-                surface = surface.compute_normals(cell_normals=False, consistent_normals=False, split_vertices=False)
-                actor.mapper.dataset = surface
-                actor.prop.opacity = surface_opacities(len(levels), outermost=OUTERMOST)[i]
-                triangles += surface.n_cells
-        return triangles
+        said = f"isosurfaces at {', '.join(f'{level:g}' for level in levels)} dB"
+        surfaces = [surface_at(self.volume, level) for level in levels]
+        if sum(surface.n_cells for surface in surfaces) > MOST_TRIANGLES:
+            coarse = self._coarse()
+            surfaces = [surface_at(coarse, level) for level in levels]
+            shapes = zip(self.image.data.shape[::-1], coarse.grid.shape[::-1], strict=True)
+            said += f", of blocks of {' x '.join(str(-(-n // m)) for n, m in shapes)} voxels"
+        for actor, surface, opacity in zip(
+            self.surfaces, surfaces, surface_opacities(len(levels), outermost=OUTERMOST), strict=False
+        ):
+            actor.visibility = bool(surface.n_points)
+            if surface.n_points:
+                normals = {"cell_normals": False, "consistent_normals": False, "split_vertices": False}
+                actor.mapper.dataset = surface.compute_normals(**normals)
+                actor.prop.opacity = opacity
+        self._hide(self.surfaces[len(levels) :])
+        return said if any(surface.n_points for surface in surfaces) else f"nothing above {levels[0]:g} dB"
+
+    def _coarse(self) -> DecibelVolume:
+        """The image in fewer voxels, for surfaces of very many triangles."""
+        if self._coarse_volume is None:
+            self._coarse_volume = decibel_volume(self.image, floor=self.look.floor, max_voxels=COARSE)
+        return self._coarse_volume
 
     def draw_slices(self, at: Sequence[int]) -> None:
         """Draw the three slices through a voxel of the image (z, y, x)."""

@@ -158,3 +158,26 @@ def test_an_image_without_a_surface_is_exported(tmp_path, value) -> None:
     text = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;&amp;" in text and "<title><b>" not in text
     assert "Content-Security-Policy" in text and "kitware.github.io/vtk-js/icon" not in text
+
+
+def test_very_many_triangles_come_from_fewer_voxels(monkeypatch) -> None:
+    pytest.importorskip("trame_vtk", reason="needs trame-vtk: pip install 'mmsar[web]'")
+    from mmsar.view import web_scene
+    from mmsar.view.look import Look
+
+    grid = ImageGrid(shape=(16, 16, 16), origin=(0, 0, 0.1), spacing=(1e-3, 1e-3, 1e-3))
+    data = np.zeros(grid.shape, np.float32)
+    data[4:12, 4:12, 4:12] = 1
+    scene = web_scene.BrowserScene(Image(data=data, grid=grid), look=Look(kind="iso"))
+
+    def triangles() -> int:
+        return scene.surfaces[0].mapper.dataset.n_cells
+
+    assert scene.draw_surfaces([-10]) == "isosurfaces at -10 dB"
+    fine = triangles()
+    monkeypatch.setattr(web_scene, "MOST_TRIANGLES", fine - 1)
+    monkeypatch.setattr(web_scene, "COARSE", 8**3)
+    assert scene.draw_surfaces([-10]) == "isosurfaces at -10 dB, of blocks of 2 x 2 x 2 voxels"
+    assert 0 < triangles() < fine / 2
+    assert [actor.visibility for actor in scene.surfaces] == [True, False, False]
+    scene.close()

@@ -23,7 +23,7 @@ function recordTexts() {
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: process.argv[2],
     args: FLAGS.split(" "),
-    viewport: { width: 900, height: 600 },
+    viewport: { width: 720, height: 480 },
     acceptDownloads: true,
   });
   const requests = [];
