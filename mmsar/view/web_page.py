@@ -28,6 +28,8 @@ from mmsar.view.web_solid import SolidView
 
 FILES = Path(__file__).with_name("page")
 CONTROLS = ("image", "kind", "level", "nested", "cut_x", "cut_y", "cut_z")
+STRONGER = (-10.0, -3.0)
+"""Surfaces inside the one whose level is chosen [dB re peak]."""
 PAUSE = 0.04
 """Shortest time between two drawings [s]; what changes meanwhile is drawn once."""
 
@@ -192,7 +194,7 @@ class Page:
         kind = state.kind if state.kind in ("iso", "slices3d", "volume") else "iso"
         levels: tuple[float, ...] = ()
         if kind == "iso":
-            stronger = [value for value in (-10.0, -3.0) if value > level] if state.nested else []
+            stronger = [value for value in STRONGER if value > level] if state.nested else []
             levels = (level, *stronger)
             captions = [self.scene.draw_surfaces(levels)]
         elif kind == "slices3d":
