@@ -140,9 +140,10 @@ def explain(
     lines = [f"grid {n_x} x {n_y} x {n_z} voxels, {geometry.n_channels} channels x {geometry.chirp.n_samples} samples"]
     for p in predictions:
         mark = ">" if p.method == chosen else " "
-        cost = f"about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB" + (f" in {p.pieces} pieces" * (p.pieces > 1))
+        cost = f", about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB" + (f" in {p.pieces} pieces" * (p.pieces > 1))
+        cost *= bool(np.isfinite(p.seconds))  # unknown where the method has no model of the geometry
         note = f"; not for auto: {p.reason}" if p.reason else ""
-        lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB, {cost}{note}")
+        lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB{cost}{note}")
     warning = near_field_warning(scan, grid, asked)
     if warning:
         lines.append(f"warning: {warning}")
@@ -157,6 +158,7 @@ def _predicted(geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> li
         z_ref=options.z_ref,
         far_field=options.far_field,
         memory=options.memory,
+        error_db=options.error_db,
     )
 
 
