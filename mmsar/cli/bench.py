@@ -6,9 +6,13 @@ poses, the terms a plain sum would have to add, over the time. Times are the bes
 that is not counted (it compiles, and measures FFT plans). In a checkout, `make bench` measures the table of
 docs/benchmarks.md.
 
+--calibrate measures how long planning and imaging take beside what the planner predicts, on small and medium scans, and
+keeps one factor per method for this machine: `mmsar reconstruct --explain` and `auto` go by them from then on.
+
 example:
   mmsar bench
   mmsar bench --size small --repeat 5
+  mmsar bench --calibrate
 """
 
 import argparse
@@ -82,11 +86,15 @@ class Timing:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of `mmsar bench`."""
-    parser.add_argument("--size", choices=tuple(SIZES), default="medium", help="how much to compute (default: medium)")
+    parser.add_argument("--size", choices=tuple(SIZES), help="how much to compute (default: medium)")
     parser.add_argument(
         "--repeat", type=count, default=3, metavar="N", help="repetitions, the best counts (default: 3)"
     )
     parser.add_argument("--json", action="store_true", help="print the timings as JSON")
+    parser.add_argument(
+        "--calibrate", action="store_true", help="measure and keep the planner's factors for this machine"
+    )
+    parser.set_defaults(fail=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,6 +104,9 @@ def run(args: argparse.Namespace) -> int:
 
     from mmsar._version import __version__
 
+    if args.calibrate:
+        return _calibrate(args)
+    args.size = args.size or "medium"
     size = SIZES[args.size]
     machine = {
         "mmsar": __version__,
@@ -121,6 +132,28 @@ def run(args: argparse.Namespace) -> int:
             f"{t.scan:9} {t.method:6} {t.plan_s:9.3f} {t.image_s:9.4f} {t.pairs_per_s / 1e9:10.3f} "
             f"{t.speedup:8.1f} {t.ncc:7.4f}"
         )
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    """Measure the planner's factors on two sizes (or the one asked for), print how well they hold, and keep them."""
+    from mmsar._version import __version__
+    from mmsar.cli.bench_calibrate import check, factors_of, report
+    from mmsar.recon.speed import store_speed_factors
+
+    if args.json:
+        args.fail("argument --json: --calibrate prints a table; leave one of them out")
+    sizes = [args.size] if args.size else ["small", "medium"]
+    rows = [
+        row
+        for size in sizes
+        for name, methods in METHODS.items()
+        for row in check(size, name, methods, _problem(name, SIZES[size]), args.repeat)
+    ]
+    factors = factors_of(rows)
+    print(report(rows, factors))
+    print(", ".join(f"{method} {factor:g}" for method, factor in factors.items()))
+    print(store_speed_factors(factors, __version__))
     return 0
 
 

@@ -19,6 +19,7 @@ from mmsar.recon.isar import MAX_DEVIATION
 from mmsar.recon.planar_cost import planar_cost
 from mmsar.recon.ring import largest_rho
 from mmsar.recon.rotation_cost import rotation_cost
+from mmsar.recon.speed import speed_factors
 from mmsar.signal.cylinder import cylinder_of, cylinder_path_difference, on_cylinder
 from mmsar.signal.multistatic import path_difference
 
@@ -48,9 +49,9 @@ class Prediction:
     error_db: float
     """Predicted error relative to exact back-projection [dB]."""
     seconds: float
-    """Rough time on this machine's cores [s]."""
+    """Time on this machine's cores, planning included [s]: measured there once (`recon.speed`), else as elsewhere."""
     memory: int
-    """Rough memory [bytes]."""
+    """Memory [bytes]."""
     pieces: int = 1
     """Pieces it is worked in to keep within the budget; not counted for bpa."""
 
@@ -80,7 +81,7 @@ def predict(
     error_db : float
         Accuracy of the numerics asked for [dB].
     """
-    out = []
+    out, factors = [], speed_factors()
     for method in METHODS:
         seconds, needed, pieces = cost(method, geometry, grid, memory=memory, error_db=error_db)
         if far_field:
@@ -94,7 +95,7 @@ def predict(
                 reason=reason,
                 coherence=coherence,
                 error_db=float(error),
-                seconds=seconds,
+                seconds=seconds * factors.get(method, 1.0),
                 memory=needed,
                 pieces=pieces,
             )
@@ -211,7 +212,10 @@ def coherence_at(
 def cost(
     method: str, geometry: Geometry, grid: ImageGrid, *, memory: int | None = None, error_db: float = -50.0
 ) -> tuple[float, int, int]:
-    """(seconds, bytes, pieces) of one method, cut in pieces for the budget; bpa's time is rough."""
+    """(seconds, bytes, pieces) of one method, cut in pieces for the budget; seconds as on the machine of the constants.
+
+    bpa's time is rough: its plan knows it better.
+    """
     channels, cores = geometry.n_channels, threads()
     if method == "bpa":
         seconds = BPA_PLANNING + channels * grid.n_voxels / (BPA_RATE * cores)

@@ -27,7 +27,7 @@ def scan_of(kind):
 
 
 def grid_of(shape, half=0.05):
-    n_z, n_y, n_x = shape
+    _, n_y, n_x = shape
     return ImageGrid(
         shape=shape,
         origin=(-half, -half, 0.25),
