@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has gone (`| head`): what is still to be flushed at exit goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (MmsarError, OSError) as error:
+    except (MmsarError, OSError, MemoryError) as error:
         if args.debug:
             raise
         message, code = explain_error(error)
@@ -79,6 +79,10 @@ def explain_error(error: Exception) -> tuple[str, int]:
     """One line and the exit code for an error."""
     if isinstance(error, DeviceError | CaptureError):
         return str(error), 4
+    if isinstance(error, MemoryError):
+        said = f" ({str(error)[0].lower()}{str(error)[1:]})" if str(error) else ""
+        advice = "nothing half-written was left behind; take a smaller grid, or a smaller --memory where there is one"
+        return f"the system gave no more memory{said}; {advice}", 3
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{error.filename}: no such file or folder; check the path", 3
     if isinstance(error, OSError) and error.filename:
