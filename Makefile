@@ -22,7 +22,11 @@ demo: $(VENV)/.installed
 	$(BIN)/mmsar demo -o out/
 
 test: $(VENV)/.installed-test
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python tests/run.py
+else
 	$(BIN)/pytest $(ARGS)
+endif
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
