@@ -9,7 +9,7 @@ docs/benchmarks.md.
 --calibrate measures how long planning and imaging take beside what the planner predicts, on small and medium scans, and
 keeps one factor per method for this machine: `mmsar reconstruct --explain` and `auto` go by them from then on.
 --scaling grows samples, voxels, frequencies and threads one at a time, prints the slopes and draws the curves.
---against compares how many times faster than bpa every method is with an earlier run's --json; it fails where that fell.
+--against compares how many times faster than bpa each method is with an earlier run's --json, and fails if that fell.
 
 example:
   mmsar bench
