@@ -2,7 +2,7 @@
 
 python docs/figures/stage_times.py [--rounds 7]
 
-Each stage is timed alone, best of the rounds, on the scans of tests/bench: a 256 x 256 raster into 256 x 256 x 64 voxels
+Each stage is timed alone, best of the rounds, on scans of tests/bench: a raster of 256 x 256 into 256 x 256 x 64 voxels
 (rma) and 103,168 freehand samples into the same grid (empm, nufft). Times are processor seconds of all threads, which
 a shared machine disturbs less than wall time.
 """
