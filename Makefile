@@ -7,7 +7,7 @@ ARGS ?=
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.cfg pyproject.toml
-EXTRAS := test dev notebooks train viz
+EXTRAS := test dev notebooks train viz web
 
 .PHONY: help demo test lint format bench clean distclean
 
