@@ -174,7 +174,9 @@ figure_psf(point)
 
 # %%
 moved = mmsar.simulate(Scene.points([target - [0, 0, chirp.wavelength / 8]]), chirp=chirp, array=array, trajectory=path)
-place = tuple(int(np.argmin(np.abs(axis - value))) for axis, value in zip((near.z, near.y, near.x), target[::-1]))
+place = tuple(
+    int(np.argmin(np.abs(axis - value))) for axis, value in zip((near.z, near.y, near.x), target[::-1], strict=True)
+)
 turn = np.angle(mmsar.reconstruct(moved, near).data[place] / point.data[place], deg=True)
 print(f"phase turned by {turn:.1f} degrees")
 

@@ -1,4 +1,4 @@
-"""The notebooks as they are committed: both files of a pair agree, no outputs, and each teaches and checks something."""
+"""The notebooks as committed: both files of a pair agree, there are no outputs, and each teaches and checks something."""
 
 import json
 import re
