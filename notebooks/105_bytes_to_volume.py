@@ -204,9 +204,9 @@ left, right = figure.subplots(1, 2)
 left.plot(one.real, label="I")
 left.plot(one.imag, label="Q")
 left.set(xlabel="sample", ylabel="counts")
-left.legend(loc="upper right")
+left.legend(loc="upper left", ncols=2, bbox_to_anchor=(0, 1.14), frameon=False)
 right.plot(ranges * 1e3, 20 * np.log10(np.abs(spectrum) / np.abs(spectrum).max()))
-right.set(xlabel="range [mm]", ylabel="dB re peak", xlim=(-1000, 1000), ylim=(-50, 2))
+right.set(xlabel="range [mm]", ylabel="dB re peak", xlim=(-1000, 1000), ylim=(-50, 2), xticks=range(-1000, 1001, 500))
 right.grid(alpha=0.3)
 figure
 
