@@ -46,15 +46,15 @@ out.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## One signal model
 #
-# The chirp sweeps $f(t) = f_0 + K t$. Sample $n$ of the beat signal belongs to the frequency
-# $f_n = f_0 + K n / f_s$, with $f_0$ at the *first sample of the converter*, and to the wavenumber
-# $k_n = 2\pi f_n / c$. A scene of points with reflectivities $\sigma_i$ gives
+# The chirp sweeps $f(t) = f_0 + K t$. Sample $n$ of the beat signal belongs to the frequency $f_n = f_0 + K n / f_s$,
+# with $f_0$ at the *first sample of the converter*, and to the wavenumber $k_n = 2\pi f_n / c$. A scene of points
+# with reflectivities $\sigma_i$ gives
 #
 # $$ s(k) = \sum_i \sigma_i \, e^{+j k (R_{\mathrm{tx},i} + R_{\mathrm{rx},i})} $$
 #
-# for every pair of a transmitter and a receiver, with the two path lengths of that pair. The phase *grows* with range.
-# That is all physics there is in this notebook. The radar is a 77 GHz board with two transmitters and four receivers in a
-# row; it is moved along rows, like a printer head.
+# for every pair of a transmitter and a receiver, with the two path lengths of that pair. The phase *grows* with
+# range. That is all physics there is in this notebook. The radar is a 77 GHz board with two transmitters and four
+# receivers in a row; it is moved along rows, like a printer head.
 #
 # Everything is in SI units: hertz, seconds, metres, radians.
 
@@ -75,10 +75,10 @@ print(f"sampled bandwidth {chirp.bandwidth / 1e9:.2f} GHz, wavelength {chirp.wav
 print("samples: (pose, tx, rx, sample) =", scan.shape)
 
 # %% [markdown]
-# The aperture: where the board went, and, cell by cell, how far it is from each phase centre $(\mathbf{r}_\mathrm{tx} +
-# \mathbf{r}_\mathrm{rx})/2$ to the next one. What has to be compared with that distance is $\lambda/4$: moving an antenna
-# that sends *and* receives by $p$ turns the echo from the direction $\theta$ by $4\pi p \sin\theta/\lambda$, and this must
-# stay below $\pi$ for every $\theta$.
+# The aperture: where the board went, and, cell by cell, how far it is from each phase centre, the middle between a
+# transmitter and a receiver, to the next one. What has to be compared with that distance is $\lambda/4$: moving an
+# antenna that sends *and* receives by $p$ turns the echo from the direction $\theta$ by
+# $4\pi p \sin\theta/\lambda$, and this must stay below $\pi$ for every $\theta$.
 
 # %%
 figure_aperture(scan)
@@ -88,16 +88,17 @@ figure_aperture(scan)
 #
 # $$ \delta_z = \frac{c}{2B}, \qquad \delta_x \approx \frac{\lambda z}{2 D_x}, \qquad R_\mathrm{max} = \frac{f_s c}{2 K} $$
 #
-# with the bandwidth $B$ of the *sampled* part of the chirp and the size $D_x$ of the aperture. `mmsar info` reckons this from
-# the file, as it would for a measured scan:
+# with the bandwidth $B$ of the *sampled* part of the chirp and the size $D_x$ of the aperture. `mmsar info` reckons
+# this from the file, as it would for a measured scan:
 
 # %%
 mmsar.save_scan(scan, out / "scan.h5")
 # !{MMSAR} info {out}/scan.h5
 
 # %% [markdown]
-# The range profile, averaged over all channels, says at which ranges there is anything. Three letters stand one behind the
-# other, at 0.24, 0.30 and 0.36 m, little more than a range cell apart: range alone hardly tells them from each other.
+# The range profile, averaged over all channels, says at which ranges there is anything. Three letters stand one
+# behind the other, at 0.24, 0.30 and 0.36 m, little more than a range cell apart: range alone hardly tells them from
+# each other.
 
 # %%
 profile = mean_range_power(scan)
@@ -124,8 +125,9 @@ image = mmsar.reconstruct(scan, grid)
 figure_mips(image, title="largest magnitude along each axis")
 
 # %% [markdown]
-# `rma` was taken: with the antennas on a plane and on a regular grid the sum is a convolution, and fast Fourier transforms
-# do it. Range is resolved several times worse than cross-range, which is what the top view and the side view show.
+# `rma` was taken: with the antennas on a plane and on a regular grid the sum is a convolution, and fast Fourier
+# transforms do it. Range is resolved several times worse than cross-range, which is what the top view and the side
+# view show.
 #
 # ## Measured against the formulas
 #
@@ -158,19 +160,19 @@ assert found.width[2] < theory[2]
 figure_psf(point)
 
 # %% [markdown]
-# Along z the peak is *narrower* than the bandwidth alone allows. That is the near field: the aperture sees the target under
-# angles up to some 20 degrees, and a wave that comes from the side has the wavenumber $k_z = 2k\cos\theta$ along z. So
-# $k_z$ covers $2\,\Delta k$ by the sweep and another $2k\,(1-\cos\theta)$ by the angles, here about as much: the aperture
-# has a depth of focus of its own. The formula $c/2B$ is what is left of it far away.
+# Along z the peak is *narrower* than the bandwidth alone allows. That is the near field: the aperture sees the target
+# under angles up to some 20 degrees, and a wave that comes from the side has the wavenumber $k_z = 2k\cos\theta$
+# along z. So $k_z$ covers $2\,\Delta k$ by the sweep and another $2k\,(1-\cos\theta)$ by the angles, here about as
+# much: the aperture has a depth of focus of its own. The formula $c/2B$ is what is left of it far away.
 #
 # Real scans taper the aperture: with a Hann or Taylor window the sidelobes fall, and the main lobe widens.
 # `ReconOptions(window="taylor")`, or `--window taylor` in a terminal.
 #
 # ## The phase means something
 #
-# A scatterer that moves by $\lambda/8$ towards the radar shortens the way there and back by $\lambda/4$; the image at the
-# old place then turns by a quarter (almost: the target is seen somewhat from the side). Nothing of this is left in a
-# magnitude.
+# A scatterer that moves by $\lambda/8$ towards the radar shortens the way there and back by $\lambda/4$; the image at
+# the old place then turns by a quarter (almost: the target is seen somewhat from the side). Nothing of this is left
+# in a magnitude.
 
 # %%
 moved = mmsar.simulate(Scene.points([target - [0, 0, chirp.wavelength / 8]]), chirp=chirp, array=array, trajectory=path)
@@ -185,8 +187,8 @@ assert abs(turn + 90) < 5
 # %% [markdown]
 # ## In three dimensions
 #
-# Surfaces of equal level, with the antennas before them (red). `mmsar view image.h5 --3d` opens a window in which the volume
-# can be turned, cut and thresholded.
+# Surfaces of equal level, with the antennas before them (red). `mmsar view image.h5 --3d` opens a window in which the
+# volume can be turned, cut and thresholded.
 
 # %%
 figure_volume(image, look=Look(kind="iso", levels=(-15, -7)), aperture=scan.virtual_position)
@@ -205,13 +207,30 @@ figure_volume(image, look=Look(kind="iso", levels=(-15, -7)), aperture=scan.virt
 # ## Exercises
 #
 # 1. Halve the aperture along x (53 positions instead of 105). Which widths change, and by how much?
-#    <details><summary>Hint</summary>Only $D_x$ changes; predict $\delta_x$ first, then let <code>point_response</code>
-#    measure it.</details>
-# 2. Make the step along x 4 mm and keep the aperture. Where do ghosts of the point appear? How does `mmsar info` warn?
-#    <details><summary>Hint</summary>A target straight ahead has ghosts at $\sin\theta = \lambda/2p$: widen the grid along x
-#    until you see one. The warning names the angle.</details>
+#    <details><summary>Hint</summary>
+#
+#    Only $D_x$ changes; predict $\delta_x$ first, then let `point_response` measure it.
+#
+#    </details>
+# 2. Make the step along x 4 mm and keep the aperture. Where do ghosts of the point appear? How does `mmsar info`
+#    warn?
+#    <details><summary>Hint</summary>
+#
+#    A target straight ahead has ghosts at $\sin\theta = \lambda/2p$: widen the grid along x until you see one. The
+#    warning names the angle.
+#
+#    </details>
 # 3. Double the bandwidth by doubling the slope. What happens to $\delta_z$, and to $R_\mathrm{max}$?
-#    <details><summary>Hint</summary>Both have $K$ in the denominator; look at the range profile, too.</details>
-# 4. Reconstruct with `method="bpa"` and compare with `mmsar.metrics.error_db(image, exact)`. Does `explain` keep its word?
-#    <details><summary>Hint</summary>The error is dominated by one replacement: a pair of antennas 20 mm apart by one antenna
-#    in their middle. <a href="102_irregular_handheld.ipynb">102</a> looks into it.</details>
+#    <details><summary>Hint</summary>
+#
+#    Both have $K$ in the denominator; look at the range profile, too.
+#
+#    </details>
+# 4. Reconstruct with `method="bpa"` and compare with `mmsar.metrics.error_db(image, exact)`. Does `explain` keep its
+#    word?
+#    <details><summary>Hint</summary>
+#
+#    The error is dominated by one replacement: a pair of antennas 20 mm apart by one antenna in their middle.
+#    [102](102_irregular_handheld.ipynb) looks into it.
+#
+#    </details>

@@ -46,9 +46,10 @@ out.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## One ring
 #
-# A target turns on a table; in its own frame, which is the world here, the radar goes round it. The axis is the world's
-# $y$; at the table's angle $t$ the board stands at $(R_0\cos a,\; y,\; R_0\sin a)$ with $a = a_0 + t$ and looks at the axis.
-# First a single antenna at one height: a ring of 512 angles, 0.25 m from the axis, and three points.
+# A target turns on a table; in its own frame, which is the world here, the radar goes round it. The axis is the
+# world's $y$; at the table's angle $t$ the board stands at $(R_0\cos a,\; y,\; R_0\sin a)$ with $a = a_0 + t$ and
+# looks at the axis. First a single antenna at one height: a ring of 512 angles, 0.25 m from the axis, and three
+# points.
 
 # %%
 chirp = mmsar.Chirp(f0=77e9, slope=125e12, fs=2e6, n_samples=64)
@@ -66,15 +67,15 @@ figure_aperture(scan)
 # %% [markdown]
 # ## The image of a ring
 #
-# With $k_r = \sqrt{4k^2 - k_y^2}$, the addition theorem of cylinder waves expands the wave between an antenna and a voxel at
-# $(\rho, \varphi)$ into azimuth orders $n$,
+# With $k_r = \sqrt{4k^2 - k_y^2}$, the addition theorem of cylinder waves expands the wave between an antenna and a
+# voxel at $(\rho, \varphi)$ into azimuth orders $n$,
 #
 # $$ \frac{e^{-jKR}}{R} = -\frac{j}{2}\int e^{jk_y (y - y_\ell)} \sum_n e^{jn(\varphi - a_\ell)}\, J_n(k_r\rho)\,
 # H_n^{(2)}(k_r R_0)\; dk_y , \qquad K = 2k , $$
 #
 # exactly. Only $|n| \lesssim k_r\rho$ count: what the *target* reaches decides, not the antennas. So an FFT over the
-# angles, a multiplication of every order by $H_n$, and a non-uniform FFT from polar wavenumbers to the pixels give the image of
-# back-projection. This is `isar`, and `auto` takes it when it finds the antennas on a circle.
+# angles, a multiplication of every order by $H_n$, and a non-uniform FFT from polar wavenumbers to the pixels give
+# the image of back-projection. This is `isar`, and `auto` takes it when it finds the antennas on a circle.
 
 # %%
 plane = mmsar.ImageGrid.from_extent((-0.05, 0.05), 0.0, (-0.05, 0.05), spacing=0.3e-3)
@@ -89,13 +90,14 @@ figure_mips(image, title="the plane of rotation")
 # %% [markdown]
 # ## Resolution
 #
-# Seen from all sides at the wavenumber $2k$, the spectrum of a point fills the circle of radius $2k$: a ring of spatial
-# frequencies, thickened by the bandwidth only a little. Its transform is
+# Seen from all sides at the wavenumber $2k$, the spectrum of a point fills the circle of radius $2k$: a ring of
+# spatial frequencies, thickened by the bandwidth only a little. Its transform is
 #
 # $$ I(\Delta) = J_0(2 k \Delta), $$
 #
-# with a width of $0.18\,\lambda$ at -3 dB, whatever the radius $R_0$, and sidelobes of -7.9 dB that fall slowly. Bandwidth
-# hardly matters for the resolution here; the angles do everything. The bandwidth only damps the sidelobes farther off.
+# with a width of $0.18\,\lambda$ at -3 dB, whatever the radius $R_0$, and sidelobes of -7.9 dB that fall slowly.
+# Bandwidth hardly matters for the resolution here; the angles do everything. The bandwidth only damps the sidelobes
+# farther off.
 
 # %%
 around = image.crop(x=(0.02, 0.04), z=(-0.03, -0.01))
@@ -115,12 +117,13 @@ figure_psf(around)
 # %% [markdown]
 # ## How many angles
 #
-# A target at the distance $\rho$ from the axis moves by $\rho\,\Delta a$ from angle to angle, across the line of sight for
-# some of them. As everywhere, a step of $\lambda/4$ is always enough:
+# A target at the distance $\rho$ from the axis moves by $\rho\,\Delta a$ from angle to angle, across the line of
+# sight for some of them. As everywhere, a step of $\lambda/4$ is always enough:
 #
 # $$ \Delta a \le \frac{\lambda}{4\rho} . $$
 #
-# 512 angles carry targets to $\rho = 75$ mm. With 90 the ghost-free radius is 13 mm, and all three points are outside of it.
+# 512 angles carry targets to $\rho = 75$ mm. With 90 the ghost-free radius is 13 mm, and all three points are outside
+# of it.
 
 # %%
 sparse_scan = mmsar.simulate(
@@ -142,10 +145,10 @@ figure_compare([image, sparse], ["512 angles", "90 angles"], floor=-30)
 # %% [markdown]
 # ## A volume
 #
-# An array that is stepped up and down before the table resolves height as a planar scan does, $\delta_y \approx \lambda R_0 /
-# 2D_y$. The board's eight virtual antennas stand upright; eight heights continue them to an aperture of 60 mm. Pairs of
-# transmitter and receiver count as one antenna in their middle here, with the exact path difference on the axis as a
-# correction. `mmsar info` reckons the phase this leaves, the line "residual".
+# An array that is stepped up and down before the table resolves height as a planar scan does, $\delta_y \approx
+# \lambda R_0 / 2D_y$. The board's eight virtual antennas stand upright; eight heights continue them to an aperture of
+# 60 mm. Pairs of transmitter and receiver count as one antenna in their middle here, with the exact path difference
+# on the axis as a correction. `mmsar info` reckons the phase this leaves, the line "residual".
 
 # %%
 array = mmsar.AntennaArray.iwr1443()
@@ -172,8 +175,8 @@ figure_mips(volume, floor=-20)
 figure_volume(volume, look=Look(kind="iso", floor=-20, levels=(-6,)))
 
 # %% [markdown]
-# Every point is as thin along $z$ as along $x$, a small part of what the bandwidth alone resolves (37.5 mm). No planar scan
-# shows that.
+# Every point is as thin along $z$ as along $x$, a small part of what the bandwidth alone resolves (37.5 mm). No
+# planar scan shows that.
 #
 # ## The radius
 #
@@ -181,9 +184,9 @@ figure_volume(volume, look=Look(kind="iso", floor=-20, levels=(-6,)))
 #
 # $$ 2\,\mathrm{d}r\cos\beta \approx 2\,\mathrm{d}r\left(1 - \frac{\rho^2 \sin^2(a - b)}{2R_0^2}\right), $$
 #
-# the first term being the same for all angles (a range bias does just that), the second not: it blurs, the more the farther
-# out, and the more the nearer the antennas are. So here the board is near, at 140 mm, and its log says 144 mm. There is one
-# target near the axis, and one far out:
+# the first term being the same for all angles (a range bias does just that), the second not: it blurs, the more the
+# farther out, and the more the nearer the antennas are. So here the board is near, at 140 mm, and its log says 144
+# mm. There is one target near the axis, and one far out:
 
 # %%
 true, logged = 0.140, 0.144
@@ -212,22 +215,37 @@ figure_compare(
 )
 
 # %% [markdown]
-# In a terminal: `mmsar align scan.h5 --rotation -o aligned.h5`. Read the error that it states before using a radius. Points that stand alone make it sharp; extended targets without
-# isolated reflectors hardly tell their radius, and it says so. From one height it cannot know how high a scatterer stands,
-# which is most of the error stated above.
-#
+# In a terminal: `mmsar align scan.h5 --rotation -o aligned.h5`. Read the error that it states before using a radius.
+# Points that stand alone make it sharp; extended targets without isolated reflectors hardly tell their radius, and it
+# says so. From one height it cannot know how high a scatterer stands, which is most of the error stated above.
+
+# %% [markdown]
 # ## Exercises
 #
 # 1. Use a quarter of the circle (`span=np.pi / 2`). What are the two widths now, and which depends on the bandwidth?
-#    <details><summary>Hint</summary>Across the middle line of sight $\lambda / (4\sin(\text{span}/2))$ times 0.886; along it
-#    $c/2B$ and the spread of $2k\cos a$ over the arc add up.</details>
-# 2. Image the ring with the other kernels: `options=ReconOptions(kernel="exponential")`, from `mmsar.recon.options`. What
-#    happens between the points?
-#    <details><summary>Hint</summary>$J_n = (H_n^{(1)} + H_n^{(2)})/2$ holds waves that come in beside those that go out. Compare
-#    peak and median as in <code>floor_db</code>.</details>
+#    <details><summary>Hint</summary>
+#
+#    Across the middle line of sight $\lambda / (4\sin(\text{span}/2))$ times 0.886; along it $c/2B$ and the spread of
+#    $2k\cos a$ over the arc add up.
+#
+#    </details>
+# 2. Image the ring with the other kernels: `options=ReconOptions(kernel="exponential")`, from `mmsar.recon.options`.
+#    What happens between the points?
+#    <details><summary>Hint</summary>
+#
+#    $J_n = (H_n^{(1)} + H_n^{(2)})/2$ holds waves that come in beside those that go out. Compare peak and median as
+#    in `floor_db`.
+#
+#    </details>
 # 3. Move a target to $\rho = 90$ mm and keep 512 angles. Where is the ghost, and how strong?
-#    <details><summary>Hint</summary>The grid has to be larger, too. `mmsar info` says to which radius the scan is free of
-#    ghosts.</details>
+#    <details><summary>Hint</summary>
+#
+#    The grid has to be larger, too. `mmsar info` says to which radius the scan is free of ghosts.
+#
+#    </details>
 # 4. Put one point on the axis and try to fit the radius. What does `align` say, and why?
-#    <details><summary>Hint</summary>With $\rho = 0$ the blurring term is zero: nothing in the echoes tells the radius from a range
-#    bias.</details>
+#    <details><summary>Hint</summary>
+#
+#    With $\rho = 0$ the blurring term is zero: nothing in the echoes tells the radius from a range bias.
+#
+#    </details>

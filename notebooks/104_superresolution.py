@@ -21,8 +21,9 @@
 # - the two-point probe: how to find out whether anything was *resolved*;
 # - how to check an enhanced image of your own: new blobs, turns, and what the measured echoes say.
 #
-# The word in the title is what the literature says. What the network of this library does is *enhancement*: it suppresses
-# noise and sidelobes. By the end of this notebook you will have measured the difference. Needs `pip install mmsar[sr]`.
+# The word in the title is what the literature says. What the network of this library does is *enhancement*: it
+# suppresses noise and sidelobes. By the end of this notebook you will have measured the difference. Needs `pip
+# install mmsar[sr]`.
 
 # %%
 # %matplotlib inline
@@ -50,10 +51,10 @@ out.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## The image to enhance
 #
-# The network was trained on slices seen by a planar array of 200 x 200 elements a quarter of a wavelength apart, 77 to
-# 81 GHz, in pixels of 0.78 mm. So is this one; outside of what a network was trained on its output means little. What makes
-# the picture poor are two things: receiver noise, and positions that were not where the log says, by 0.2 mm (RMS) on every
-# axis. Amplitudes of the objects differ by up to 20 dB.
+# The network was trained on slices seen by a planar array of 200 x 200 elements a quarter of a wavelength apart, 77
+# to 81 GHz, in pixels of 0.78 mm. So is this one; outside of what a network was trained on its output means little.
+# What makes the picture poor are two things: receiver noise, and positions that were not where the log says, by 0.2
+# mm (RMS) on every axis. Amplitudes of the objects differ by up to 20 dB.
 
 # %%
 chirp = mmsar.Chirp(f0=77e9, slope=4e9 * 1e6 / 12, fs=1e6, n_samples=12)  # one slice needs no more frequencies
@@ -78,15 +79,16 @@ truth = ideal_image(scene, grid, width=1.2e-3, weight=np.abs(scene.reflectivity)
 figure_compare([image, enhanced, truth], ["as reconstructed", "enhanced", "truth, drawn 2 mm wide"], floor=-30)
 
 # %% [markdown]
-# Noise and most sidelobes are gone, edges look sharper. The smear along y, which the wandering positions leave because every row
-# of the raster has an error of its own, is weaker but still there. The figure says *learned enhancement* at its lower rim, and so does the history
-# of the image: what follows must know that this is no measurement. The phase is gone, too.
+# Noise and most sidelobes are gone, edges look sharper. The smear along y, which the wandering positions leave
+# because every row of the raster has an error of its own, is weaker but still there. The figure says *learned
+# enhancement* at its lower rim, and so does the history of the image: what follows must know that this is no
+# measurement. The phase is gone, too.
 #
 # ## Scores, and how an empty picture wins
 #
-# The peak signal-to-noise ratio is $10\log_{10} L^2 / \overline{(g x - y)^2}$ for an image $x$, a label $y$ with the peak
-# $L$, and the best gain $g$. Most of a radar image is dark. So here beside the network stand two competitors that know
-# nothing: an image of zeros, and the input with all below -20 dB cut off.
+# The peak signal-to-noise ratio is $10\log_{10} L^2 / \overline{(g x - y)^2}$ for an image $x$, a label $y$ with the
+# peak $L$, and the best gain $g$. Most of a radar image is dark. So here beside the network stand two competitors
+# that know nothing: an image of zeros, and the input with all below -20 dB cut off.
 
 # %%
 label = truth.data[0] * 1.0
@@ -106,17 +108,19 @@ assert scores["enhanced"]["false_blobs"] <= scores["input"]["false_blobs"]
 assert scores["zeros"]["psnr"] > 15  # a picture of nothing: a number that looks like something
 
 # %% [markdown]
-# The empty picture has a respectable PSNR. Only differences to such baselines mean something, and numbers that an empty picture
-# loses: the error over the *foreground*, the *recall* of single points, the count of *false blobs*. On 600 scenes of shapes
-# that the network had never seen, its PSNR is 2.6 dB above the input's (threshold: 0.8 dB), with 9 false blobs instead of 61
-# and a recall that is the input's: [docs/superres.md](../docs/superres.md). With position errors of 1 mm nothing is gained at
-# all; at 77 GHz they turn the phase by 185 degrees, and what is destroyed in the echoes no picture brings back.
+# The empty picture has a respectable PSNR. Only differences to such baselines mean something, and numbers that an
+# empty picture loses: the error over the *foreground*, the *recall* of single points, the count of *false blobs*. On
+# 600 scenes of shapes that the network had never seen, its PSNR is 2.6 dB above the input's (threshold: 0.8 dB), with
+# 9 false blobs instead of 61 and a recall that is the input's: [docs/superres.md](../docs/superres.md). With position
+# errors of 1 mm nothing is gained at all; at 77 GHz they turn the phase by 185 degrees, and what is destroyed in the
+# echoes no picture brings back.
 #
 # ## The two-point probe
 #
-# Has anything been resolved that was not before? Two equal points, ever closer, and the level in the middle between them over the
-# smaller peak: 1 means that there is one blob. The aperture of 0.19 m resolves $\lambda z / 2D \approx 3$ mm. Whether two
-# points are told apart depends on their phase: in phase their fields fill the gap, in quadrature less so.
+# Has anything been resolved that was not before? Two equal points, ever closer, and the level in the middle between
+# them over the smaller peak: 1 means that there is one blob. The aperture of 0.19 m resolves $\lambda z / 2D \approx
+# 3$ mm. Whether two points are told apart depends on their phase: in phase their fields fill the gap, in quadrature
+# less so.
 
 
 # %%
@@ -152,9 +156,9 @@ axes.legend(loc="lower left")
 figure
 
 # %% [markdown]
-# The network follows its input. Where the aperture shows one blob, the network shows one blob, sharper and just as wrong; where
-# the aperture resolves, the gap gets deeper. That is what "enhancement" means, and it is the honest result for a network that
-# sees magnitudes.
+# The network follows its input. Where the aperture shows one blob, the network shows one blob, sharper and just as
+# wrong; where the aperture resolves, the gap gets deeper. That is what "enhancement" means, and it is the honest
+# result for a network that sees magnitudes.
 
 # %%
 for phase in (0, 90):
@@ -189,10 +193,11 @@ assert echoes.ratio > 0.8
 # - **Turns**: a network that knows no direction gives the same for an image in its eight turns and mirrorings.
 # - **Input**: is the image like those it was trained on, by seven scale-free statistics?
 # - **Echoes**: the enhanced magnitude with the phase of the reconstruction goes back through the exact forward model
-#   $F$; it explains the share $|\langle F x, s\rangle|^2 / (\|F x\|^2 \|s\|^2)$ of the samples $s$. Near 1 of the original's
-#   share is good; it falls when something that echoes was removed.
+#   $F$; it explains the share $|\langle F x, s\rangle|^2 / (\|F x\|^2 \|s\|^2)$ of the samples $s$. Near 1 of the
+#   original's share is good; it falls when something that echoes was removed.
 #
-# So what do they say when the network is wrong? Two forgeries of the enhanced image: a blob painted in, and one removed.
+# So what do they say when the network is wrong? Two forgeries of the enhanced image: a blob painted in, and one
+# removed.
 
 # %%
 added, removed = enhanced.data.copy(), enhanced.data.copy()
@@ -210,9 +215,9 @@ for name, data in (("as it is", enhanced.data), ("blob added", added), ("star re
         assert ratio < echoes.ratio - 0.1
 
 # %% [markdown]
-# What is added is found by the blobs and hardly by the echoes; what is removed is found by the echoes and not by the blobs. A
-# network that draws something *likely* where the input is merely unclear passes all of them. Keep the reconstruction, and
-# measure on that.
+# What is added is found by the blobs and hardly by the echoes; what is removed is found by the echoes and not by the
+# blobs. A network that draws something *likely* where the input is merely unclear passes all of them. Keep the
+# reconstruction, and measure on that.
 #
 # ## In a terminal
 
@@ -225,14 +230,28 @@ mmsar.save_image(image, out / "image.h5")
 # ## Exercises
 #
 # 1. Raise the position error to 1 mm. What do scores, echoes and your eye say?
-#    <details><summary>Hint</summary>`position_error=(1e-3, 1e-3, 1e-3)`; remember $2k\,\Delta z$. Compare with the sweep in
-#    [docs/superres.md](../docs/superres.md).</details>
+#    <details><summary>Hint</summary>
+#
+#    `position_error=(1e-3, 1e-3, 1e-3)`; remember $2k\,\Delta z$. Compare with the sweep in
+#    [docs/superres.md](../docs/superres.md).
+#
+#    </details>
 # 2. Use `weights.find("srvit")` for the probe. Does it resolve more? What happens to the weak points of the scene?
-#    <details><summary>Hint</summary>It is the architecture of the literature with little training: look at recall and at the
-#    amplitudes of weak points, not at the sharpness.</details>
+#    <details><summary>Hint</summary>
+#
+#    It is the architecture of the literature with little training: look at recall and at the amplitudes of weak
+#    points, not at the sharpness.
+#
+#    </details>
 # 3. Enhance an image of noise only (`SimulationOptions(snr_db=-60)`). Is there anything?
-#    <details><summary>Hint</summary>The peak of the picture is noise, too: compare absolute values, and look at what `unlike`
-#    says.</details>
+#    <details><summary>Hint</summary>
+#
+#    The peak of the picture is noise, too: compare absolute values, and look at what `unlike` says.
+#
+#    </details>
 # 4. Double the aperture instead of using a network. What do two points 2 mm apart look like now?
-#    <details><summary>Hint</summary>`Trajectory.raster((50, 400), ...)`. Resolution that was measured costs a longer
-#    rail.</details>
+#    <details><summary>Hint</summary>
+#
+#    `Trajectory.raster((50, 400), ...)`. Resolution that was measured costs a longer rail.
+#
+#    </details>

@@ -19,10 +19,11 @@
 # - what a whole measurement is in files: the radar's configuration, a session, recordings, a scan, an image;
 # - how a TI radar with a DCA1000 capture card sends samples, down to the byte, and to decode them by hand;
 # - how to account for every packet, and why that matters;
-# - to run all of it on a laptop first: the *emulated bench* stands in for the radar's command line, the card with its real ports
-#   and pace, the stage controller, and the scene.
+# - to run all of it on a laptop first: the *emulated bench* stands in for the radar's command line, the card with its
+#   real ports and pace, the stage controller, and the scene.
 #
-# Capture needs Linux. [docs/capture.md](../docs/capture.md) is about the real bench: wiring, network, what goes wrong.
+# Capture needs Linux. [docs/capture.md](../docs/capture.md) is about the real bench: wiring, network, what goes
+# wrong.
 
 # %%
 # %matplotlib inline
@@ -52,9 +53,9 @@ out.mkdir(parents=True)
 # %% [markdown]
 # ## What to do, in two files
 #
-# The radar is told its waveform by the command lines of TI's demo. `profileCfg` says: ramp from 77 GHz at 70 MHz/us, the
-# converter starts 5 us after the ramp and takes 128 samples at 2.6 MS/s. `chirpCfg` lines let the two transmitters fire in turn
-# (masks 1 and 2); `frameCfg` repeats both 16 times in a frame, every 20 ms.
+# The radar is told its waveform by the command lines of TI's demo. `profileCfg` says: ramp from 77 GHz at 70 MHz/us,
+# the converter starts 5 us after the ramp and takes 128 samples at 2.6 MS/s. `chirpCfg` lines let the two
+# transmitters fire in turn (masks 1 and 2); `frameCfg` repeats both 16 times in a frame, every 20 ms.
 
 # %%
 RADAR = """% xWR1642
@@ -103,14 +104,14 @@ centre_mm = [350, 275]
 # !{MMSAR} capture {out}/raster.toml --check
 
 # %% [markdown]
-# `--check` touches nothing. It tells what will happen, and what is wrong with it; `mmsar hw check` does the same for a radar
-# configuration alone.
+# `--check` touches nothing. It tells what will happen, and what is wrong with it; `mmsar hw check` does the same for
+# a radar configuration alone.
 #
 # ## The measurement
 #
-# In a first terminal the emulated bench: `mmsar hw emulate bench raster.toml`. It writes `raster.emulated.toml` beside the
-# session, the same with its own ports and addresses. Before it stand three points: at $(-30, 0, 300)$, $(25, 20, 300)$ and
-# $(0, -25, 350)$ mm.
+# In a first terminal the emulated bench: `mmsar hw emulate bench raster.toml`. It writes `raster.emulated.toml`
+# beside the session, the same with its own ports and addresses. Before it stand three points: at $(-30, 0, 300)$,
+# $(25, 20, 300)$ and $(0, -25, 350)$ mm.
 
 # %%
 addresses = ["--host-ip", "127.0.0.9", "--card-ip", "127.0.0.10"]
@@ -128,9 +129,9 @@ for _ in range(300):  # until it is ready
 print((out / "raster.emulated.toml").read_text()[:160], "...")
 
 # %% [markdown]
-# In the second terminal the same command as on the real bench. The stage goes to its reference; then, row by row: the card is
-# armed, the radar started, the row driven at constant speed, radar and card stopped. Half a minute of waiting, as in the lab.
-# (`| cat` keeps the progress bar away.)
+# In the second terminal the same command as on the real bench. The stage goes to its reference; then, row by row: the
+# card is armed, the radar started, the row driven at constant speed, radar and card stopped. Half a minute of
+# waiting, as in the lab. (`| cat` keeps the progress bar away.)
 
 # %%
 # !{MMSAR} capture {out}/raster.emulated.toml -o {out}/scan.h5 2>&1 | cat
@@ -138,8 +139,8 @@ print((out / "raster.emulated.toml").read_text()[:160], "...")
 # %% [markdown]
 # ## Down to the bytes
 #
-# Beside the scan lies what the network card saw: the datagrams of every row as they came, in order, with the kernel's time.
-# A datagram of the DCA1000 is
+# Beside the scan lies what the network card saw: the datagrams of every row as they came, in order, with the kernel's
+# time. A datagram of the DCA1000 is
 #
 # | bytes | |
 # |---|---|
@@ -147,8 +148,8 @@ print((out / "raster.emulated.toml").read_text()[:160], "...")
 # | 6 | how many bytes of the stream came before this packet |
 # | rest | payload: the stream itself, without regard to frames |
 #
-# The stream of a row is frame after frame without any mark; only counting bytes tells where a frame begins. That is why one lost
-# packet that nobody notices shifts *everything* behind it.
+# The stream of a row is frame after frame without any mark; only counting bytes tells where a frame begins. That is
+# why one lost packet that nobody notices shifts *everything* behind it.
 
 # %%
 row = out / "scan.capture/sweep_0001/recording"
@@ -170,10 +171,11 @@ assert (sequence, before) == (known.sequence, known.offset)
 assert before == len(packets[0]) - 10
 
 # %% [markdown]
-# The payload is int16. In which order depends on the chip and on its settings. An xWR16xx has two lanes and sends, chirp after
-# chirp and receiver after receiver, two samples of one kind and two of the other: with `adcbufCfg ... 1` (third value) as
-# $Q_0 Q_1 I_0 I_1\; Q_2 Q_3 I_2 I_3 \dots$ Read with the wrong order the numbers look just as random, and the picture is
-# noise, or a mirror image in range. Here it is in five lines, against the library's decoder:
+# The payload is int16. In which order depends on the chip and on its settings. An xWR16xx has two lanes and sends,
+# chirp after chirp and receiver after receiver, two samples of one kind and two of the other: with `adcbufCfg ... 1`
+# (third value) as $Q_0 Q_1 I_0 I_1\; Q_2 Q_3 I_2 I_3 \dots$ Read with the wrong order the numbers look just as
+# random, and the picture is noise, or a mirror image in range. Here it is in five lines, against the library's
+# decoder:
 
 # %%
 capture = Capture.open(row)
@@ -190,8 +192,9 @@ assert np.array_equal(by_hand, decoded[0]) and valid.all()
 # %% [markdown]
 # ## One chirp, seen
 #
-# The beat signal, and its spectrum as range $R = f_\mathrm{beat}\, c / 2K$. The echoes stand at $+R$, not at $-R$: the sign convention
-# of the library, in which the phase grows with range. A negative-frequency peak would mean I and Q changed places.
+# The beat signal, and its spectrum as range $R = f_\mathrm{beat}\, c / 2K$. The echoes stand at $+R$, not at $-R$:
+# the sign convention of the library, in which the phase grows with range. A negative-frequency peak would mean I and
+# Q changed places.
 
 # %%
 one = by_hand.mean(axis=0)[0, 0]  # the loops are averaged; first transmitter, first receiver
@@ -218,8 +221,8 @@ assert 0.25 < strongest < 0.45
 # %% [markdown]
 # ## Accounts
 #
-# What was sent, what came, what was lost and where: packets that never reached this computer, and packets that its own socket
-# dropped. What did not come is 0 in the samples and False in `valid`; later frames never move up.
+# What was sent, what came, what was lost and where: packets that never reached this computer, and packets that its
+# own socket dropped. What did not come is 0 in the samples and False in `valid`; later frames never move up.
 
 # %%
 # !{MMSAR} hw report {row}
@@ -237,8 +240,8 @@ assert capture.report.packets_received == sent == capture.report.packets_expecte
 # %% [markdown]
 # ## From samples to a scan
 #
-# The scan has the samples of all rows and, for every frame, the pose of the board: what the controller *reported* at the time of
-# that frame, not what it was told. The rows were driven to and fro, with run-ups that are cut off here.
+# The scan has the samples of all rows and, for every frame, the pose of the board: what the controller *reported* at
+# the time of that frame, not what it was told. The rows were driven to and fro, with run-ups that are cut off here.
 
 # %%
 # !{MMSAR} info {out}/scan.h5
@@ -265,9 +268,9 @@ for true in ((-0.030, 0.0, 0.300), (0.025, 0.020, 0.300), (0.0, -0.025, 0.350)):
     assert np.all(np.abs(np.subtract(found, true)) < cell / 4)
 
 # %% [markdown]
-# Three rows make an aperture of 58 mm by 23 mm, so the points are 25 mm high; the place of a peak is known ten times better than
-# that. With the 13 rows of [data/sessions/raster.toml](../data/sessions/raster.toml) the picture is sharp in y, too, after two
-# and a half minutes.
+# Three rows make an aperture of 58 mm by 23 mm, so the points are 25 mm high; the place of a peak is known ten times
+# better than that. With the 13 rows of [data/sessions/raster.toml](../data/sessions/raster.toml) the picture is sharp
+# in y, too, after two and a half minutes.
 
 # %%
 figure_volume(image, look=Look(kind="iso", levels=(-9, -4)), aperture=scan.virtual_position)
@@ -275,14 +278,31 @@ figure_volume(image, look=Look(kind="iso", levels=(-9, -4)), aperture=scan.virtu
 # %% [markdown]
 # ## Exercises
 #
-# 1. Let the network lose packets: `--faults "drop=0.02,seed=1"` behind `bench`. Compare `mmsar hw report` with what the bench says
-#    at its end. What happens to the picture?
-#    <details><summary>Hint</summary>`scan.valid` has the channels that count; every lost one is missing in sum and norm alike,
-#    so a point still peaks at the same height.</details>
+# 1. Let the network lose packets: `--faults "drop=0.02,seed=1"` behind `bench`. Compare `mmsar hw report` with what
+#    the bench says at its end. What happens to the picture?
+#    <details><summary>Hint</summary>
+#
+#    `scan.valid` has the channels that count; every lost one is missing in sum and norm alike, so a point still peaks
+#    at the same height.
+#
+#    </details>
 # 2. Interrupt the capture (Ctrl-C in a terminal) after the first row and go on with `--resume`.
-#    <details><summary>Hint</summary>The command is printed. Look at `sweep_0000/done.json`.</details>
+#    <details><summary>Hint</summary>
+#
+#    The command is printed. Look at `sweep_0000/done.json`.
+#
+#    </details>
 # 3. Decode the frame as $I_0 I_1 Q_0 Q_1$ instead. Where is the strongest echo now?
-#    <details><summary>Hint</summary>$Q + jI = j\,(I + jQ)^*$: the spectrum is mirrored. `ranges` has negative values, too.</details>
-# 4. How fast may the stage move with these frames before the raster aliases? And what does the second transmitter see?
-#    <details><summary>Hint</summary>One frame every 20 ms and $\lambda/4$ per frame. The transmitters fire 65 us apart:
-#    `mmsar info` has the motion within a pose, and every imager uses the positions of the slots.</details>
+#    <details><summary>Hint</summary>
+#
+#    $Q + jI = j\,(I + jQ)^*$: the spectrum is mirrored. `ranges` has negative values, too.
+#
+#    </details>
+# 4. How fast may the stage move with these frames before the raster aliases? And what does the second transmitter
+#    see?
+#    <details><summary>Hint</summary>
+#
+#    One frame every 20 ms and $\lambda/4$ per frame. The transmitters fire 65 us apart: `mmsar info` has the motion
+#    within a pose, and every imager uses the positions of the slots.
+#
+#    </details>

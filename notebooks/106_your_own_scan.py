@@ -21,8 +21,8 @@
 # - to calibrate a board with a corner reflector, and to test the calibration on another;
 # - what typical mistakes look like, and which of them a sharp picture does *not* rule out.
 #
-# The notebook runs on a stand-in for your data. Set the paths below and go through it with your own; the asserts that know
-# the truth are then left out.
+# The notebook runs on a stand-in for your data. Set the paths below and go through it with your own; the asserts that
+# know the truth are then left out.
 
 # %%
 # %matplotlib inline
@@ -59,10 +59,10 @@ MY_GRID = None  # mmsar.ImageGrid.from_extent(...); None: what the aperture cove
 # %% [markdown]
 # ## A stand-in
 #
-# A raster of 13 rows of 105 positions, serpentine, first row at the bottom; two transmitters, four receivers. The instrument does
-# what instruments do: every channel has a gain and a phase of its own, everything is seen 68 mm too far because of cables
-# and filters, and the transmitters leak into the receivers. Saved as the array that a program of your own might write, in
-# the order in which it was recorded.
+# A raster of 13 rows of 105 positions, serpentine, first row at the bottom; two transmitters, four receivers. The
+# instrument does what instruments do: every channel has a gain and a phase of its own, everything is seen 68 mm too
+# far because of cables and filters, and the transmitters leak into the receivers. Saved as the array that a program
+# of your own might write, in the order in which it was recorded.
 
 # %%
 chirp = mmsar.Chirp(f0=77e9 + 62.5e12 * 6e-6, slope=62.5e12, fs=1e6, n_samples=64)
@@ -100,13 +100,14 @@ stand_in = MY_DATA is None
 # %% [markdown]
 # ## The description
 #
-# Raw data do not say how they were made. A short TOML file does; the unit is part of every key. Three entries deserve care:
+# Raw data do not say how they were made. A short TOML file does; the unit is part of every key. Three entries deserve
+# care:
 #
-# - **First sample.** The converter starts some microseconds after the ramp. $f_0$ in $k_n = 2\pi(f_0 + K n/f_s)/c$ belongs to the
-#   first *sample*; with `adc_start_us` the slope times that time is added.
-# - **Board frame.** `tx_mm`, `rx_mm`: where the antennas are when the board stands in the scanner, x to the right *for somebody who
-#   faces the radar*, y up, z where it looks. Known boards have a name instead (`board = "IWR1443BOOST"`). The vector from
-#   receivers to transmitters matters in the near field.
+# - **First sample.** The converter starts some microseconds after the ramp. $f_0$ in $k_n = 2\pi(f_0 + K n/f_s)/c$
+#   belongs to the first *sample*; with `adc_start_us` the slope times that time is added.
+# - **Board frame.** `tx_mm`, `rx_mm`: where the antennas are when the board stands in the scanner, x to the right
+#   *for somebody who faces the radar*, y up, z where it looks. Known boards have a name instead (`board =
+#   "IWR1443BOOST"`). The vector from receivers to transmitters matters in the near field.
 # - **Order of the path.** `direction` and `first_row` say how the rows were driven.
 
 # %%
@@ -144,9 +145,10 @@ print(description.read_text())
 # %% [markdown]
 # ## Check 1: the sign
 #
-# The library's signal is $s = \sigma\, e^{+jk(R_\mathrm{tx} + R_\mathrm{rx})}$. Network analysers and some radars record the conjugate. Then all
-# echoes stand at negative beat frequencies; an imager of the wrong sign focuses on the mirror image *behind* the aperture and
-# shows noise before it. `--check-sign` refuses such data. Here the description claims the other sign on purpose:
+# The library's signal is $s = \sigma\, e^{+jk(R_\mathrm{tx} + R_\mathrm{rx})}$. Network analysers and some radars
+# record the conjugate. Then all echoes stand at negative beat frequencies; an imager of the wrong sign focuses on the
+# mirror image *behind* the aperture and shows noise before it. `--check-sign` refuses such data. Here the description
+# claims the other sign on purpose:
 
 # %%
 wrong_sign = description.with_name("wrong_sign.toml") if stand_in else None
@@ -160,8 +162,8 @@ if stand_in:
 # %% [markdown]
 # ## Check 2: what the file says of itself
 #
-# Read every line against your lab book: frequency of the first sample, bandwidth *sampled*, size of the aperture (a factor of 10 or
-# 1000 is a unit), pitch against $\lambda/4$, range. And look at the path.
+# Read every line against your lab book: frequency of the first sample, bandwidth *sampled*, size of the aperture (a
+# factor of 10 or 1000 is a unit), pitch against $\lambda/4$, range. And look at the path.
 
 # %%
 # !{MMSAR} info {out}/scan.h5
@@ -179,8 +181,8 @@ if stand_in:
 # ## Check 3: range
 #
 # Is the target where the tape measure says? It is not: the letters at 300 mm show at 368 mm. This *range bias* is the
-# instrument's; published rigs of this kind have 65 to 73 mm. At range 0 (and one bias behind) there is the leakage, the same
-# at all positions; `energy_interval` leaves it out by what changes from pose to pose.
+# instrument's; published rigs of this kind have 65 to 73 mm. At range 0 (and one bias behind) there is the leakage,
+# the same at all positions; `energy_interval` leaves it out by what changes from pose to pose.
 
 # %%
 profile = mean_range_power(scan)
@@ -195,9 +197,9 @@ figure_range_profile(profile.range_m, profile.power, interval=(low, high))
 #
 # $$ g_{tr}\; e^{2jk\,b}\; e^{2\pi j (f - f_\mathrm{ref})\,\tau_{tr}} , $$
 #
-# a complex gain, the range bias $b$ common to all, and a small delay of its own. Uncorrected phases defocus the array within every
-# pose. A corner reflector that outshines everything else, at a known place, tells all of them; its distance decides the range bias,
-# so measure that one well.
+# a complex gain, the range bias $b$ common to all, and a small delay of its own. Uncorrected phases defocus the array
+# within every pose. A corner reflector that outshines everything else, at a known place, tells all of them; its
+# distance decides the range bias, so measure that one well.
 
 # %%
 place, other_place = (",".join(f"{1e3 * v:g}" for v in where) for where in (MY_REFLECTOR_AT, MY_CHECK_AT))
@@ -221,9 +223,9 @@ if stand_in:
     assert np.abs(np.angle(relative, deg=True)).max() < 3
 
 # %% [markdown]
-# `mmsar calibrate scan.h5 --apply cal.h5 -o scan_cal.h5` takes it out of a scan; in Python a scan *carries* it until it is imaged. A
-# calibration holds for one board and one radar configuration, and is refused for others. `--subtract-empty empty.h5` takes out a scan of the same
-# path without the target: leakage, mount, room.
+# `mmsar calibrate scan.h5 --apply cal.h5 -o scan_cal.h5` takes it out of a scan; in Python a scan *carries* it until
+# it is imaged. A calibration holds for one board and one radar configuration, and is refused for others.
+# `--subtract-empty empty.h5` takes out a scan of the same path without the target: leakage, mount, room.
 
 # %%
 calibrated = attach_calibration(scan, calibration)
@@ -232,20 +234,21 @@ image = mmsar.reconstruct(calibrated, grid, options=ReconOptions(verify=True))
 figure_compare([raw_image, image], ["as recorded", "calibrated"], floor=-25)
 
 # %%
-print("against back-projection:", image.history[-1]["verify"])
+told = image.history[-1]["verify"]
+print(f"against back-projection: NCC {told['ncc']:.4f}, error {told['error_db']:.1f} dB")
 print(f"contrast {contrast(raw_image):.1f} as recorded, {contrast(image):.1f} calibrated")
 if stand_in:
     found = point_response(image.crop(x=(0.015, 0.045), y=(-0.047, -0.017), z=(0.26, 0.34)), target).position
     print("point at", np.round(1e3 * np.array(found), 2), "mm, true", 1e3 * np.array(target))
     assert np.abs(np.subtract(found, target)).max() < 1e-3
     assert contrast(image) > 1.15 * contrast(raw_image)
-    assert image.history[-1]["verify"]["ncc"] > 0.98
+    assert told["ncc"] > 0.98
 
 # %% [markdown]
 # ## What mistakes look like
 #
-# The same samples with one mistake each in what was said of them. Sharpness (contrast: standard deviation over mean of $|I|^2$) is
-# what can be judged without knowing the scene.
+# The same samples with one mistake each in what was said of them. Sharpness (contrast: standard deviation over mean
+# of $|I|^2$) is what can be judged without knowing the scene.
 
 # %%
 tables = tomllib.loads(description.read_text())
@@ -280,7 +283,33 @@ if stand_in:
         axes.set_title(f"{name}\ncontrast {sharpness[name]:.1f}", fontsize=9)
 figure if stand_in else None
 
+# %%
+if stand_in:
+    assert sharpness["right"] >= max(sharpness.values()) - 0.05
+    assert sharpness["serpentine forgotten"] < 0.95 * sharpness["right"]
+    flipped = shown["x counted to the left"].data[:, :, ::-1]
+    assert np.allclose(np.abs(flipped), image.magnitude(), atol=0.02 * image.magnitude().max())  # sharp, and wrong
+
 # %% [markdown]
+# Only two of the five are plain to see without knowing the letters. A mirrored axis costs nothing in sharpness,
+# because the geometry is consistent with itself; a scale error of some percent and a wrong first frequency are below
+# the depth of focus of this aperture. A sharp picture does not prove the geometry. *Put something in the scene whose
+# place and handedness you know*: a letter, a point off all axes, measured with a tape.
+#
+# | what you see | cause | what to do |
+# |---|---|---|
+# | noise, or a mirror image in range | sign, or I and Q swapped | `--check-sign`; `sign = "negative"` |
+# | every second row displaced, a double picture | serpentine not said; backlash | `direction = "serpentine"`; `backlash_mm` of the session |
+# | smeared along y, upside down | order of the rows against the antennas within a row | `first_row` |
+# | everything some centimetres too deep | range bias | `mmsar calibrate` |
+# | sharp in x, blurred in y within the array's length | channel phases, or channels in another order | `mmsar calibrate`; look at its table |
+# | sizes wrong by some percent | steps per millimetre | measure the travel, not the command |
+# | factor of 10 or 1000 | millimetres where metres are meant | files and Python are in metres, `_mm` keys and the command line in millimetres |
+# | left and right exchanged | x counted as seen from behind the radar | x is to the right for somebody who *faces* it |
+# | ghosts at fixed angles | pitch above $\lambda/4$ | `mmsar info` names the angle |
+# | a disc in the middle at all depths | leakage, mount | `--subtract-empty`, `--background pose` |
+# | round scans blurred far out only | radius | [103](103_rotation.ipynb), `mmsar align` |
+#
 # ## Where it stands in three dimensions
 
 # %%
@@ -289,4 +318,41 @@ figure_volume(image, look=Look(kind="iso", levels=(-12, -6)), aperture=scan.virt
 # %% [markdown]
 # ## Exercises
 #
-# 1. TODO
+# 1. Take the range bias out of the calibration (`dataclasses.replace(calibration, range_bias=0.0)`). What happens to
+#    the picture, besides its depth?
+#    <details><summary>Hint</summary>
+#
+#    A constant range error shifts by 68 mm in $R$, not in $z$: look at how far the letters spread in x, and at the
+#    sharpness. The comparison above has the answer in its left half, without the phases.
+#
+#    </details>
+# 2. Measure the reflector's distance 5 mm too short and calibrate again. Does `--check` notice?
+#    <details><summary>Hint</summary>
+#
+#    The bias absorbs the error at the first place and at the second: what is left is how the direction from the board
+#    changes. Put the second reflector far to the side.
+#
+#    </details>
+# 3. Exchange two receivers in the data (`cube[..., [1, 0, 2, 3], :]`) for all scans alike. Does the calibration
+#    repair it?
+#    <details><summary>Hint</summary>
+#
+#    It repairs phases for one direction. The antennas' places are still exchanged: look at the residuals, and at
+#    `--check`.
+#
+#    </details>
+# 4. Record with a coarser step (every second column) and describe it correctly. What does `mmsar info` say, and what
+#    does the picture show?
+#    <details><summary>Hint</summary>
+#
+#    `cube[:, ::2]` with twice `x_step_mm`; mind that a serpentine's odd rows begin at the other end. With 1.9 mm,
+#    $\sin\theta = \lambda/2p$ is beyond the grid here.
+#
+#    </details>
+# 5. Your own data: set the paths at the top.
+#    <details><summary>Hint</summary>
+#
+#    Work from the top, one check at a time; do not look at pictures before the range profile is understood.
+#    [docs/files.md](../docs/files.md#importing-recordings) has all keys.
+#
+#    </details>
