@@ -1,4 +1,4 @@
-"""Run the notebooks, each in a kernel of its own in their folder, and say how long each took.
+"""Run the notebooks, each in a kernel of its own in their folder, and say how long each took and worked.
 
     python tests/notebooks/execute.py                                    # all of them
     python tests/notebooks/execute.py notebooks/101_first_image.py       # some of them
@@ -8,6 +8,7 @@ Ends with 1 when a cell fails, a notebook takes longer than it may, or one write
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import jupytext
 import nbformat
-from jupyter_client import AsyncKernelManager
+from jupyter_client import KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
@@ -24,24 +25,31 @@ LONGEST = 120.0
 """Seconds a notebook may take."""
 
 
+def worked() -> float:
+    """CPU time of all kernels that have ended [s]."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def execute(source: Path, output: Path | None) -> list[str]:
     """Run one notebook; what is wrong with it, a line each."""
     notebook = jupytext.read(source)
-    start, wrong = time.monotonic(), []
+    start, before, wrong = time.monotonic(), worked(), []
     with TemporaryDirectory() as folder:
         transport = (
             "tcp" if sys.platform == "win32" else "ipc"
         )  # of TCP a kernel warns: others on the machine can listen
-        kernel = AsyncKernelManager(
-            kernel_name="python3", transport=transport, connection_file=str(Path(folder, "kernel.json"))
-        )
+        file = str(Path(folder, "kernel.json"))
+        kernel = KernelManager(kernel_name="python3", transport=transport, connection_file=file)
         client = NotebookClient(notebook, timeout=LONGEST, km=kernel, resources={"metadata": {"path": str(FOLDER)}})
         try:
             client.execute()
         except (CellExecutionError, CellTimeoutError) as error:
             wrong.append(str(error))
+        finally:
+            kernel.shutdown_kernel()
     seconds = time.monotonic() - start
-    print(f"{source.stem:24s} {seconds:6.1f} s", flush=True)
+    print(f"{source.stem:24s} {seconds:6.1f} s, {worked() - before:6.1f} s of CPU time", flush=True)
     if seconds > LONGEST:
         wrong.append(f"took {seconds:.0f} s, wanted at most {LONGEST:.0f} s")
     for cell in notebook.cells:
