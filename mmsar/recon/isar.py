@@ -21,13 +21,13 @@ import numpy as np
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon.fourier import SpectralPlan, only_cpu
+from mmsar.recon.fourier import SpectralPlan, only_cpu, slabs
 from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.polar import PolarMigration
 from mmsar.recon.ring import RingAperture, is_flat, largest_rho, path_limits
 from mmsar.recon.ringfront import EvenRing, RingFront, even_ring
-from mmsar.signal.compress import compress
+from mmsar.signal.compress import FrequencyCompression, compress
 from mmsar.signal.cylinder import Cylinder, cylinder_of, cylinder_path_difference
 
 MAX_DEVIATION = 0.5
@@ -35,7 +35,12 @@ MAX_DEVIATION = 0.5
 
 
 def plan(
-    geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
+    geometry: Geometry | Scan,
+    grid: ImageGrid,
+    *,
+    device: str = "auto",
+    options: ReconOptions | None = None,
+    share: int | None = None,
 ) -> SpectralPlan:
     """Plan imaging in rotation.
 
@@ -46,7 +51,9 @@ def plan(
     grid : ImageGrid
         Inside that radius, anywhere along y. One voxel along y is a slice.
     options : ReconOptions
-        `kernel`, `phase`, `far_field`, accuracy, memory and progress count.
+        `kernel`, `phase`, `far_field`, accuracy, memory and progress count; `tiles` with a share only.
+    share : int, optional
+        Which of `options.tiles` shares of the frequencies to image, from 0: the sum of all their images is the image.
 
     Raises
     ------
@@ -84,6 +91,15 @@ def plan(
     )
     scale = ((low + high) / 4) ** power / geometry.norm
 
+    rows = slice(None) if share is None else slabs(len(compression.k), options.tiles)[share]
+    whole = compression.k
+    compression = FrequencyCompression(
+        k=whole[rows], matrix=np.ascontiguousarray(compression.matrix[:, rows]), error_db=compression.error_db
+    )
+
+    def make_migration(_: int, eps: float) -> PolarMigration:
+        return PolarMigration(whole, grid, aperture, scale=scale, eps=eps, rows=rows)
+
     def make_front(migration: PolarMigration, n: int, eps: float) -> RingFront | RectilinearFront | IrregularFront:
         if ring is not None and not migration.flat_ring:
             return RingFront(ring, migration)
@@ -97,7 +113,7 @@ def plan(
         method="isar",
         path=path,
         compression=compression,
-        make_migration=lambda _, eps: PolarMigration(compression.k, grid, aperture, scale=scale, eps=eps),
+        make_migration=make_migration,
         make_front=make_front,
         options=options,
     )
