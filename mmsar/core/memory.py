@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from mmsar.errors import MmsarError
 
-
 MEMORY_ADVICE = "allow more memory (--memory), use a smaller grid, or make it in tiles (--tiles)"
 """What to do where an image does not fit."""
 

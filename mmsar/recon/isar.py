@@ -67,30 +67,14 @@ def plan(
     options = options or ReconOptions()
     only_cpu(device, "isar")
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
-    cylinder = cylinder_of(geometry)
-    if cylinder.deviation > MAX_DEVIATION * cylinder.radius:
-        raise GeometryError(
-            f"method isar: the phase centres are {1e3 * (cylinder.radius - cylinder.deviation):.0f} mm and more from "
-            f"the y axis, {1e3 * cylinder.radius:.0f} mm in the mean; wanted them on a circle about it; use method bpa"
-        )
-    angle, height = cylinder.angle.ravel(), cylinder.height.ravel()
-    wavelength, rho = geometry.chirp.wavelength, max(largest_rho(grid), geometry.chirp.wavelength)
-    raster = angle_raster(angle, height, wavelength, rho)
-    ring = None if raster is None else even_ring(raster, (wavelength / 40 / rho, wavelength / 40))
+    cylinder, raster, ring = _ring(geometry, grid)
     aperture = ring_aperture(cylinder, geometry, options, ring)
     if options.far_field:
         path = np.zeros(geometry.weight.shape)
     else:
         centre = (0.0, grid.centre[1], 0.0)
         path = cylinder_path_difference(geometry, cylinder, centre=centre, phase=options.phase)
-    flat = is_flat(aperture, grid, geometry.chirp.k)
-    power = 0.0 if options.far_field else 0.5 if flat else 1.0
-    low, high = path_limits(aperture, grid)
-    compression = compress(
-        geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=options.error_db - 10, power=power
-    )
-    scale = ((low + high) / 4) ** power / geometry.norm
-
+    compression, scale = _compressed(geometry, grid, aperture, options)
     rows = slice(None) if share is None else slabs(len(compression.k), options.tiles)[share]
     whole = compression.k
     compression = FrequencyCompression(
@@ -105,7 +89,8 @@ def plan(
             return RingFront(ring, migration)
         if raster is not None:
             return RectilinearFront(raster, migration)
-        return IrregularFront(np.stack([angle, height], axis=1), migration, n_frequencies=n, eps=eps)
+        places = np.stack([cylinder.angle.ravel(), cylinder.height.ravel()], axis=1)
+        return IrregularFront(places, migration, n_frequencies=n, eps=eps)
 
     return SpectralPlan(
         geometry,
@@ -117,6 +102,38 @@ def plan(
         make_front=make_front,
         options=options,
     )
+
+
+def n_frequencies(geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> int:
+    """Frequencies that are imaged, after compression: as many shares as there may be. Errors are those of `plan`."""
+    cylinder, _, ring = _ring(geometry, grid)
+    return len(_compressed(geometry, grid, ring_aperture(cylinder, geometry, options, ring), options)[0].k)
+
+
+def _ring(geometry: Geometry, grid: ImageGrid) -> tuple[Cylinder, tuple | None, EvenRing | None]:
+    """The cylinder, its raster of angles and heights, and the ring where that is even all the way round."""
+    cylinder = cylinder_of(geometry)
+    if cylinder.deviation > MAX_DEVIATION * cylinder.radius:
+        raise GeometryError(
+            f"method isar: the phase centres are {1e3 * (cylinder.radius - cylinder.deviation):.0f} mm and more from "
+            f"the y axis, {1e3 * cylinder.radius:.0f} mm in the mean; wanted them on a circle about it; use method bpa"
+        )
+    angle, height = cylinder.angle.ravel(), cylinder.height.ravel()
+    wavelength, rho = geometry.chirp.wavelength, max(largest_rho(grid), geometry.chirp.wavelength)
+    raster = angle_raster(angle, height, wavelength, rho)
+    return cylinder, raster, None if raster is None else even_ring(raster, (wavelength / 40 / rho, wavelength / 40))
+
+
+def _compressed(
+    geometry: Geometry, grid: ImageGrid, aperture: RingAperture, options: ReconOptions
+) -> tuple[FrequencyCompression, float]:
+    """The frequencies that are imaged, and the factor on the image."""
+    power = 0.0 if options.far_field else 0.5 if is_flat(aperture, grid, geometry.chirp.k) else 1.0
+    low, high = path_limits(aperture, grid)
+    compression = compress(
+        geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=options.error_db - 10, power=power
+    )
+    return compression, ((low + high) / 4) ** power / geometry.norm
 
 
 def ring_aperture(cylinder: Cylinder, geometry: Geometry, options: ReconOptions, ring: EvenRing | None) -> RingAperture:
