@@ -103,9 +103,7 @@ def _targets(args: argparse.Namespace) -> list[tuple[str, str | None]]:
         return [(args.scan[0], args.output)]
     folder = Path(args.output)
     if not folder.is_dir():
-        args.fail(
-            f"argument -o/--output: got {args.output}, wanted a folder that is there, for the images of several scans"
-        )
+        args.fail(f"argument -o/--output: got {args.output}, wanted a folder for several images; make it first")
     pairs = [(path, str(folder / f"{Path(path).stem}_image.h5")) for path in args.scan]
     names = [name for _, name in pairs]
     twice = next((name for name in names if names.count(name) > 1), None)
