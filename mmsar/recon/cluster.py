@@ -10,13 +10,13 @@ import logging
 import os
 import threading
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pkgutil import resolve_name
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def cluster(address: str | None = None, *, workers: int | None = None) -> Iterat
                 n_workers=count,
                 threads_per_worker=1,
                 memory_limit=0,  # the budget of the plan counts, and is told with advice
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # with none it takes a port that may be another one's
                 silence_logs=logging.CRITICAL,
             )
             address = stack.enter_context(local).scheduler_address
@@ -132,9 +132,7 @@ def _check_workers(client: Any, address: str) -> None:
 
 def _same(place: str, name: str, got: str | None, wanted: str) -> None:
     if got != wanted:
-        raise DeviceError(
-            f"cluster: {place} has {name} {got}, wanted {wanted} as here; install it on all machines"
-        )
+        raise DeviceError(f"cluster: {place} has {name} {got}, wanted {wanted} as here; install it on all machines")
 
 
 @dataclass
@@ -144,8 +142,6 @@ class _Sent:
     token: str
     job: Any
     blocks: list[Any]
-    size: int
-    attempts: dict[int, int] = field(default_factory=dict)
 
 
 class Cluster:
@@ -205,21 +201,24 @@ class _Work:
         self._left: dict[int, tuple[TiledRun, set[int]]] = {}
         self._ready: list[TiledRun] = []
         self._futures: dict[Any, tuple[TiledRun, int]] = {}
+        self._attempts: Counter[tuple[int, int]] = Counter()
         self._alone = monotonic()
+        self._more = True
         self.made = 0
 
     def fill(self) -> bool:
         """Hand out as many tiles as there should be on their way; False when there is nothing more to come."""
-        window = 2 * max(1, self._owner.workers)
+        window = 2 * self._owner.workers
         while len(self._futures) < window:
             if not self._queue and not self._next_run():
                 break
-            if self._queue:
-                self._submit(*self._queue.popleft())
-        return bool(self._futures or self._ready)
+            if self._queue and not self._submit(*self._queue[0]):
+                break
+        return bool(self._futures or self._ready or self._queue or self._more)
 
     def _next_run(self) -> bool:
         run = next(self._runs, None)
+        self._more = run is not None
         if run is None:
             return False
         missing = run.missing
@@ -229,19 +228,24 @@ class _Work:
             self._end(run)
         return True
 
-    def _submit(self, run: TiledRun, number: int) -> None:
-        sent = self._sent.get(id(run)) or self._send(run)
-        sent.attempts[number] = sent.attempts.get(number, 0) + 1
+    def _submit(self, run: TiledRun, number: int) -> bool:
+        """Hand out the first tile of the queue; False when there is nobody to take it."""
+        try:
+            sent = self._sent.get(id(run)) or self._send(run)
+        except OSError:  # the last worker has just gone
+            return False
+        self._queue.popleft()
+        self._attempts[id(run), number] += 1
         future = self._client.submit(
             make_tile, sent.token, sent.job, number, self._owner._share, *sent.blocks, pure=False
         )
         self._futures[future] = (run, number)
+        return True
 
-    def _send(self, run: TiledRun, attempts: dict[int, int] | None = None) -> _Sent:
+    def _send(self, run: TiledRun) -> _Sent:
         blocks = [block for _, block in run.wanted.scan.blocks()]
+        sent = _Sent(os.urandom(8).hex(), self._owner.scatter(run.job), self._owner.scatter(blocks))
         size = sum(block.nbytes for block in blocks) + run.job.nbytes
-        sent = _Sent(os.urandom(8).hex(), self._owner.scatter(run.job), self._owner.scatter(blocks), size)
-        sent.attempts = attempts or {}
         self._owner.sent += size * self._owner.workers
         self._sent[id(run)] = sent
         return sent
@@ -253,6 +257,8 @@ class _Work:
         if self._futures:
             with suppress(TimeoutError, CancelledError):  # what was cancelled is looked at below
                 wait(list(self._futures), timeout=1.0, return_when="FIRST_COMPLETED")
+        elif not self._ready:
+            sleep(0.2)  # nobody there
         for future in [future for future in self._futures if future.status != "pending"]:
             run, number = self._futures.pop(future)
             try:
@@ -292,16 +298,16 @@ class _Work:
             self._end(run)
 
     def _again(self, run: TiledRun, number: int, error: Exception) -> None:
-        """Ask for a tile again, and send the samples again: they may have been lost with a worker."""
-        sent = self._sent[id(run)]
-        if sent.attempts[number] >= ATTEMPTS:
+        """Ask for a tile again, and send the samples again where they were lost with a worker."""
+        if self._attempts[id(run), number] >= ATTEMPTS:
             raise DeviceError(
                 f"cluster: tile {number} of {run.output} was lost {ATTEMPTS} times ({type(error).__name__}); look at "
                 "the log of the workers"
             ) from None
         self._queue.appendleft((run, number))
-        if any(f.status != "finished" for f in (sent.job, *sent.blocks)):
-            self._send(run, sent.attempts)
+        sent = self._sent.get(id(run))
+        if sent is not None and any(f.status != "finished" for f in (sent.job, *sent.blocks)):
+            del self._sent[id(run)]
 
     def _end(self, run: TiledRun, error: Exception | None = None) -> None:
         run.error = error
@@ -313,7 +319,7 @@ class _Work:
     def _check_alive(self) -> None:
         """Give up when there has been nobody to work for a while."""
         lost = self._client.status in ("closed", "closing")
-        if not lost and (not self._futures or self._owner.workers):
+        if not lost and self._owner.workers:
             self._alone = monotonic()
         if lost or monotonic() - self._alone > PATIENCE:
             who = "the scheduler is gone" if lost else f"all workers have been gone for {PATIENCE:.0f} s"

@@ -46,7 +46,8 @@ def scan():
 
 @pytest.fixture
 def paths(scan, tmp_path, monkeypatch):
-    """Scan and image, in a folder of their own, which is the working directory."""
+    """A scan in a folder of its own, which is the working directory; and no dask, which nothing here asks for."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.setattr("mmsar.recon.planner.explain", lambda *args, **kwargs: "")
     monkeypatch.chdir(tmp_path)
     save_scan(scan, "scan.h5")
@@ -158,9 +159,7 @@ def test_a_full_disk_leaves_no_half_file_and_says_what_to_do(paths, whole, monke
         patch.setattr("mmsar.io.image_h5.write_json", full)
         assert reconstruct("--tiles", "5") == 3
     line, kept = capsys.readouterr().err.splitlines()[-2:]
-    assert line == (
-        "mmsar reconstruct: image.h5: no space left on device; free some space, or write to another disk"
-    )
+    assert line == ("mmsar reconstruct: image.h5: no space left on device; free some space, or write to another disk")
     assert kept.endswith("warning: 5 of 5 tiles are kept in image.h5.tiles; go on with --resume")
     assert files(paths) == ["done", "manifest.json", "scan.h5", "voxels", "whole.h5"]
     assert reconstruct("--resume") == 0

@@ -10,7 +10,6 @@ from mmsar.core.kernels_bpa_design import Design
 from mmsar.core.kernels_bpa_layout import Tiles
 from mmsar.errors import FormatError, MmsarError
 from mmsar.model import ImageGrid
-from mmsar.recon import bpa
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.planner import make_plan, reconstruct, request
 from mmsar.recon.tiled import Here, TiledRun
