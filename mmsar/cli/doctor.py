@@ -29,6 +29,7 @@ CORE = ("numpy", "scipy", "h5py", "matplotlib", "pyfftw", "finufft", "numba", "t
 OPTIONAL = {
     "pyvista": "3-D windows; pip install 'mmsar[viz]'",
     "xarray": "Image.to_xarray; pip install xarray",
+    "distributed": "clusters; pip install 'mmsar[cluster]'",
     "trimesh": "meshes as scenes; pip install 'mmsar[mesh]'",
     "pytest": "running the tests; pip install 'mmsar[test]'",
 }

@@ -1,6 +1,7 @@
 """Images in tiles: the same as whole, in less memory, and left and taken up again without a difference."""
 
 import pickle
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -86,9 +87,17 @@ def test_tiles_fit_where_the_whole_does_not(scans):
     advice = r"allow more memory \(--memory\), use a smaller grid, or make it in tiles \(--tiles\)"
     with pytest.raises(MmsarError, match=advice):
         reconstruct(scan, grid, method="rma", options=replace(QUIET, memory=tight))
+    image = whole(scan)
     job = make_job(asked(scan, grid, "rma", memory=tight), 300)
-    bench = Bench(job, scan)
-    assert difference(put_together(job, [bench.tile(n) for n in range(300)]), whole(scan)) < 1e-5
+    tracemalloc.start()
+    try:
+        bench = Bench(job, scan)
+        first = bench.tile(0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= 1.05 * tight
+    assert difference(put_together(job, [first, *(bench.tile(n) for n in range(1, 300))]), image) < 1e-5
 
 
 def test_isar_has_no_more_shares_than_frequencies(scans):
