@@ -36,6 +36,29 @@ def test_commands_parse(block):
     assert lines or "pip install" in block
 
 
+def test_commands_of_dask_parse():
+    """Scheduler and workers are started by its own command lines: options that it has, in the cluster's page."""
+    pytest.importorskip("distributed")
+    from distributed.cli import dask_scheduler, dask_worker
+
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:ssh \w+ )?dask (scheduler|worker) (.*)$", text, re.M)
+    assert {name for name, _ in lines} == {"scheduler", "worker"}
+    for name, options in lines:
+        command = {"scheduler": dask_scheduler, "worker": dask_worker}[name].main
+        assert command.make_context(name, shlex.split(options)).params
+
+
+def test_messages_of_the_cluster_page_are_those_of_the_program():
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    table = text[text.index("| what it says |") :]
+    known = messages()
+    rows = re.findall(r"^\| `([^`]+)` \|", table, re.M)
+    assert len(rows) == 7
+    for piece in (piece.strip() for row in rows for piece in row.split("...")):
+        assert any(says(message, piece, set()) for message in known), piece
+
+
 @pytest.mark.parametrize("block", blocks("python"))
 def test_python_compiles_and_uses_public_names(block):
     compile(block, "block", "exec")

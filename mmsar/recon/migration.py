@@ -56,10 +56,20 @@ class Migration:
         Factor on the image (1 / norm).
     memory : int
         Bytes that planes of spectrum in flight may take.
+    planes : int, optional
+        Planes of the image that are asked for at a time (`slab`), at most; default all.
     """
 
     def __init__(
-        self, k: np.ndarray, grid: ImageGrid, virtual: np.ndarray, *, z_ref: float, scale: float, memory: int
+        self,
+        k: np.ndarray,
+        grid: ImageGrid,
+        virtual: np.ndarray,
+        *,
+        z_ref: float,
+        scale: float,
+        memory: int,
+        planes: int | None = None,
     ) -> None:
         self.grid, self.z_ref, self.scale = grid, z_ref, scale
         self._modes = modes = WaveGrid(virtual, grid, k)
@@ -89,7 +99,7 @@ class Migration:
         self._root = None if self.line is None else self._root_kz()
         self._workers: dict[tuple, Workers] = {}
         self._held_planes: np.ndarray | None = None
-        self._z_step = int(np.clip(memory // max(1, 8 * self.n_pairs), 1, grid.shape[0]))
+        self._z_step = int(np.clip(memory // max(1, 8 * self.n_pairs), 1, planes or grid.shape[0]))
 
     def _buffer_index(self, column: np.ndarray) -> np.ndarray:
         """Where pairs add up in the first lateral buffer: one row of it is enough where an axis has one voxel."""
@@ -129,12 +139,13 @@ class Migration:
         per_thread = 8 * (BLOCK * fine + sum(a * b for a, b in self._modes.lateral_shapes()))
         return held + 8 * self._z_step * self.n_pairs + threads() * per_thread
 
-    def _pieces(self):
-        """(slice of planes, their Stolt step)."""
-        n_z = self.grid.shape[0]
+    def _pieces(self, among: slice | None = None):
+        """(slice of planes, their Stolt step), for some of the planes or all."""
+        among = among or slice(0, self.grid.shape[0])
         factor = self._distance / (2 * np.pi)
         factor = self.scale * np.prod(self.dk) * (factor if self.line is None else np.sqrt(factor))
-        edges = np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)
+        n_z = among.stop - among.start
+        edges = among.start + np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)
         for start, stop in itertools.pairwise(edges):
             planes = slice(int(start), int(stop))
             z, scale = self._distance[planes], factor[planes]
@@ -143,14 +154,20 @@ class Migration:
 
     def __call__(self, spectrum: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(m, n_pairs) complex64 spectrum to the image, complex64 (n_z, n_y, n_x)."""
-        out = np.empty(self.grid.shape, dtype=np.complex64)
+        return self.slab(spectrum, slice(0, self.grid.shape[0]), show)
+
+    def slab(self, spectrum: np.ndarray, among: slice, show: bool | None = None) -> np.ndarray:
+        """Some planes of the image, complex64 (n, n_y, n_x)."""
+        out = np.empty((among.stop - among.start, *self.grid.shape[1:]), dtype=np.complex64)
         if self._root is not None:
             spectrum = spectrum * self._root
-        for planes, stolt in self._pieces():
+        for planes, stolt in self._pieces(among):
             spec = self._planes(planes.stop - planes.start)
 
-            def to_image(j: int, *ffts: RowFFT, spec=spec, start=planes.start) -> None:
-                masks = self._masks_at(start + j)
+            def to_image(
+                j: int, *ffts: RowFFT, spec=spec, first=planes.start, start=planes.start - among.start
+            ) -> None:
+                masks = self._masks_at(first + j)
                 lateral.place(spec[j], self._row, self._mode, *masks, self._index, ffts[0].buffer)
                 row = ffts[0]()
                 if len(ffts) == 2:

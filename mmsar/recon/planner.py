@@ -1,7 +1,7 @@
 """From a scan to an image in one call: conditions the signal, picks grid and method, runs it, says what it did."""
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -67,6 +67,39 @@ def reconstruct(
     MmsarError
         More memory needed than allowed.
     """
+    wanted = request(scan, grid, method=method, device=device, options=options)
+    plan = make_plan(wanted.chosen.method, wanted.geometry, wanted.grid, device=device, options=wanted.options)
+    return finished(wanted, plan(wanted.scan))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """A reconstruction that is decided on: what a plan takes, and what the image is to tell."""
+
+    scan: Scan
+    """Conditioned: its signal is what the plan images."""
+    geometry: Geometry
+    """With the weights of the options."""
+    grid: ImageGrid
+    chosen: Prediction
+    """Of the method that is used."""
+    options: ReconOptions
+    """As asked for, with what the scan says of itself."""
+    step: dict[str, Any]
+    """The entry for the history."""
+    whole: bool
+    """Whether the grid is the default one."""
+
+
+def request(
+    scan: Scan,
+    grid: ImageGrid | None = None,
+    *,
+    method: str = "auto",
+    device: str = "auto",
+    options: ReconOptions | None = None,
+) -> Request:
+    """What `reconstruct` decides before it makes a plan. Parameters and errors are its own."""
     asked = options or ReconOptions()
     check_request(scan, method, asked)
     resolve_device(device)
@@ -78,8 +111,6 @@ def reconstruct(
     geometry = _weighted(scan.geometry, density, options.window)
     predictions = {p.method: p for p in _predicted(geometry, grid, options)}
     chosen = choose(list(predictions.values()), options) if method == "auto" else predictions[method]
-    plan = make_plan(chosen.method, geometry, grid, device=device, options=options)
-    image = Image(data=plan(scan), grid=grid, history=tuple(scan.attrs.get("history", ())))
     step: dict[str, Any] = {
         "step": "reconstruct",
         "version": __version__,
@@ -97,10 +128,18 @@ def reconstruct(
     warnings = [text for text in (chosen.reason, near_field_warning(scan, grid, asked)) if text]
     if warnings:
         step["warning"] = "; ".join(warnings)
-    if options.verify:
-        step["verify"] = verify(image, scan, geometry)
+    return Request(scan=scan, geometry=geometry, grid=grid, chosen=chosen, options=options, step=step, whole=whole)
+
+
+def finished(wanted: Request, data: np.ndarray, **told: Any) -> Image:
+    """The image of a request from its voxels (n_z, n_y, n_x), verified where asked for; `told` goes to the history."""
+    history = tuple(wanted.scan.attrs.get("history", ()))
+    image = Image(data=data, grid=wanted.grid, history=history)
+    step = wanted.step | told
+    if wanted.options.verify:
+        step["verify"] = verify(image, wanted.scan, wanted.geometry)
     image = image.with_step(**step)
-    return tell_beyond(image, scan) if whole else image
+    return tell_beyond(image, wanted.scan) if wanted.whole else image
 
 
 def make_plan(
