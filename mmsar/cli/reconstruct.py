@@ -11,10 +11,9 @@ Example:
 
 import argparse
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mmsar.cli.arguments import listed
+from mmsar.cli.arguments import number, numbers
 
 if TYPE_CHECKING:
     from mmsar.model import ImageGrid, Scan
@@ -29,10 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", choices=("auto", "rma", "empm", "nufft", "isar", "bpa"), default="auto", help="(auto)"
     )
-    parser.add_argument("--extent", type=_numbers(3, 6), metavar="MM,...", help="x0,x1,y0,y1,z0,z1 or sizes x,y,z [mm]")
-    parser.add_argument("--center", type=_numbers(3), metavar="X,Y,Z", help="centre of the grid [mm]")
-    parser.add_argument("--spacing", type=_numbers(1, 3), metavar="MM", help="voxel spacing, one or x,y,z [mm]")
-    parser.add_argument("--grid", type=_numbers(1, 3), metavar="N", help="number of voxels, one or x,y,z")
+    parser.add_argument("--extent", type=numbers(3, 6), metavar="MM,...", help="x0,x1,y0,y1,z0,z1 or sizes x,y,z [mm]")
+    parser.add_argument("--center", type=numbers(3), metavar="X,Y,Z", help="centre of the grid [mm]")
+    parser.add_argument("--spacing", type=numbers(1, 3), metavar="MM", help="voxel spacing, one or x,y,z [mm]")
+    parser.add_argument("--grid", type=numbers(1, 3), metavar="N", help="number of voxels, one or x,y,z")
     parser.add_argument("--window", default="none", help="taper over frequency and aperture, as hann or taylor (none)")
     parser.add_argument("--density", choices=("auto", "on", "off"), default="auto", help="density compensation (auto)")
     parser.add_argument("--phase", choices=("reference", "taylor"), default="reference", help="of rma, empm and isar")
@@ -43,9 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="azimuth kernel of isar alone: as back-projection (matched), deconvolving (hankel), the paper's",
     )
     parser.add_argument("--far-field", action="store_true", help="samples are referred to the axis of rotation (isar)")
-    parser.add_argument("--z-ref", type=_number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
-    parser.add_argument("--error", type=_number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
-    parser.add_argument("--memory", type=_number, metavar="GIB", help="memory budget (half of what is free)")
+    parser.add_argument("--z-ref", type=number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
+    parser.add_argument("--error", type=number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
+    parser.add_argument("--memory", type=number, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--background", choices=("none", "pose", "row"), default="none", help="mean to remove first")
     parser.add_argument("--reference", metavar="EMPTY.h5", help="scan of the empty scene to subtract first")
@@ -159,18 +158,3 @@ def _check_usage(args: argparse.Namespace) -> None:
         args.fail("argument --grid: --extent and --spacing already say how many voxels; leave one of the three out")
     if args.memory is not None and args.memory <= 0:
         args.fail("argument --memory: wanted more than 0 GiB")
-
-
-def _numbers(*lengths: int) -> Callable[[str], list[float]]:
-    def parse(text: str) -> list[float]:
-        values = listed(text)
-        if len(values) not in lengths:
-            wanted = " or ".join(str(n) for n in lengths)
-            raise argparse.ArgumentTypeError(f"got {text!r}, wanted {wanted} numbers separated by commas")
-        return values
-
-    return parse
-
-
-def _number(text: str) -> float:
-    return _numbers(1)(text)[0]

@@ -124,7 +124,7 @@ def decibel_label(floor: float) -> str:
 def colour_bar(
     figure: Figure, where: Rectangle | list[Axes], drawn: ScalarMappable, label: str, *, slender: float = 20.0
 ) -> Colorbar:
-    """A vertical bar in a place of the page, or (`slender` times as high as wide) beside axes, which make room for it."""
+    """A vertical bar in a place of the page, or beside axes, which make room for it, as many times as high as wide."""
     beside = isinstance(where, list)
     bar = figure.colorbar(drawn, **({"ax": where, "aspect": slender} if beside else {"cax": figure.add_axes(where)}))
     bar.set_label(label, fontsize=10)
