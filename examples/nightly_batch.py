@@ -78,17 +78,17 @@ def numbers_of(image: Image) -> dict[str, object]:
     return {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in values.items()}
 
 
-def image_one(source: Path, target: Path, args: argparse.Namespace) -> dict[str, object]:
-    """Image a scan to `target`, draw the figure beside it; the numbers of its row."""
+def image_one(source: Path, target: Path, figure: Path, args: argparse.Namespace) -> dict[str, object]:
+    """Image a scan to `target` and `figure`; the numbers of its row."""
     scan = load_scan(source)
     grid = grid_asked_for(args, scan)
     options = ReconOptions(window=args.window, progress=False)
     image = reconstruct(scan, grid, method=args.method, options=options)
-    numbers, figure = numbers_of(image), figure_mips(image, floor=args.floor, title=source.name)
+    numbers = numbers_of(image)
     target.parent.mkdir(parents=True, exist_ok=True)
     save_image(image, target, scan_path=source)
-    save_figure(figure, target.with_suffix(".png"))
-    return {"image": target.name, "figure": target.with_suffix(".png").name, **numbers}
+    save_figure(figure_mips(image, floor=args.floor, title=source.name), figure)
+    return numbers
 
 
 def read_table(path: Path) -> dict[str, dict[str, str]]:
@@ -127,7 +127,8 @@ def run(args: argparse.Namespace) -> int:
     count = {DONE: 0, FAILED: 0, "unchanged": 0, "not scans": 0}
     for source in sources:
         name, started = source.relative_to(args.folder), time.monotonic()
-        target = args.output / name.with_suffix(".h5")
+        files = {kind: name.with_suffix(end) for kind, end in (("image", ".h5"), ("figure", ".png"))}
+        target, figure = (args.output / file for file in files.values())
         row: dict[str, object] = {"scan": str(name), "settings": settings}
         try:
             if file_kind(source) != "scan":
@@ -136,11 +137,10 @@ def run(args: argparse.Namespace) -> int:
             row["sha256"] = scan_digest(source)
             before = rows.get(str(name), {})
             same = all(before.get(key) == row[key] for key in ("sha256", "settings"))
-            files = (target, target.with_suffix(".png"))
-            if same and before["state"] == DONE and all(file.exists() for file in files):
+            if same and before["state"] == DONE and target.exists() and figure.exists():
                 count["unchanged"] += 1
                 continue
-            row |= {"state": DONE, **image_one(source, target, args)}
+            row |= {"state": DONE, **files, **image_one(source, target, figure, args)}
         except Exception as error:  # whatever is wrong with one scan, the others are still to be imaged
             if args.debug:
                 raise
