@@ -15,7 +15,8 @@ import mmsar
 from mmsar.cli import VERBS, build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "data" / "README.md"]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES += [ROOT / folder / "README.md" for folder in ("data", "examples")]
 
 
 def blocks(language: str) -> list:
@@ -33,7 +34,7 @@ def test_commands_parse(block):
     lines = [line for line in block.splitlines() if line.startswith("mmsar ")]
     for line in lines:
         build_parser().parse_args(shlex.split(line, comments=True)[1:])
-    assert lines or "pip install" in block
+    assert lines or "pip install" in block or "python examples/" in block  # those are parsed in tests/examples
 
 
 def test_commands_of_dask_parse():

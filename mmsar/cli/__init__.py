@@ -7,7 +7,7 @@ they run. Exit codes: 0 done, 2 usage, 3 bad file or geometry, 4 device or hardw
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from mmsar._version import __version__
@@ -55,8 +55,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; errors are one line on stderr, and what else went wrong on the way out a warning each."""
     args = build_parser().parse_args(argv)
     name = " ".join(["mmsar", args.verb, *([args.part] if "part" in args else [])])
+    return guarded(name, lambda: args.run(args), debug=args.debug)
+
+
+def guarded(name: str, run: Callable[[], int | None], *, debug: bool = False) -> int:
+    """Run a command and return its exit code; errors are one line on stderr that begins with its name.
+
+    Parameters
+    ----------
+    name : str
+        Of the command.
+    run : callable
+        Does the work and returns an exit code, None for 0.
+    debug : bool
+        Let errors through, with their traceback.
+    """
     try:
-        code = args.run(args) or 0
+        code = run() or 0
         sys.stdout.flush()
         return code
     except KeyboardInterrupt as error:
@@ -67,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (MmsarError, OSError, MemoryError) as error:
-        if args.debug:
+        if debug:
             raise
         message, code = explain_error(error)
         print(f"{name}: {' '.join(message.split())}", file=sys.stderr)

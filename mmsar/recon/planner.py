@@ -104,7 +104,7 @@ def request(
     check_request(scan, method, asked)
     resolve_device(device)
     options = _options_for(scan, asked)
-    scan = _conditioned(scan)
+    scan = conditioned(scan)
     whole = grid is None
     grid = grid or default_grid(scan, far_field=options.far_field)
     density = density_of(scan.geometry, options)
@@ -167,7 +167,7 @@ def explain(
     asked = options or ReconOptions()
     check_request(scan, method, asked)
     options = _options_for(scan, asked)
-    scan = _conditioned(scan)
+    scan = conditioned(scan)
     grid = grid or default_grid(scan, far_field=options.far_field)
     geometry = weighted_geometry(scan, options)
     predictions = _predicted(geometry, grid, options)
@@ -306,7 +306,8 @@ def _options_for(scan: Scan, options: ReconOptions) -> ReconOptions:
     return replace(options, far_field=True) if scan.attrs.get("far_field") else options
 
 
-def _conditioned(scan: Scan) -> Scan:
+def conditioned(scan: Scan) -> Scan:
+    """The scan with the calibration that it carries applied."""
     if scan.calibration is None:
         return scan
     from mmsar.signal.calibrate import apply_calibration
