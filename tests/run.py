@@ -6,6 +6,7 @@ the machine as good as idle. The second lane's output is printed when both are d
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ def workers() -> int:
 
 def main() -> int:
     """Run both lanes and print what they said."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # no lane outlives this
     root = Path(__file__).resolve().parents[1]
     start, took = time.monotonic(), {}
     others = (*PYTEST, "tests", f"--ignore={HARDWARE}", "-n", str(workers()), "--dist", "loadfile")
@@ -40,7 +42,7 @@ def main() -> int:
         try:
             waiting = (*PYTEST, HARDWARE)
             print("==", *waiting, flush=True)
-            codes = [subprocess.run(waiting, cwd=root, check=False).returncode]
+            codes = [subprocess.run(waiting, cwd=root, check=False).returncode]  # killed with this, if this is stopped
             took["hardware"] = time.monotonic() - start
             codes.append(computing.wait())
         except BaseException:
