@@ -30,6 +30,7 @@ OPTIONAL = {
     "pyvista": "3-D windows; pip install 'mmsar[viz]'",
     "trame": "the view in a browser; pip install 'mmsar[web]'",
     "xarray": "Image.to_xarray; pip install xarray",
+    "distributed": "clusters; pip install 'mmsar[cluster]'",
     "trimesh": "meshes as scenes; pip install 'mmsar[mesh]'",
     "pytest": "running the tests; pip install 'mmsar[test]'",
 }

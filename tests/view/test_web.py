@@ -145,7 +145,7 @@ class Browser:
 
     def settled(self, seen: np.ndarray | None = None) -> np.ndarray:
         """The scene when it has colours, differs from what was seen before, and stays."""
-        end, last = time.monotonic() + 12, None
+        end, last = time.monotonic() + 30, None
         while time.monotonic() < end:
             now = self.pixels()
             if last is not None and np.array_equal(now, last) and coloured(now).sum() > 50:
