@@ -25,6 +25,15 @@ POLICY = (
     "img-src data: blob:; connect-src data: blob:; worker-src blob:"
 )
 """What the page may load: only what is in it."""
+TICKS = Path(__file__).with_name("page") / "ticks.js"
+TIDY = """
+const tidying = setInterval(() => {
+  const drawn = window.global?.renderWindow; // where the viewer leaves it
+  if (!(drawn?.getRenderers() ?? []).some(window.mmsarTidyAxes)) return;
+  clearInterval(tidying);
+  drawn.render();
+}, 50);
+"""
 STYLE = """
 .mmsar { position: fixed; z-index: 10; pointer-events: none; font: 14px/1.4 sans-serif; color: black; }
 .mmsar h1 { font-size: 16px; margin: 0; }
@@ -91,7 +100,7 @@ def page_of(data: bytes, *, title: str, lines: Sequence[str], bar: str) -> str:
         '<div class="content"></div>'  # what the viewer fills; it would empty the whole body
         f'<div class="mmsar" style="left: 16px; top: 12px"><h1>{escape(title)}</h1>{said}</div>'
         '<div class="mmsar" style="right: 12px; top: 50%; transform: translateY(-50%)">'
-        f"{bar}</div>\n  "
+        f"{bar}</div>\n<script>{TICKS.read_text(encoding='utf-8')}{TIDY}</script>\n"
     )
     before, body, after = viewer.rpartition("</body>")
     return f"{before}{over}{body}{after}"

@@ -270,6 +270,27 @@ def test_browser_draws_surfaces_with_axes_in_mm(page) -> None:
     assert "dB re peak" in page.run("return await page.locator('#bar svg').textContent()")
 
 
+TICKS = """
+const props = %s.flatMap((renderer) => renderer.getViewProps());
+const ticks = props.find((prop) => prop.isA("vtkCubeAxesActor")).getGenerateTicks();
+return ticks([-24, 24, -20, 20, 198, 246]).tickStrings;
+"""
+"""What axes over the box of a.h5 are labelled with."""
+
+
+def ticks_of(browser, renderers: str) -> list[list[str]]:
+    """What the axes of one of the renderers are labelled with."""
+    return browser.run(f"return await page.evaluate(() => {{ {TICKS % renderers} }})")
+
+
+WANTED = [["\u221220", "\u221210", "0", "10", "20"], ["\u221210", "0", "10"], ["210", "220", "230", "240"]]
+"""None within 6 % of a corner: -20 and 20 of y, 200 of z."""
+
+
+def test_axes_leave_the_corners_free(page) -> None:
+    assert ticks_of(page, "[window.trame.refs.scene.$.provides.view.renderer]") == WANTED
+
+
 def test_targets_are_where_they_are(page) -> None:
     page.run("await page.click('#camera-front')")
     time.sleep(0.3)
@@ -376,6 +397,7 @@ def test_exported_page_draws_without_a_server(server, browser, tmp_path, capsys)
     assert [urlsplit(address).scheme for address in asked if not address.startswith(("data:", "blob:"))] == ["file"]
     assert coloured(browser.pixels("body")[:, :-100]).sum() > 500
     assert {"x [mm]", "y [mm]", "z [mm]"} <= set(browser.texts())
+    assert ticks_of(browser, "window.global.renderWindow.getRenderers()") == WANTED
     said = browser.run("return await page.locator('.mmsar').allInnerTexts()")
     assert said[0].split() == "a.h5 isosurfaces at -20, -6 dB".split() and "dB re peak" in said[1]
 

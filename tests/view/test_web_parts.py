@@ -155,9 +155,10 @@ def test_an_image_without_a_surface_is_exported(tmp_path, value) -> None:
 
     grid = ImageGrid(shape=(4, 4, 4), origin=(0, 0, 0.1), spacing=(1e-3, 1e-3, 1e-3))
     image = Image(data=np.full((4, 4, 4), value, np.float32), grid=grid)
-    export_html(image, tmp_path / "x.html", title="<b>&", look=Look(kind="iso"))
+    export_html(image, tmp_path / "x.html", title="<b>&", look=Look(kind="iso"), aperture=np.zeros((2, 3)))
     text = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;&amp;" in text and "<title><b>" not in text
+    assert "<p>red: phase centres</p>" in text
     assert "Content-Security-Policy" in text and "kitware.github.io/vtk-js/icon" not in text
 
 

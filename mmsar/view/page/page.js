@@ -45,6 +45,14 @@
     watch.observe(view);
   }, 50);
 
+  let tries = 0;
+  const tidying = setInterval(() => {
+    const inside = window.trame?.refs?.scene?.$?.provides?.view; // what the component of trame-vtk draws with
+    const done = window.mmsarTidyAxes(inside?.renderer);
+    if (done) inside.render();
+    if (done || ++tries > 600) clearInterval(tidying);
+  }, 50);
+
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("#save-picture");
     if (!button) return;
