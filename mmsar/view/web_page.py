@@ -129,7 +129,11 @@ class Page:
         if self.drawing.fault and state.kind == "volume":
             state.kind = "iso"
         self.server.enable_module(
-            {"serve": {"mmsar": str(FILES)}, "scripts": ["mmsar/ticks.js", "mmsar/page.js"], "styles": ["mmsar/page.css"]}
+            {
+                "serve": {"mmsar": str(FILES)},
+                "scripts": ["mmsar/ticks.js", "mmsar/page.js"],
+                "styles": ["mmsar/page.css"],
+            }
         )
         self.state.change(*CONTROLS)(lambda **_: self._changed.set())
         self.state.change("aspect")(lambda **_: self._fit())
