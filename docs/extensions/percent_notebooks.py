@@ -1,6 +1,6 @@
 """Percent-format notebooks as pages: their text and their code, not executed (.ci/run executes them).
 
-Every `NAME.py` of the folder `percent_notebooks_from` becomes `generated/notebooks/NAME.md`, before Sphinx reads its sources.
+Every `NAME.py` of `percent_notebooks_from` becomes `generated/notebooks/NAME.md`, before Sphinx reads its sources.
 """
 
 import re
