@@ -38,7 +38,9 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True}
 numpydoc_show_class_members = False
-suppress_warnings = ["ref.python"]  # a name in backticks is linked where only one thing has it
+suppress_warnings = [
+    "ref.python",  # a name in backticks is linked where only one thing has it
+]
 
 
 percent_notebooks_from = str(ROOT / "notebooks")

@@ -38,8 +38,15 @@ def write_pages(app: Sphinx) -> None:
             target.write_text(text, encoding="utf-8")
 
 
+def list_pages(app: Sphinx, name: str, content: list[str]) -> None:
+    """The page `notebooks` ends with a list of those that there are."""
+    if name == "notebooks" and any((Path(app.srcdir) / "generated" / "notebooks").glob("*.md")):
+        content[0] += "\n```{toctree}\n:glob:\n:maxdepth: 1\n\ngenerated/notebooks/*\n```\n"
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the value and the hook."""
     app.add_config_value("percent_notebooks_from", "", "env", [str])
     app.connect("builder-inited", write_pages)
+    app.connect("source-read", list_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

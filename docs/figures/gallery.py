@@ -6,11 +6,13 @@
 Every function is one picture; its name is that of the file. Colours are cut to 256, so that the files stay small.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -68,6 +70,17 @@ def small_scan(scene: Scene, shape: tuple[int, int] = (16, 120), step_x: float =
 def mips() -> Figure:
     """A word and four points before a planar raster."""
     return plot.figure_mips(image_of("letters"))
+
+
+def tutorial() -> Figure:
+    """The image of docs/tutorial.md, from the scene file that stands there."""
+    scene = re.search(r"^```toml\n(.*?)^```", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), re.M | re.S)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "first.toml")
+        path.write_text(scene[1], encoding="utf-8")
+        scan = load_setup(path).simulate()
+    grid = ImageGrid.from_extent((-0.04, 0.04), (-0.04, 0.04), (0.26, 0.34), spacing=(1e-3, 1e-3, 8e-3))
+    return plot.figure_mips(reconstruct(scan, grid, options=QUIET))
 
 
 def slices() -> Figure:
@@ -171,7 +184,7 @@ def volume(target: Path) -> None:
 
 
 FLAT: tuple[Callable[[], Figure], ...] = (
-    mips, slices, siemens, phase, psf, aperture, profile, irregular, ghosts, sign, line,
+    mips, tutorial, slices, siemens, phase, psf, aperture, profile, irregular, ghosts, sign, line,
 )  # fmt: skip
 SOLID: tuple[Callable[[Path], None], ...] = (wrench, volume)
 MOST_BYTES = 150_000
