@@ -66,6 +66,20 @@ def reconstruct(
         A device that is not there.
     MmsarError
         More memory needed than allowed.
+
+    Examples
+    --------
+    A point 0.3 m before a line of antennas comes out where it was put, with its reflectivity:
+
+    >>> import mmsar
+    >>> from mmsar.simulate.scene import Scene
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=16)
+    >>> path, board = mmsar.Trajectory.linear(60, 1e-3), mmsar.AntennaArray.single()
+    >>> scan = mmsar.simulate(Scene.points([[0.01, 0.0, 0.3]], 2.0), chirp=chirp, array=board, trajectory=path)
+    >>> grid = mmsar.ImageGrid.from_extent((-0.05, 0.05), 0.0, 0.3, spacing=1e-3)
+    >>> image = mmsar.reconstruct(scan, grid, method="bpa")
+    >>> f"{image.magnitude().max():.2f} at x = {grid.x[image.magnitude()[0, 0].argmax()] * 1e3:.0f} mm"
+    '2.00 at x = 10 mm'
     """
     asked = options or ReconOptions()
     check_request(scan, method, asked)

@@ -1,0 +1,135 @@
+"""The documentation site: what its pages show is true, its reference is whole, its pictures are made by scripts."""
+
+import ast
+import re
+import shlex
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import mmsar
+from mmsar.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+GALLERY = DOCS / "images" / "gallery"
+
+
+def extension(name: str) -> ModuleType:
+    """An extension of the site; without Sphinx it cannot be loaded."""
+    pytest.importorskip("sphinx")
+    spec = spec_from_file_location(name, DOCS / "extensions" / f"{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def documented() -> list[tuple[str, str]]:
+    """(kind, name) of everything that the reference is made of."""
+    pages = sorted((DOCS / "api").glob("*.md"))
+    return [found for p in pages for found in re.findall(r"^\.\. auto(\w+):: (\S+)", p.read_text("utf-8"), re.M)]
+
+
+def test_names_of_the_reference_are_there():
+    found = documented()
+    assert len(found) > 100
+    assert len(set(found)) == len(found)
+    for kind, name in found:
+        if kind == "module":
+            assert import_module(name).__doc__
+        else:
+            module, _, last = name.rpartition(".")
+            assert getattr(import_module(module), last).__doc__, name
+
+
+def test_the_reference_has_every_public_name():
+    names = {name for _, name in documented()}
+    elsewhere = {"__version__", "metrics"}
+    assert {f"mmsar.{n}" for n in mmsar.__all__ if n not in elsewhere} - names == {"mmsar.simulate"}
+    assert "mmsar.simulate.forward.simulate" in names  # the callable package of that name
+    from mmsar.view import plot
+
+    assert {f"mmsar.view.plot.{n}" for n in plot.__all__ if callable(getattr(plot, n))} <= names
+
+
+def test_modules_that_the_pages_use_are_in_the_reference():
+    names = {name for _, name in documented()} | {"mmsar.metrics", "mmsar.view", "mmsar.recon", "mmsar.enhance"}
+    for page in (ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if "generated" not in p.parts)):
+        for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S):
+            for node in ast.walk(ast.parse(block)):
+                if isinstance(node, ast.ImportFrom) and node.module.startswith("mmsar."):
+                    assert node.module in names, f"{page.name}: {node.module}"
+
+
+def numbers(text: str) -> list[float]:
+    return [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+
+def test_tutorial_prints_what_it_shows(tmp_path, monkeypatch, capsys):
+    text = (DOCS / "tutorial.md").read_text("utf-8")
+    blocks = re.findall(r"^```(sh|toml|text)\n(.*?)^```", text, re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    said, shown = "", 0
+    for language, block in blocks:
+        if language == "toml":
+            Path("first.toml").write_text(block)
+        elif language == "sh":
+            for line in block.splitlines():
+                words = shlex.split(line, comments=True)[1:]
+                if words[0] != "doctor" and "--3d" not in words:
+                    assert main(words) == 0, line
+            said += "".join(capsys.readouterr())
+        else:
+            for line in block.splitlines():
+                label = re.match(r"[^\d-]+", line)[0].strip()
+                known = [s for s in said.splitlines() if s.startswith(label)]
+                got = numbers(known[-1].removeprefix(label))
+                assert got[: len(numbers(line))] == pytest.approx(numbers(line), rel=0.03, abs=0.05), line
+                shown += 1
+    assert shown == 9
+    assert Path("image.png").stat().st_size > 5000
+
+
+def test_pictures_are_small_drawn_by_scripts_and_shown():
+    drawn = set()
+    for script in (DOCS / "figures").glob("*.py"):
+        tree = ast.parse(script.read_text("utf-8"))
+        drawn |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} | {script.stem}
+    shown = "".join(p.read_text("utf-8") for p in DOCS.rglob("*.md"))
+    pictures = sorted(GALLERY.glob("*.png"))
+    assert len(pictures) >= 12
+    for picture in pictures:
+        assert picture.stat().st_size <= 150_000, picture.name
+        assert picture.stem in drawn, picture.name
+        assert f"images/gallery/{picture.name})" in shown, picture.name
+
+
+def test_readme_stays_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200
+
+
+def test_notebooks_become_pages():
+    source = "# ---\n# jupyter: {}\n# ---\n\n# %% [markdown]\n# # A title\n#\n# Text.\n\n# %%\nx = 1  # %% no cell\n"
+    page = extension("percent_notebooks").page(source)
+    assert page == "# A title\n\nText.\n\n```python\nx = 1  # %% no cell\n```\n"
+
+
+def test_links_to_files_outside_lead_to_their_pages(tmp_path):
+    lead = extension("outside_links").lead_inside
+    pages = {"data/README.md": "data.md", "README.md": None}
+    text = "[a](../data/README.md#keys) [b](../README.md) [c](cli.md#x) [d](https://x.org/a.md)"
+    assert lead(text, tmp_path / "docs", tmp_path, pages) == (
+        "[a](/data.md#keys) [b](/index.md) [c](cli.md#x) [d](https://x.org/a.md)"
+    )
+    assert lead("[e](docs/cli.md)", tmp_path, tmp_path, pages) == "[e](/cli.md)"
+
+
+def test_docstrings_keep_their_bars_and_equations():
+    plain = extension("plain_docstrings").plain
+    assert plain(["|I|^2 of `a | b`"], False) == [r"\|I\|^2 of `a \| b`"]
+    assert plain(["Text:", "", "    s = |a|", "", "More |b|."], True) == [
+        "Text:", "", "::", "", "    s = |a|", "", r"More \|b\|.",
+    ]  # fmt: skip
