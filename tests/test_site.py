@@ -111,6 +111,18 @@ def test_readme_stays_short():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200
 
 
+def test_speeds_of_the_readme_are_those_of_the_benchmarks():
+    bench = re.split(r"^## ", (DOCS / "benchmarks.md").read_text("utf-8"), flags=re.M)[1:]
+    sections = {re.sub(r"[^\w\- ]", "", s.splitlines()[0].lower()).replace(" ", "-"): s for s in bench}
+    rows = [line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if "docs/benchmarks.md#" in line]
+    assert len(rows) >= 5
+    for row in rows:
+        anchor = re.search(r"benchmarks\.md#([^)]+)\)", row)[1]
+        told = re.findall(r"[\d.,]*\d", re.sub(r"\]\([^)]*\)", "", row))
+        there = re.findall(r"[\d.,]*\d", sections[anchor])
+        assert set(told) <= set(there), f"{row}: {sorted(set(told) - set(there))} not there; make bench changes both"
+
+
 def test_notebooks_become_pages():
     source = "# ---\n# jupyter: {}\n# ---\n\n# %% [markdown]\n# # A title\n#\n# Text.\n\n# %%\nx = 1  # %% no cell\n"
     page = extension("percent_notebooks").page(source)
