@@ -75,10 +75,12 @@ def reconstruct(
     >>> from mmsar.simulate.scene import Scene
     >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=16)
     >>> path, board = mmsar.Trajectory.linear(60, 1e-3), mmsar.AntennaArray.single()
-    >>> scan = mmsar.simulate(Scene.points([[0.01, 0.0, 0.3]], 2.0), chirp=chirp, array=board, trajectory=path)
+    >>> point = Scene.points([[0.01, 0.0, 0.3]], 2.0)
+    >>> scan = mmsar.simulate(point, chirp=chirp, array=board, trajectory=path)
     >>> grid = mmsar.ImageGrid.from_extent((-0.05, 0.05), 0.0, 0.3, spacing=1e-3)
     >>> image = mmsar.reconstruct(scan, grid, method="bpa")
-    >>> f"{image.magnitude().max():.2f} at x = {grid.x[image.magnitude()[0, 0].argmax()] * 1e3:.0f} mm"
+    >>> line = image.magnitude()[0, 0]
+    >>> f"{line.max():.2f} at x = {grid.x[line.argmax()] * 1e3:.0f} mm"
     '2.00 at x = 10 mm'
     """
     asked = options or ReconOptions()
