@@ -8,6 +8,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import mmsar
@@ -91,6 +92,47 @@ def test_tutorial_prints_what_it_shows(tmp_path, monkeypatch, capsys):
                 shown += 1
     assert shown == 9
     assert Path("image.png").stat().st_size > 5000
+
+
+def described(page: Path, first_line: str) -> str:
+    """The TOML block of a page that begins with this line."""
+    (block,) = re.findall(rf"^```toml\n({re.escape(first_line)}\n.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    return block
+
+
+@pytest.mark.parametrize(
+    ("page", "first_line"), [("README.md", "# raw/scan.toml"), ("docs/howto/own-scan.md", "# scan.toml")]
+)
+def test_rows_of_a_capture_card_are_imported_as_the_pages_say(page, first_line, tmp_path, capsys):
+    from mmsar.hardware.adc import cube_shape, encode_frames
+    from mmsar.hardware.config.radar import parse_cfg
+
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    text = (ROOT / "data" / "sessions" / "iwr1642.cfg").read_text("utf-8")
+    (raw / "profile.cfg").write_text(text)
+    (raw / "scan.toml").write_text(described(ROOT / page, first_line))
+    config = parse_cfg(text, device="xWR1642")
+    shape = cube_shape(config, 5)
+    phase = np.random.default_rng(0).uniform(0, 1, shape[:-1])[..., None] + 0.1 * np.arange(shape[-1])
+    for row in range(3):
+        cube = np.round(900 * np.exp(2j * np.pi * phase)).astype(np.complex64)
+        encode_frames(cube, config).tofile(raw / f"row_{row + 1:02d}.bin")
+    assert main(["import", str(raw), "-o", str(tmp_path / "plate.h5"), "--check-sign"]) == 0
+    scan = mmsar.load_scan(tmp_path / "plate.h5")
+    assert (scan.raster.n_y, scan.raster.n_x, scan.raster.serpentine) == (3, 5, True)
+    assert scan.trajectory.position[0, 1] == pytest.approx(7.589e-3)  # the first row is the top one
+
+
+def test_matlab_cubes_are_imported_as_the_page_says(tmp_path):
+    from scipy.io import savemat
+
+    (tmp_path / "cube.toml").write_text(described(DOCS / "howto" / "own-scan.md", "# cube.toml"))
+    tones = np.exp(-2j * np.pi * 0.1 * np.arange(64))  # the phase falls with range
+    savemat(tmp_path / "cube.mat", {"s": np.broadcast_to(tones, (2, 4, 3, 5, 64))})
+    scan = mmsar.import_scan(tmp_path / "cube.mat")
+    assert scan.shape == (15, 2, 4, 64)
+    assert np.allclose(scan.read()[0, 0, 0], tones.conj(), atol=1e-6)
 
 
 def test_pictures_are_small_drawn_by_scripts_and_shown():
