@@ -166,7 +166,7 @@ def test_speeds_of_the_readme_are_those_of_the_benchmarks():
 
 
 def test_notebooks_become_pages():
-    source = "# ---\n# jupyter: {}\n# ---\n\n# %% [markdown]\n# # A title\n#\n# Text.\n\n# %%\nx = 1  # %% no cell\n"
+    source = "# ---\n# jupyter: {}\n# ---\n\n# %% [markdown]\n# # A title\n#\n# Text.\n\n# %%\n# %matplotlib inline\nx = 1  # %% no cell\n"
     page = extension("percent_notebooks").page(source)
     assert page == "# A title\n\nText.\n\n```python\nx = 1  # %% no cell\n```\n"
 
@@ -178,6 +178,7 @@ def test_links_to_files_outside_lead_to_their_pages(tmp_path):
     assert lead(text, tmp_path / "docs", tmp_path, pages) == (
         "[a](/data.md#keys) [b](/index.md) [c](cli.md#x) [d](https://x.org/a.md)"
     )
+    assert lead("[n](102_b.ipynb)", tmp_path / "notebooks", tmp_path, pages) == "[n](/generated/notebooks/102_b.md)"
     assert lead("[e](docs/cli.md)", tmp_path, tmp_path, pages) == "[e](/cli.md)"
 
 

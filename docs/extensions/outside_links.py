@@ -2,6 +2,7 @@
 
 On disk and on a code host `../data/README.md` is the right link; on the site it is the page `data`. The value
 `outside_links` maps files, relative to the repository, to pages, relative to docs/; None: to the first page.
+Notebooks have pages of their names (`percent_notebooks`). Other files are offered as they are.
 """
 
 import os
@@ -19,10 +20,13 @@ def lead_inside(text: str, folder: Path, root: Path, pages: dict[str, str | None
     def turned(match: re.Match[str]) -> str:
         target = Path(os.path.normpath(folder / match[1]))
         name = target.relative_to(root).as_posix() if target.is_relative_to(root) else ""
-        if name not in pages and not (target.is_relative_to(root / docs) and folder != root / docs):
+        if name.startswith("notebooks/") and target.suffix in (".py", ".ipynb"):
+            return f"/generated/notebooks/{target.stem}.md"
+        if name in pages:
+            return "/" + (pages[name] or "index.md")
+        if folder == root / docs or not name:
             return match[1]
-        wanted = root / docs / (pages[name] or "index.md") if name in pages else target
-        return "/" + PurePosixPath(wanted.relative_to(root / docs)).as_posix()
+        return "/" + PurePosixPath(os.path.relpath(target, root / docs)).as_posix()
 
     return LINK.sub(turned, text)
 
@@ -32,7 +36,10 @@ def on_read(app: Sphinx, name: str, content: list[str]) -> None:
     path = Path(app.env.doc2path(name))
     if path.suffix == ".md":
         root = Path(app.srcdir).parent
-        content[0] = lead_inside(content[0], path.parent, root, app.config.outside_links)
+        made = path.parent.name == "notebooks"  # from the notebooks' own folder, which links are relative to
+        content[0] = lead_inside(
+            content[0], root / "notebooks" if made else path.parent, root, app.config.outside_links
+        )
 
 
 def on_include(app: Sphinx, path: Path, _name: str, content: list[str]) -> None:

@@ -19,7 +19,9 @@ def page(source: str) -> str:
         body = body.strip("\n")
         if "[markdown]" in title:
             cells.append(re.sub(r"^# ?", "", body, flags=re.M))
-        elif body:
+            continue
+        body = re.sub(r"^# %.*\n*", "", body, flags=re.M)  # magics, as jupytext keeps them
+        if body:
             cells.append(f"```python\n{body}\n```")
     return "\n\n".join(cells) + "\n"
 
