@@ -166,7 +166,8 @@ def test_speeds_of_the_readme_are_those_of_the_benchmarks():
 
 
 def test_notebooks_become_pages():
-    source = "# ---\n# jupyter: {}\n# ---\n\n# %% [markdown]\n# # A title\n#\n# Text.\n\n# %%\n# %matplotlib inline\nx = 1  # %% no cell\n"
+    header = "# ---\n# jupyter: {}\n# ---\n\n"
+    source = header + "# %% [markdown]\n# # A title\n#\n# Text.\n\n# %%\n# %matplotlib inline\nx = 1  # %% no cell\n"
     page = extension("percent_notebooks").page(source)
     assert page == "# A title\n\nText.\n\n```python\nx = 1  # %% no cell\n```\n"
 
