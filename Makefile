@@ -7,9 +7,9 @@ ARGS ?=
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.cfg pyproject.toml
-EXTRAS := test dev docs notebooks train viz
+EXTRAS := test dev docs notebooks train viz web sr
 
-.PHONY: help demo test lint format docs bench clean distclean
+.PHONY: help demo test lint format docs bench notebooks notebooks-sync clean distclean
 
 help:
 	@echo "make demo    simulate and image a freehand scan; the figure goes to out/"
@@ -17,13 +17,19 @@ help:
 	@echo "make lint    ruff check and ruff format --check"
 	@echo "make docs    build the documentation site into out/site"
 	@echo "make bench   measure this machine and write docs/benchmarks.md"
+	@echo "make notebooks       run all notebooks; make notebooks ARGS='--output executed/' keeps what they showed"
+	@echo "make notebooks-sync  write every .ipynb from its .py, without outputs"
 	@echo "make clean   remove what was generated; make distclean removes $(VENV) too"
 
 demo: $(VENV)/.installed
 	$(BIN)/mmsar demo -o out/
 
 test: $(VENV)/.installed-test
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python tests/run.py
+else
 	$(BIN)/pytest $(ARGS)
+endif
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -38,6 +44,12 @@ docs: $(VENV)/.installed-docs
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/table.py $(ARGS)
+
+notebooks: $(VENV)/.installed-notebooks $(VENV)/.installed-viz $(VENV)/.installed-sr
+	$(BIN)/python tests/notebooks/execute.py $(ARGS)
+
+notebooks-sync: $(VENV)/.installed-notebooks
+	$(BIN)/python tests/notebooks/sync.py
 
 # The stamps are renewed only when the dependencies changed: the install is editable, so code needs none.
 $(VENV)/.installed: $(SOURCES) | $(BIN)/python
@@ -66,7 +78,7 @@ $(BIN)/python:
 	exit 1
 
 clean:
-	rm -rf out docs/generated build dist .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+	rm -rf out docs/generated notebooks/out build dist .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
 	find mmsar hardware tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

@@ -49,6 +49,7 @@ outside_links = {
     "CHANGELOG.md": "changelog.md",
     "data/README.md": "data.md",
     "data/sessions": "data.md",
+    "examples/README.md": "examples.md",
     "notebooks/README.md": "notebooks.md",
 }
 
