@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -234,6 +235,7 @@ def test_every_finding_of_the_checker_is_explained():
     assert {limit for limit in said if f"`{limit}`" not in text} == set()
 
 
+@cache
 def messages() -> set[str]:
     """Every text of the program, with HOLE for what is filled in."""
     found = set()
