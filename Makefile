@@ -7,7 +7,7 @@ ARGS ?=
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.cfg pyproject.toml
-EXTRAS := test dev notebooks train viz sr
+EXTRAS := test dev notebooks train viz web sr
 
 .PHONY: help demo test lint format bench notebooks notebooks-sync clean distclean
 
@@ -24,7 +24,11 @@ demo: $(VENV)/.installed
 	$(BIN)/mmsar demo -o out/
 
 test: $(VENV)/.installed-test
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python tests/run.py
+else
 	$(BIN)/pytest $(ARGS)
+endif
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -23,10 +23,10 @@ def progress(items: Iterable[T], label: str, *, total: int | None = None, show: 
 
 
 @contextmanager
-def counter(label: str | None, total: int, show: bool | None = None) -> Iterator[Callable[[int], None]]:
+def counter(label: str | None, total: int | None, show: bool | None = None) -> Iterator[Callable[[int], None]]:
     """A progress bar for work counted elsewhere: yields a function that takes how many of `total` are done.
 
-    No bar without a label; `show` is as for `progress`.
+    No bar without a label, no time left without a total; `show` is as for `progress`.
     """
     if label is None or show is False:
         yield lambda done: None
