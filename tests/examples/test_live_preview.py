@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mmsar.io.image_h5 import load_image
@@ -10,9 +11,10 @@ from mmsar.metrics import error_db
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.planner import reconstruct
 
-from .conftest import GRID, script
+from .conftest import EXAMPLES, GRID, script
 
 preview = script("live_preview")
+SESSIONS = EXAMPLES.parent / "data" / "sessions"
 
 
 def test_the_last_picture_is_that_of_the_whole_scan(scan_file, tmp_path, monkeypatch, capsys):
@@ -42,8 +44,6 @@ def test_the_last_picture_is_that_of_the_whole_scan(scan_file, tmp_path, monkeyp
     ],
 )
 def test_bad_input_is_one_line(scan_file, tmp_path, capsys, options, code, complaint):
-    from .conftest import EXAMPLES
-
     save_scan(replace(load_scan(scan_file), raster=None), tmp_path / "still.h5")
     root = {"nothing": tmp_path, "still.h5": tmp_path}
     words = [str(root.get(word, EXAMPLES.parent) / word) if word[0].isalpha() else word for word in options]
@@ -55,6 +55,17 @@ def test_bad_input_is_one_line(scan_file, tmp_path, capsys, options, code, compl
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("live_preview.py: ") and complaint in line
     assert not (tmp_path / "preview.png").exists()
+
+
+def test_the_default_grid_covers_all_rows_that_are_planned(scan_file):
+    from mmsar.hardware.session.setup import read_session
+
+    session, row = read_session(SESSIONS / "raster.toml"), load_scan(scan_file).subset(slice(0, 24))
+    path = preview.outline(session, row).trajectory
+    assert np.unique(path.position[:, 1].round(6)) == pytest.approx([-6 * 7.589e-3, 6 * 7.589e-3]), "first and last row"
+    assert np.ptp(path.position[:, 0]) == pytest.approx(np.ptp(row.trajectory.position[:, 0]))
+    single = replace(session, sweeps=[replace(sweep, others={}) for sweep in session.sweeps[:1]])
+    assert preview.outline(single, row) is row
 
 
 def test_a_lost_row_is_left_out(scan_file, tmp_path, capsys):
