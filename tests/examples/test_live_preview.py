@@ -19,14 +19,18 @@ SESSIONS = EXAMPLES.parent / "data" / "sessions"
 
 def test_the_last_picture_is_that_of_the_whole_scan(scan_file, tmp_path, monkeypatch, capsys):
     told, draw = [], preview.draw
-    monkeypatch.setattr(
-        preview, "draw", lambda image, target, text, floor: told.append(text) or draw(image, target, text, floor)
-    )
+
+    def recorded(shown, target, text, floor):
+        told.append(text)
+        if text == "row 1 of 3":
+            draw(shown, target, text, floor)
+        assert target.read_bytes().startswith(b"\x89PNG"), "a whole picture after every row"
+
+    monkeypatch.setattr(preview, "draw", recorded)
     picture, image = tmp_path / "preview.png", tmp_path / "preview.h5"
     assert preview.main([str(scan_file), "-o", str(picture), "--image", str(image), *GRID]) == 0
     assert told == [f"row {n} of 3" for n in (1, 2, 3)]
     assert capsys.readouterr().out.splitlines()[-2:] == [str(image), str(picture)]
-    assert picture.read_bytes().startswith(b"\x89PNG")
     found = load_image(image)
     whole = reconstruct(load_scan(scan_file), found.grid, method="bpa", options=ReconOptions(progress=False))
     fit = error_db(found, whole)
@@ -68,7 +72,8 @@ def test_the_default_grid_covers_all_rows_that_are_planned(scan_file):
     assert preview.outline(single, row) is row
 
 
-def test_a_lost_row_is_left_out(scan_file, tmp_path, capsys):
+def test_a_lost_row_is_left_out(scan_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(preview, "draw", lambda *_: None)
     scan = load_scan(scan_file)
     valid = scan.valid.copy()
     valid[24:48] = False
