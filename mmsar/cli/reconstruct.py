@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmsar.cli.arguments import count, listed
+from mmsar.cli.arguments import count, number
+from mmsar.cli.grids import add_grid_options, check_grid_options, grid_asked_for
 from mmsar.cli.notices import say_notes, warn
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", choices=("auto", "rma", "empm", "nufft", "isar", "bpa"), default="auto", help="(auto)"
     )
-    parser.add_argument("--extent", type=_numbers(3, 6), metavar="MM,...", help="x0,x1,y0,y1,z0,z1 or sizes x,y,z [mm]")
-    parser.add_argument("--center", type=_numbers(3), metavar="X,Y,Z", help="centre of the grid [mm]")
-    parser.add_argument("--spacing", type=_numbers(1, 3), metavar="MM", help="voxel spacing, one or x,y,z [mm]")
-    parser.add_argument("--grid", type=_numbers(1, 3), metavar="N", help="number of voxels, one or x,y,z")
+    add_grid_options(parser)
     parser.add_argument("--window", default="none", help="taper over frequency and aperture, as hann or taylor (none)")
     parser.add_argument("--density", choices=("auto", "on", "off"), default="auto", help="density compensation (auto)")
     parser.add_argument("--phase", choices=("reference", "taylor"), default="reference", help="of rma, empm and isar")
@@ -50,9 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="azimuth kernel of isar alone: as back-projection (matched), deconvolving (hankel), the paper's",
     )
     parser.add_argument("--far-field", action="store_true", help="samples are referred to the axis of rotation (isar)")
-    parser.add_argument("--z-ref", type=_number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
-    parser.add_argument("--error", type=_number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
-    parser.add_argument("--memory", type=_number, metavar="GIB", help="memory budget (half of what is free)")
+    parser.add_argument("--z-ref", type=number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
+    parser.add_argument("--error", type=number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
+    parser.add_argument("--memory", type=number, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--background", choices=("none", "pose", "row"), default="none", help="mean to remove first")
     parser.add_argument("--reference", metavar="EMPTY.h5", help="scan of the empty scene to subtract first")
@@ -123,7 +121,7 @@ def each(items: Iterable[Any], work: Callable[[Any], None], *, several: bool) ->
     for item in items:
         try:
             work(item)
-        except (MmsarError, OSError) as error:
+        except (MmsarError, OSError, MemoryError) as error:
             if not several:
                 raise
             message, code = explain_error(error)
@@ -146,7 +144,7 @@ def prepared(args: argparse.Namespace, path: str) -> tuple["Scan", "ImageGrid"]:
     if args.background != "none":
         scan = remove_mean(scan, axis=args.background)
     check_request(scan, args.method, args.options)
-    grid = _grid(args, scan)
+    grid = grid_asked_for(args, scan)
     told = explain(scan, grid, method=args.method, options=args.options)
     print(told, file=sys.stdout if args.explain else sys.stderr)
     return scan, grid
@@ -184,66 +182,10 @@ def write(args: argparse.Namespace, image: "Image", scan: "Scan", pair: tuple[st
     print(pair[1])
 
 
-def _grid(args: argparse.Namespace, scan: "Scan") -> "ImageGrid":
-    """The grid asked for; what is not said comes from the default grid."""
-    from mmsar.model.grid import ImageGrid
-    from mmsar.recon.planner import default_grid
-
-    spacing = None if args.spacing is None else [v / 1e3 for v in args.spacing * (3 // len(args.spacing))]
-    numbers = None if args.grid is None else [int(v) for v in args.grid * (3 // len(args.grid))]
-    extent = None if args.extent is None else [v / 1e3 for v in args.extent]
-    centre = None if args.center is None else [v / 1e3 for v in args.center]
-    default = None
-    if extent is not None and len(extent) == 6:
-        limits = [(extent[0], extent[1]), (extent[2], extent[3]), (extent[4], extent[5])]
-    else:
-        sizes = extent
-        if sizes is None and spacing is not None and numbers is not None:
-            sizes = [(n - 1) * d for n, d in zip(numbers, spacing, strict=True)]
-        if sizes is None or centre is None:
-            default = default_grid(scan, far_field=args.far_field)
-        sizes = sizes or [high - low for low, high in default.extent]
-        limits = [(c - d / 2, c + d / 2) for c, d in zip(centre or default.centre, sizes, strict=True)]
-    if spacing is None and numbers is not None:
-        limits = [((a + b) / 2,) * 2 if n == 1 else (a, b) for (a, b), n in zip(limits, numbers, strict=True)]
-        if any(n > 1 and b <= a for (a, b), n in zip(limits, numbers, strict=True)):
-            args.fail("argument --grid: wanted 1 voxel along an axis without extent")
-        spacing = [(b - a) / (n - 1) if n > 1 else 1e-3 for (a, b), n in zip(limits, numbers, strict=True)]
-    elif spacing is None:
-        spacing = (default or ImageGrid.from_resolution(scan, z=limits[2])).spacing
-    return ImageGrid.from_extent(*limits, spacing=spacing)
-
-
 def _check_usage(args: argparse.Namespace) -> None:
     """Say which options are missing or do not go together, before anything is read."""
     if args.output is None and not args.explain:
         args.fail("the following arguments are required: -o/--output (or --explain)")
-    if len(args.extent or ()) == 6 and args.center is not None:
-        args.fail("argument --center: --extent with six numbers has its own centre; give sizes x,y,z instead")
-    if len(args.extent or ()) == 6 and any(a > b for a, b in zip(args.extent[::2], args.extent[1::2], strict=True)):
-        args.fail("argument --extent: wanted x0,x1,y0,y1,z0,z1 with the lower end of each axis first")
-    if len(args.extent or ()) == 3 and any(v < 0 for v in args.extent):
-        args.fail("argument --extent: wanted sizes of 0 mm or more")
-    if args.grid is not None and any(v < 1 or v != int(v) for v in args.grid):
-        args.fail("argument --grid: wanted whole numbers of voxels, as in 256,256,64")
-    if args.spacing is not None and any(v <= 0 for v in args.spacing):
-        args.fail("argument --spacing: wanted spacings above 0 mm")
-    if args.grid is not None and args.spacing is not None and args.extent is not None:
-        args.fail("argument --grid: --extent and --spacing already say how many voxels; leave one of the three out")
+    check_grid_options(args)
     if args.memory is not None and args.memory <= 0:
         args.fail("argument --memory: wanted more than 0 GiB")
-
-
-def _numbers(*lengths: int) -> Callable[[str], list[float]]:
-    def parse(text: str) -> list[float]:
-        values = listed(text)
-        if len(values) not in lengths:
-            wanted = " or ".join(str(n) for n in lengths)
-            raise argparse.ArgumentTypeError(f"got {text!r}, wanted {wanted} numbers separated by commas")
-        return values
-
-    return parse
-
-
-def _number(text: str) -> float:
-    return _numbers(1)(text)[0]

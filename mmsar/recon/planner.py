@@ -66,6 +66,22 @@ def reconstruct(
         A device that is not there.
     MmsarError
         More memory needed than allowed.
+
+    Examples
+    --------
+    A point 0.3 m before a line of antennas comes out where it was put, with its reflectivity:
+
+    >>> import mmsar
+    >>> from mmsar.simulate.scene import Scene
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=16)
+    >>> path, board = mmsar.Trajectory.linear(60, 1e-3), mmsar.AntennaArray.single()
+    >>> point = Scene.points([[0.01, 0.0, 0.3]], 2.0)
+    >>> scan = mmsar.simulate(point, chirp=chirp, array=board, trajectory=path)
+    >>> grid = mmsar.ImageGrid.from_extent((-0.05, 0.05), 0.0, 0.3, spacing=1e-3)
+    >>> image = mmsar.reconstruct(scan, grid, method="bpa")
+    >>> line = image.magnitude()[0, 0]
+    >>> f"{line.max():.2f} at x = {grid.x[line.argmax()] * 1e3:.0f} mm"
+    '2.00 at x = 10 mm'
     """
     wanted = request(scan, grid, method=method, device=device, options=options)
     plan = make_plan(wanted.chosen.method, wanted.geometry, wanted.grid, device=device, options=wanted.options)
@@ -104,7 +120,7 @@ def request(
     check_request(scan, method, asked)
     resolve_device(device)
     options = _options_for(scan, asked)
-    scan = _conditioned(scan)
+    scan = conditioned(scan)
     whole = grid is None
     grid = grid or default_grid(scan, far_field=options.far_field)
     density = density_of(scan.geometry, options)
@@ -167,7 +183,7 @@ def explain(
     asked = options or ReconOptions()
     check_request(scan, method, asked)
     options = _options_for(scan, asked)
-    scan = _conditioned(scan)
+    scan = conditioned(scan)
     grid = grid or default_grid(scan, far_field=options.far_field)
     geometry = weighted_geometry(scan, options)
     predictions = _predicted(geometry, grid, options)
@@ -179,9 +195,10 @@ def explain(
     lines = [f"grid {n_x} x {n_y} x {n_z} voxels, {geometry.n_channels} channels x {geometry.chirp.n_samples} samples"]
     for p in predictions:
         mark = ">" if p.method == chosen else " "
-        cost = f"about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB" + (f" in {p.pieces} pieces" * (p.pieces > 1))
+        cost = f", about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB" + (f" in {p.pieces} pieces" * (p.pieces > 1))
+        cost *= bool(np.isfinite(p.seconds))  # unknown where the method has no model of the geometry
         note = f"; not for auto: {p.reason}" if p.reason else ""
-        lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB, {cost}{note}")
+        lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB{cost}{note}")
     warning = near_field_warning(scan, grid, asked)
     if warning:
         lines.append(f"warning: {warning}")
@@ -196,6 +213,7 @@ def _predicted(geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> li
         z_ref=options.z_ref,
         far_field=options.far_field,
         memory=options.memory,
+        error_db=options.error_db,
     )
 
 
@@ -304,7 +322,8 @@ def _options_for(scan: Scan, options: ReconOptions) -> ReconOptions:
     return replace(options, far_field=True) if scan.attrs.get("far_field") else options
 
 
-def _conditioned(scan: Scan) -> Scan:
+def conditioned(scan: Scan) -> Scan:
+    """The scan with the calibration that it carries applied."""
     if scan.calibration is None:
         return scan
     from mmsar.signal.calibrate import apply_calibration
