@@ -121,7 +121,7 @@ class Browser:
         )
 
     def run(self, code: str):
-        """The result of JavaScript that sees page, context and requests."""
+        """The result of JavaScript that sees page, context, requests and errors."""
         self.process.stdin.write(json.dumps({"run": code}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
@@ -377,6 +377,10 @@ def test_a_name_from_outside_is_refused_by_the_page(page) -> None:
     assert "outside" in page.run("return await page.locator('#fault').innerText()")
     page.drawn("await page.selectOption('#image', 'a.h5')")
     assert not page.run("return await page.locator('#fault').count()")
+
+
+def test_no_script_has_failed(page) -> None:
+    assert page.run("return errors") == []
 
 
 def test_wrong_token_shows_no_page(page, server) -> None:

@@ -1,5 +1,5 @@
 // A headless Chromium that does what it reads: a line of JSON with JavaScript in, a line with its result or error out.
-// The JavaScript sees `page`, `context`, `requests` (addresses asked for), and in the page `drawnTexts` (of canvases).
+// The JavaScript sees `page`, `context`, `requests` (addresses asked for), `errors` of scripts, and in the page `drawnTexts` (of canvases).
 const fs = require("fs");
 const os = require("os");
 const path = require("path");
@@ -27,12 +27,13 @@ function recordTexts() {
     acceptDownloads: true,
   });
   const requests = [];
+  const errors = [];
   await context.addInitScript(recordTexts);
   const page = context.pages()[0] ?? (await context.newPage());
   const watch = (p) => {
     p.on("request", (request) => requests.push(request.url()));
     p.on("websocket", (socket) => requests.push(socket.url()));
-    p.on("pageerror", (error) => requests.push(`error: ${error.message}`));
+    p.on("pageerror", (error) => errors.push(String(error?.message ?? error)));
   };
   watch(page);
   context.on("page", watch);
@@ -40,8 +41,8 @@ function recordTexts() {
   for await (const line of readline.createInterface({ input: process.stdin })) {
     let answer;
     try {
-      const run = new AsyncFunction("page", "context", "requests", JSON.parse(line).run);
-      answer = { result: (await run(page, context, requests)) ?? null };
+      const run = new AsyncFunction("page", "context", "requests", "errors", JSON.parse(line).run);
+      answer = { result: (await run(page, context, requests, errors)) ?? null };
     } catch (error) {
       answer = { error: String(error) };
     }
