@@ -1,16 +1,22 @@
-"""Array namespaces and devices: numpy on the CPU, cupy on a GPU, chosen by the arrays themselves.
+"""Array namespaces and devices: numpy on the CPU, cupy on GPUs, chosen by the arrays themselves.
 
 There is no global backend. `namespace(*arrays)` answers from its arguments; mixing devices is an error;
 asking for a GPU that is not there is a `DeviceError`, never a quiet run on the CPU.
 """
 
 import sys
+from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsar.errors import DeviceError
+
+if TYPE_CHECKING:
+    from mmsar.core.device_cuda import Device
+
+WANTED = "wanted auto, cpu, cuda, cuda:N, cuda:N,M or cuda:all"
 
 
 def namespace(*arrays: Any) -> ModuleType:
@@ -31,23 +37,27 @@ def namespace(*arrays: Any) -> ModuleType:
 
 
 def resolve_device(device: str) -> str:
-    """Return the device actually used for a request: "cpu" or "cuda:N".
+    """Return the device actually used for a request: "cpu", "cuda:N", or "cuda:N,M" for several GPUs.
 
     Parameters
     ----------
     device : str
-        "auto" (the CPU in this version), "cpu", "cuda" or "cuda:N".
+        "cpu"; "cuda" (the first GPU), "cuda:N", "cuda:N,M" (these GPUs share the volume out) or "cuda:all"; "auto": the
+        first GPU where cupy is installed and a GPU usable, else the CPU.
 
     Raises
     ------
     DeviceError
         Unknown name, cupy not installed, no usable NVIDIA GPU, or no GPU of that number.
     """
-    if device in ("auto", "cpu"):
+    if device == "cpu":
         return "cpu"
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or (number and not number.isdigit()):
-        raise DeviceError(f"device: got {device!r}, wanted auto, cpu, cuda or cuda:N")
+    if device == "auto":
+        return "cuda:0" if _usable() else "cpu"
+    kind, colon, which = device.partition(":")
+    numbers = [n.strip() for n in which.split(",")] if colon and which != "all" else []
+    if kind != "cuda" or not all(n.isdigit() for n in numbers):
+        raise DeviceError(f"device: got {device!r}, {WANTED}")
     try:
         import cupy
     except ImportError:
@@ -56,11 +66,41 @@ def resolve_device(device: str) -> str:
         ) from None
     if not cupy.cuda.is_available():
         raise DeviceError(f"device: {device} asked for but no usable NVIDIA GPU and driver was found; use device='cpu'")
-    index = int(number or 0)
     count = cupy.cuda.runtime.getDeviceCount()
-    if index >= count:
-        raise DeviceError(f"device: got cuda:{index}, wanted a number below {count} (GPUs found)")
-    return f"cuda:{index}"
+    chosen = range(count) if which == "all" else [int(n) for n in numbers or ["0"]]
+    for index in chosen:
+        if index >= count:
+            raise DeviceError(f"device: got cuda:{index}, wanted a number below {count} (GPUs found)")
+    if len(set(chosen)) < len(chosen):
+        raise DeviceError(f"device: got {device!r}, wanted every GPU once")
+    return "cuda:" + ",".join(str(index) for index in chosen)
+
+
+def _usable() -> bool:
+    """Whether cupy is installed and finds a GPU; cupy is not loaded where it is not installed."""
+    if "cupy" not in sys.modules and find_spec("cupy") is None:
+        return False
+    try:
+        import cupy
+    except ImportError:
+        return False
+    return bool(cupy.cuda.is_available())
+
+
+def open_devices(device: str) -> list["Device"]:
+    """The GPUs of a request, ready for plans; none for the CPU.
+
+    Raises
+    ------
+    DeviceError
+        As `resolve_device`.
+    """
+    name = resolve_device(device)
+    if name == "cpu":
+        return []
+    from mmsar.core.device_cuda import CudaDevice
+
+    return [CudaDevice(int(number)) for number in name.partition(":")[2].split(",")]
 
 
 def to_device(array: Any, device: str) -> Any:

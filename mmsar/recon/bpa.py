@@ -12,18 +12,23 @@ of the cluster taken out (see `core.kernels_bpa_tiles`). Nodes and tiles are cho
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsar.core import kernels_bpa_design as design
+from mmsar.core.backend import open_devices
 from mmsar.core.checks import check_shape, finite_number, real_array
 from mmsar.core.memory import budget, require
 from mmsar.core.progress import progress as bar
 from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid, Scan
-from mmsar.recon.fourier import only_cpu
+from mmsar.recon.device_bpa import BpaShare
+from mmsar.recon.device_plan import DevicePlan
 from mmsar.recon.options import ReconOptions
+
+if TYPE_CHECKING:
+    from mmsar.core.device_cuda import Device
 
 MAX_LEVEL = 12
 """Cuts of the tree of poses at most."""
@@ -77,7 +82,7 @@ def exact_image(signal: np.ndarray, geometry: Geometry, grid: ImageGrid) -> np.n
 
 def plan(
     geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
-) -> "BpaPlan":
+) -> "BpaPlan | DevicePlan":
     """Prepare fast back-projection of one geometry onto one grid.
 
     Parameters
@@ -87,7 +92,7 @@ def plan(
     grid : ImageGrid
         Where to image.
     device : str
-        "auto" or "cpu" in this version.
+        Where to compute; see `core.backend.resolve_device`.
     options : ReconOptions, optional
         `error_db` is the wanted relative RMS error of the image against `exact` [dB], -20 to -70; `memory` bounds
         tables and tiles (poses are taken in chunks that fit); `progress` shows a bar.
@@ -102,8 +107,10 @@ def plan(
         A device that is not there.
     """
     options = options or ReconOptions()
-    only_cpu(device, "bpa")
+    devices = open_devices(device)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
+    if devices:
+        return DevicePlan(BpaPlan(geometry, grid, error_db=options.error_db, direct=True), devices, options)
     return BpaPlan(geometry, grid, error_db=options.error_db, memory=options.memory, progress=options.progress)
 
 
@@ -111,7 +118,8 @@ class BpaPlan:
     """Back-projection of one geometry onto one grid, made by `plan`: apply by `plan(signal)`, `plan.adjoint(image)`.
 
     Attributes: `geometry`, `grid`, `error_db` (the wanted error [dB]), `nbytes` (memory used while applied), `seconds`
-    (predicted time) and `design` (tiles, nodes and clusters chosen).
+    (predicted time) and `design` (tiles, nodes and clusters chosen; `direct`: none but direct tiles, as a GPU's kernel
+    takes them).
     """
 
     def __init__(
@@ -122,7 +130,9 @@ class BpaPlan:
         error_db: float = -50.0,
         memory: int | None = None,
         progress: bool | None = False,
+        direct: bool = False,
     ) -> None:
+        self._direct = direct
         self.geometry, self.grid, self.progress = geometry, grid, progress
         self.error_db = finite_number("bpa error_db", error_db, "dB")
         if not -70 <= self.error_db <= -20:
@@ -176,11 +186,11 @@ class BpaPlan:
             fits = design.fit_profile(offset, fweight, middle, TAPS).error <= share
             low, high = (middle, high) if fits else (low, middle)
         n_legs = self._tx.shape[1] + self._rx.shape[1]
-        self._threads = numba.get_num_threads()
+        self._threads = 1 if self._direct else numba.get_num_threads()
         counts = (n_pose, n_legs, self._weight[0].size, self._threads)
-        limits = (low, NODES, INNER_NODES, LANES)
+        limits = (low, NODES, () if self._direct else INNER_NODES, LANES)
         self.design = design.choose(probe, self.grid.shape[::-1], counts, wanted, limits=limits)
-        self._tiles = Tiles(self.design, grid.shape[::-1], grid.origin, grid.spacing)
+        self.tiles = Tiles(self.design, grid.shape[::-1], grid.origin, grid.spacing)
         size = self.design.size
         reach = probe.reach(tuple(size[self.design.axes.index(a)] for a in range(3)))
         self._profile = design.fit_profile(offset, fweight, max(reach, low / 2), TAPS)
@@ -189,21 +199,21 @@ class BpaPlan:
         from mmsar.core.kernels_bpa import TAPS
         from mmsar.core.kernels_bpa_layout import range_bins
 
-        path = range_bins(self._tx, self._rx, self._tiles.centres, self._profile.step)
+        path = range_bins(self._tx, self._rx, self.tiles.centres, self._profile.step)
         k = self.geometry.chirp.k - self._k_centre
         turn = np.exp(-1j * k[:, None] * path) * self.geometry.frequency_weight[:, None]
-        self._compress = turn.astype(np.complex64)
+        self.compression = turn.astype(np.complex64)
         scale = [self._k_centre / (2 * np.pi), 1 / self._profile.half, path[0], 1 / self._profile.step, 2 * len(path)]
-        self._scale = np.array(scale)
+        self.scale = np.array(scale)
         fit = np.zeros((TAPS, 8), dtype=np.float32)
         fit[:, : self._profile.fit.shape[1]] = self._profile.fit
-        self._fit = fit.ravel()
+        self.fit = fit.ravel()
 
     def _set_chunks(self, memory: int | None) -> None:
         """Runs of poses whose tables fit in the memory, each with its own clusters."""
-        n_pose, n_bins = len(self._tx), self._compress.shape[1]
+        n_pose, n_bins = len(self._tx), self.compression.shape[1]
         per_pose = 8 * n_bins * self._weight[0].size
-        fixed = 3 * self._tiles.nbytes + self._compress.nbytes
+        fixed = 3 * self.tiles.nbytes + self.compression.nbytes
         fixed += 8 * min(ROWS_PER_STEP, self._weight.size) * (n_bins + self.geometry.shape[3])
         allowed = budget(memory)
         require("bpa", fixed + per_pose, allowed, "image a smaller grid or give more memory")
@@ -227,6 +237,30 @@ class BpaPlan:
         """Predicted time of one application on idle cores [s] (a cost model: right to a factor of two or so)."""
         return self.design.cost * 1e-9 / self._threads
 
+    # ---- on devices (recon.device_plan) -----------------------------------------------------------------------
+
+    @property
+    def elements(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Transmitters (n_pose, n_tx, 3), receivers (n_pose, n_rx or n_tx n_rx, 3) [m], weights (n_pose, n_tx, n_rx)."""
+        return self._tx, self._rx, self._weight
+
+    @property
+    def n_parts(self) -> int:
+        """Tiles."""
+        return len(self.tiles)
+
+    def on_device(self, device: "Device", mine: slice, memory: int) -> BpaShare:
+        """Some of the tiles on a device."""
+        return BpaShare(self, device, mine, memory)
+
+    def join(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The image of all tiles, (n, voxels) complex64 each."""
+        return self.tiles.joined(parts, 1 / self.geometry.norm)
+
+    def part(self, image: np.ndarray) -> np.ndarray:
+        """The transpose of `join`."""
+        return self.tiles.cut(image, 1 / self.geometry.norm)
+
     # ---- application ------------------------------------------------------------------------------------------
 
     def __call__(self, signal: Any) -> np.ndarray:
@@ -247,7 +281,7 @@ class BpaPlan:
         GeometryError
             A signal of another shape than the geometry.
         """
-        packed = self._tiles.zeros()
+        packed = self.tiles.zeros()
         pieces = _pieces(signal, self.geometry.shape)
         block, done = next(pieces), 0
         for number, (poses, order, clusters) in enumerate(self._chunks):
@@ -262,8 +296,8 @@ class BpaPlan:
                     block, done = next(pieces), 0
             channels = self._channels(poses, order, table)
             for tiles in self._steps(f"bpa {number + 1}/{len(self._chunks)}"):
-                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=True)
-        return self._tiles.unpack(packed, 1 / self.geometry.norm)
+                self._run(packed[tiles], self.tiles.centres[tiles], channels, clusters, forward=True)
+        return self.tiles.unpack(packed, 1 / self.geometry.norm)
 
     def adjoint(self, data: np.ndarray) -> np.ndarray:
         """The conjugate transpose of the same linear map: an image to the signal's shape.
@@ -285,36 +319,36 @@ class BpaPlan:
         """
         data = np.asarray(data)
         check_shape("bpa image", data.shape, self.grid.shape)
-        packed = self._tiles.pack(data, 1 / self.geometry.norm)
+        packed = self.tiles.pack(data, 1 / self.geometry.norm)
         out = np.zeros(self.geometry.shape, dtype=np.complex64)
-        back = np.ascontiguousarray(self._compress.conj().T)
+        back = np.ascontiguousarray(self.compression.conj().T)
         for number, (poses, order, clusters) in enumerate(self._chunks):
             table = self._table(poses)
             channels = self._channels(poses, order, table)
             for tiles in self._steps(f"bpa adjoint {number + 1}/{len(self._chunks)}"):
-                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=False)
-            rows = table.view(np.complex64).reshape(-1, self._compress.shape[1])
+                self._run(packed[tiles], self.tiles.centres[tiles], channels, clusters, forward=False)
+            rows = table.view(np.complex64).reshape(-1, self.compression.shape[1])
             signal = (rows @ back).reshape(len(order), *self.geometry.shape[1:])
             out[poses.start + order] = signal
         return out
 
     def _table(self, poses: slice) -> np.ndarray:
-        return np.zeros((poses.stop - poses.start, *self._pairs, 2 * self._compress.shape[1]), dtype=np.float32)
+        return np.zeros((poses.stop - poses.start, *self._pairs, 2 * self.compression.shape[1]), dtype=np.float32)
 
     def _range_compress(self, block: np.ndarray, table: np.ndarray, place: np.ndarray) -> None:
         step = max(1, ROWS_PER_STEP // self._weight[0].size)
         view = table.view(np.complex64)
         for first in range(0, len(block), step):
             part = np.asarray(block[first : first + step], dtype=np.complex64)
-            rows = part.reshape(-1, part.shape[-1]) @ self._compress
+            rows = part.reshape(-1, part.shape[-1]) @ self.compression
             view[place[first : first + step]] = rows.reshape(len(part), *view.shape[1:])
 
     def _channels(self, poses: slice, order: np.ndarray, table: np.ndarray) -> tuple:
         at = poses.start + order
-        return self._tx[at], self._rx[at], self._weight[at], table.reshape(-1), self._scale, self._fit
+        return self._tx[at], self._rx[at], self._weight[at], table.reshape(-1), self.scale, self.fit
 
     def _steps(self, label: str) -> Iterator[slice]:
-        n = len(self._tiles)
+        n = len(self.tiles)
         if self.progress is False:
             yield slice(0, n)
             return
@@ -328,10 +362,10 @@ class BpaPlan:
 
         if self.design.level is None:
             kernel = kernels.project_direct if forward else kernels.spread_direct
-            kernel(packed, centres, channels, self._tiles.nodes)
+            kernel(packed, centres, channels, self.tiles.nodes)
         else:
             kernel = kernels.project if forward else kernels.spread
-            kernel(packed, centres, self._tiles.tables, channels, clusters, self._tiles.nodes)
+            kernel(packed, centres, self.tiles.tables, channels, clusters, self.tiles.nodes)
 
 
 def _pieces(signal: Any, shape: tuple[int, int, int, int]) -> Iterator[np.ndarray]:

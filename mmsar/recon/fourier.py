@@ -10,11 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mmsar.core.backend import resolve_device
 from mmsar.core.checks import check_shape
 from mmsar.core.memory import budget, release, require
 from mmsar.core.parallel import matmul_rows, threads
-from mmsar.errors import DeviceError, GeometryError
+from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fronts import Front
@@ -208,12 +207,6 @@ class FourierPlan(SpectralPlan):
             make_front=make_front,
             options=options,
         )
-
-
-def only_cpu(device: str, method: str) -> None:
-    """Raise DeviceError for a device this version has no kernels for."""
-    if resolve_device(device) != "cpu":
-        raise DeviceError(f"device: {device} asked for, but method {method} has no CUDA path yet; use device='cpu'")
 
 
 def front_of_aperture(geometry: Geometry, z_ref: float | None) -> tuple[np.ndarray, float]:

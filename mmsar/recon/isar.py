@@ -18,10 +18,12 @@ Smith, Torlak: Near-field MIMO-ISAR millimeter-wave imaging, IEEE RadarConf 2020
 
 import numpy as np
 
+from mmsar.core.backend import open_devices
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon.fourier import SpectralPlan, only_cpu
+from mmsar.recon.device_plan import DevicePlan, host_options
+from mmsar.recon.fourier import SpectralPlan
 from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.polar import PolarMigration
@@ -36,7 +38,7 @@ MAX_DEVIATION = 0.5
 
 def plan(
     geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
-) -> SpectralPlan:
+) -> SpectralPlan | DevicePlan:
     """Plan imaging in rotation.
 
     Parameters
@@ -58,7 +60,7 @@ def plan(
         More memory needed than allowed.
     """
     options = options or ReconOptions()
-    only_cpu(device, "isar")
+    devices = open_devices(device)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
     cylinder = cylinder_of(geometry)
     if cylinder.deviation > MAX_DEVIATION * cylinder.radius:
@@ -91,7 +93,7 @@ def plan(
             return RectilinearFront(raster, migration)
         return IrregularFront(np.stack([angle, height], axis=1), migration, n_frequencies=n, eps=eps)
 
-    return SpectralPlan(
+    made = SpectralPlan(
         geometry,
         grid,
         method="isar",
@@ -99,8 +101,9 @@ def plan(
         compression=compression,
         make_migration=lambda _, eps: PolarMigration(compression.k, grid, aperture, scale=scale, eps=eps),
         make_front=make_front,
-        options=options,
+        options=host_options(options, devices),
     )
+    return DevicePlan(made, devices, options) if devices else made
 
 
 def ring_aperture(cylinder: Cylinder, geometry: Geometry, options: ReconOptions, ring: EvenRing | None) -> RingAperture:

@@ -1,0 +1,224 @@
+// Exact multistatic back-projection and its transpose; the equations are those of kernels_bpa.py.
+//
+// A block takes one tile of voxels and some poses, a thread one voxel. For every pose the block forms, once, the length
+// of every leg to the tile's centre (double) and one polynomial per channel from TAPS range bins (shared memory); every
+// thread then forms its legs to all elements, kept in registers, and runs over all pairs of them:
+//     dR = q / (R + R0),  q = 2 (r0 - p).delta + |delta|^2;    sum_tx e^(-j kc R_tx) sum_rx e^(-j kc R_rx) P(R_tx + R_rx)
+// Segments (blockIdx.y) share out the poses (project) or the tiles (spread); each has an output of its own, so that no
+// two blocks add to one place and sums are the same in every run.
+//
+// Compiled per array: THREADS, VOXELS (of a tile), N_TX, N_RX, GROUP (receivers in registers, divides N_RX), POSES.
+
+#define TAPS 7
+#define PAIRS (N_TX * N_RX)
+#define LEGS (N_TX + N_RX)
+
+struct Leg {
+    float ax, ay, az, r0, r2, turn;  // 2 (centre - element), length, its square [m]; carrier at the centre [turns]
+};
+
+struct Range {
+    double cycles_per_m, per_m, first, bins_per_m;  // kc / 2 pi; polynomial variable per path; first bin [m]; bins per m
+};
+
+__device__ __forceinline__ double leg_to(const double *centre, const double *element, double cycles_per_m, Leg *leg) {
+    double x = centre[0] - element[0], y = centre[1] - element[1], z = centre[2] - element[2];
+    double length = sqrt(x * x + y * y + z * z), turns = length * cycles_per_m;
+    leg->ax = (float)(2 * x);
+    leg->ay = (float)(2 * y);
+    leg->az = (float)(2 * z);
+    leg->r0 = (float)length;
+    leg->r2 = (float)(length * length);
+    leg->turn = (float)(turns - rint(turns));
+    return length;
+}
+
+__device__ __forceinline__ float further(const Leg &leg, float4 node) {  // path beyond that to the centre [m]
+    float q = leg.ax * node.x + leg.ay * node.y + leg.az * node.z + node.w;
+    float square = fmaxf(leg.r2 + q, 1e-30f);
+    return __fdividef(q, square * rsqrtf(square) + leg.r0);
+}
+
+__device__ __forceinline__ double bins_from_first(double path, const Range &range) {
+    return (path - range.first) * range.bins_per_m;
+}
+
+// One coefficient of a channel's polynomial: real and imaginary part of sum_j fit[j, d] bin[j].
+__device__ __forceinline__ float2 coefficient(const float2 *bins, const float *fit, int d) {
+    float2 sum = make_float2(0.0f, 0.0f);
+    #pragma unroll
+    for (int j = 0; j < TAPS; j++) add_scaled(sum, fit[8 * j + d], bins[j]);
+    return sum;
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) bpa_project(
+    const double *centres, const float4 *nodes, int n_pose, const double *tx, const double *rx, const float *weight,
+    const float2 *table, int n_bins, double cycles_per_m, double per_m, double first, double bins_per_m,
+    const float *fit, float2 *out) {
+    __shared__ Leg legs[POSES][LEGS];
+    __shared__ double lengths[POSES][LEGS];
+    __shared__ float4 rows[POSES][PAIRS][4];  // a0 a1 a2 a3 | a4 a5 a6 offset | b0 b1 b2 b3 | b4 b5 b6 -
+    const Range range = {cycles_per_m, per_m, first, bins_per_m};
+    const double *centre = centres + 3 * blockIdx.x;
+    const float4 node = nodes[threadIdx.x];
+    const float scale = (float)per_m, carrier = (float)cycles_per_m;
+    const int begin = (int)((long long)n_pose * blockIdx.y / gridDim.y);
+    const int end = (int)((long long)n_pose * (blockIdx.y + 1) / gridDim.y);
+    float2 total = make_float2(0.0f, 0.0f);
+    for (int p0 = begin; p0 < end; p0 += POSES) {
+        const int count = min(POSES, end - p0);
+        for (int i = threadIdx.x; i < count * LEGS; i += THREADS) {
+            int p = i / LEGS, e = i % LEGS;
+            const double *element =
+                e < N_TX ? tx + 3 * ((size_t)(p0 + p) * N_TX + e) : rx + 3 * ((size_t)(p0 + p) * N_RX + e - N_TX);
+            lengths[p][e] = leg_to(centre, element, cycles_per_m, &legs[p][e]);
+        }
+        __syncthreads();
+        for (int i = threadIdx.x; i < count * PAIRS * 8; i += THREADS) {
+            int p = i / (PAIRS * 8), pair = i / 8 % PAIRS, d = i % 8;
+            double bins = bins_from_first(lengths[p][pair / N_RX] + lengths[p][N_TX + pair % N_RX], range);
+            double nearest = rint(bins);
+            float *row = (float *)rows[p][pair];
+            if (d == TAPS) {
+                row[7] = (float)((bins - nearest) / bins_per_m * per_m);
+            } else {
+                size_t channel = (size_t)(p0 + p) * PAIRS + pair;
+                float2 value = coefficient(table + channel * n_bins + (int)nearest - TAPS / 2, fit, d);
+                row[d] = weight[channel] * value.x;
+                row[8 + d] = weight[channel] * value.y;
+            }
+        }
+        __syncthreads();
+        for (int p = 0; p < count; p++) {
+            float2 sum = make_float2(0.0f, 0.0f);
+            for (int g0 = 0; g0 < N_RX; g0 += GROUP) {
+                float d_rx[GROUP];
+                float2 c_rx[GROUP];
+                #pragma unroll
+                for (int g = 0; g < GROUP; g++) {
+                    const Leg &leg = legs[p][N_TX + g0 + g];
+                    float d = further(leg, node);
+                    c_rx[g] = cis(leg.turn + carrier * d);
+                    d_rx[g] = d * scale;
+                }
+                for (int t = 0; t < N_TX; t++) {
+                    const Leg &leg = legs[p][t];
+                    const float d = further(leg, node), v_tx = d * scale;
+                    const float2 c_tx = cis(leg.turn + carrier * d);
+                    float2 of_tx = make_float2(0.0f, 0.0f);
+                    #pragma unroll
+                    for (int g = 0; g < GROUP; g++) {
+                        const float4 *row = rows[p][t * N_RX + g0 + g];
+                        const float4 a = row[0], b = row[1], c = row[2], e = row[3];
+                        const float v = b.w + v_tx + d_rx[g];
+                        const float re = a.x + v * (a.y + v * (a.z + v * (a.w + v * (b.x + v * (b.y + v * b.z)))));
+                        const float im = c.x + v * (c.y + v * (c.z + v * (c.w + v * (e.x + v * (e.y + v * e.z)))));
+                        of_tx.x += re * c_rx[g].x + im * c_rx[g].y;
+                        of_tx.y += im * c_rx[g].x - re * c_rx[g].y;
+                    }
+                    const float2 turned = times_conj(of_tx, c_tx);
+                    sum.x += turned.x;
+                    sum.y += turned.y;
+                }
+            }
+            total.x += sum.x;
+            total.y += sum.y;
+        }
+        __syncthreads();
+    }
+    if (threadIdx.x < VOXELS) out[((size_t)blockIdx.y * gridDim.x + blockIdx.x) * VOXELS + threadIdx.x] = total;
+}
+
+// Sums 16 values over the 32 threads of a warp: thread l returns the sum of value l / 2.
+__device__ __forceinline__ float warp_sums(float *v, int lane) {
+    #pragma unroll
+    for (int half = 8, mask = 16; half > 0; half /= 2, mask /= 2) {
+        const bool upper = lane & mask;
+        #pragma unroll
+        for (int i = 0; i < half; i++) {
+            const float sent = upper ? v[i] : v[i + half], kept = upper ? v[i + half] : v[i];
+            v[i] = kept + __shfl_xor_sync(0xffffffffu, sent, mask);
+        }
+    }
+    return v[0] + __shfl_xor_sync(0xffffffffu, v[0], 1);
+}
+
+// Block (pose, segment of tiles): voxel values to the range bins of the pose's channels.
+extern "C" __global__ void __launch_bounds__(THREADS) bpa_spread(
+    const double *centres, const float4 *nodes, int n_tiles, const double *tx, const double *rx, const float *weight,
+    float2 *table, int n_bins, double cycles_per_m, double per_m, double first, double bins_per_m, const float *fit,
+    const float2 *in) {
+    __shared__ Leg legs[LEGS];
+    __shared__ double lengths[LEGS];
+    __shared__ float partial[THREADS / 32][GROUP][16];
+    const Range range = {cycles_per_m, per_m, first, bins_per_m};
+    const int pose = blockIdx.x, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const float4 node = nodes[threadIdx.x];
+    const float scale = (float)per_m, carrier = (float)cycles_per_m;
+    const int begin = (int)((long long)n_tiles * blockIdx.y / gridDim.y);
+    const int end = (int)((long long)n_tiles * (blockIdx.y + 1) / gridDim.y);
+    float2 *mine = table + (size_t)blockIdx.y * gridDim.x * PAIRS * n_bins;
+    for (int tile = begin; tile < end; tile++) {
+        __syncthreads();
+        for (int e = threadIdx.x; e < LEGS; e += THREADS) {
+            const double *element =
+                e < N_TX ? tx + 3 * ((size_t)pose * N_TX + e) : rx + 3 * ((size_t)pose * N_RX + e - N_TX);
+            lengths[e] = leg_to(centres + 3 * tile, element, cycles_per_m, &legs[e]);
+        }
+        __syncthreads();
+        const float2 value =
+            threadIdx.x < VOXELS ? in[(size_t)tile * VOXELS + threadIdx.x] : make_float2(0.0f, 0.0f);
+        for (int g0 = 0; g0 < N_RX; g0 += GROUP) {
+            float d_rx[GROUP];
+            float2 c_rx[GROUP];
+            #pragma unroll
+            for (int g = 0; g < GROUP; g++) {
+                const Leg &leg = legs[N_TX + g0 + g];
+                d_rx[g] = further(leg, node);
+                c_rx[g] = cis(leg.turn + carrier * d_rx[g]);
+            }
+            for (int t = 0; t < N_TX; t++) {
+                const float d = further(legs[t], node);
+                const float2 of_tx = times(value, cis(legs[t].turn + carrier * d));
+                #pragma unroll
+                for (int g = 0; g < GROUP; g++) {
+                    const double bins = bins_from_first(lengths[t] + lengths[N_TX + g0 + g], range);
+                    const float offset = (float)((bins - rint(bins)) / bins_per_m * per_m);
+                    const float v = offset + (d + d_rx[g]) * scale;
+                    float2 power = times(of_tx, c_rx[g]);
+                    float moment[16];
+                    #pragma unroll
+                    for (int k = 0; k < TAPS; k++) {
+                        moment[k] = power.x;
+                        moment[8 + k] = power.y;
+                        power.x *= v;
+                        power.y *= v;
+                    }
+                    moment[7] = moment[15] = 0.0f;
+                    const float sum = warp_sums(moment, lane);
+                    if (lane % 2 == 0) partial[warp][g][lane / 2] = sum;
+                }
+                __syncthreads();
+                for (int i = threadIdx.x; i < GROUP * 16; i += THREADS) {
+                    float sum = 0.0f;
+                    for (int w = 0; w < THREADS / 32; w++) sum += partial[w][i / 16][i % 16];
+                    partial[0][i / 16][i % 16] = sum;
+                }
+                __syncthreads();
+                for (int i = threadIdx.x; i < GROUP * TAPS; i += THREADS) {
+                    const int g = i / TAPS, j = i % TAPS, pair = t * N_RX + g0 + g;
+                    const size_t channel = (size_t)pose * PAIRS + pair;
+                    const double bins = bins_from_first(lengths[t] + lengths[N_TX + g0 + g], range);
+                    float2 sum = make_float2(0.0f, 0.0f);
+                    for (int d_ = 0; d_ < TAPS; d_++) {
+                        sum.x += fit[8 * j + d_] * partial[0][g][d_];
+                        sum.y += fit[8 * j + d_] * partial[0][g][8 + d_];
+                    }
+                    float2 *bin = mine + ((size_t)pose * PAIRS + pair) * n_bins + (int)rint(bins) - TAPS / 2 + j;
+                    add_scaled(*bin, weight[channel], sum);
+                }
+                __syncthreads();
+            }
+        }
+    }
+}
