@@ -23,7 +23,7 @@ from mmsar.core.memory import budget, require
 from mmsar.core.progress import progress as bar
 from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid, Scan
-from mmsar.recon.device_bpa import BpaShare
+from mmsar.recon.device_bpa import BpaShare, Tables
 from mmsar.recon.device_plan import DevicePlan
 from mmsar.recon.options import ReconOptions
 
@@ -190,7 +190,7 @@ class BpaPlan:
         counts = (n_pose, n_legs, self._weight[0].size, self._threads)
         limits = (low, NODES, () if self._direct else INNER_NODES, LANES)
         self.design = design.choose(probe, self.grid.shape[::-1], counts, wanted, limits=limits)
-        self.tiles = Tiles(self.design, grid.shape[::-1], grid.origin, grid.spacing)
+        self._tiles = Tiles(self.design, grid.shape[::-1], grid.origin, grid.spacing)
         size = self.design.size
         reach = probe.reach(tuple(size[self.design.axes.index(a)] for a in range(3)))
         self._profile = design.fit_profile(offset, fweight, max(reach, low / 2), TAPS)
@@ -199,21 +199,21 @@ class BpaPlan:
         from mmsar.core.kernels_bpa import TAPS
         from mmsar.core.kernels_bpa_layout import range_bins
 
-        path = range_bins(self._tx, self._rx, self.tiles.centres, self._profile.step)
+        path = range_bins(self._tx, self._rx, self._tiles.centres, self._profile.step)
         k = self.geometry.chirp.k - self._k_centre
         turn = np.exp(-1j * k[:, None] * path) * self.geometry.frequency_weight[:, None]
-        self.compression = turn.astype(np.complex64)
+        self._compress = turn.astype(np.complex64)
         scale = [self._k_centre / (2 * np.pi), 1 / self._profile.half, path[0], 1 / self._profile.step, 2 * len(path)]
-        self.scale = np.array(scale)
+        self._scale = np.array(scale)
         fit = np.zeros((TAPS, 8), dtype=np.float32)
         fit[:, : self._profile.fit.shape[1]] = self._profile.fit
-        self.fit = fit.ravel()
+        self._fit = fit.ravel()
 
     def _set_chunks(self, memory: int | None) -> None:
         """Runs of poses whose tables fit in the memory, each with its own clusters."""
-        n_pose, n_bins = len(self._tx), self.compression.shape[1]
+        n_pose, n_bins = len(self._tx), self._compress.shape[1]
         per_pose = 8 * n_bins * self._weight[0].size
-        fixed = 3 * self.tiles.nbytes + self.compression.nbytes
+        fixed = 3 * self._tiles.nbytes + self._compress.nbytes
         fixed += 8 * min(ROWS_PER_STEP, self._weight.size) * (n_bins + self.geometry.shape[3])
         allowed = budget(memory)
         require("bpa", fixed + per_pose, allowed, "image a smaller grid or give more memory")
@@ -240,26 +240,28 @@ class BpaPlan:
     # ---- on devices (recon.device_plan) -----------------------------------------------------------------------
 
     @property
-    def elements(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Transmitters (n_pose, n_tx, 3), receivers (n_pose, n_rx or n_tx n_rx, 3) [m], weights (n_pose, n_tx, n_rx)."""
-        return self._tx, self._rx, self._weight
-
-    @property
     def n_parts(self) -> int:
         """Tiles."""
-        return len(self.tiles)
+        return len(self._tiles)
 
     def on_device(self, device: "Device", mine: slice, memory: int) -> BpaShare:
         """Some of the tiles on a device."""
-        return BpaShare(self, device, mine, memory)
+        tables = Tables(
+            tiles=self._tiles,
+            elements=(self._tx, self._rx, self._weight),
+            compress=self._compress,
+            scale=self._scale,
+            fit=self._fit,
+        )
+        return BpaShare(self.geometry.shape, tables, device, mine, memory)
 
     def join(self, parts: list[np.ndarray]) -> np.ndarray:
         """The image of all tiles, (n, voxels) complex64 each."""
-        return self.tiles.joined(parts, 1 / self.geometry.norm)
+        return self._tiles.joined(parts, 1 / self.geometry.norm)
 
     def part(self, image: np.ndarray) -> np.ndarray:
         """The transpose of `join`."""
-        return self.tiles.cut(image, 1 / self.geometry.norm)
+        return self._tiles.cut(image, 1 / self.geometry.norm)
 
     # ---- application ------------------------------------------------------------------------------------------
 
@@ -281,7 +283,7 @@ class BpaPlan:
         GeometryError
             A signal of another shape than the geometry.
         """
-        packed = self.tiles.zeros()
+        packed = self._tiles.zeros()
         pieces = _pieces(signal, self.geometry.shape)
         block, done = next(pieces), 0
         for number, (poses, order, clusters) in enumerate(self._chunks):
@@ -296,8 +298,8 @@ class BpaPlan:
                     block, done = next(pieces), 0
             channels = self._channels(poses, order, table)
             for tiles in self._steps(f"bpa {number + 1}/{len(self._chunks)}"):
-                self._run(packed[tiles], self.tiles.centres[tiles], channels, clusters, forward=True)
-        return self.tiles.unpack(packed, 1 / self.geometry.norm)
+                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=True)
+        return self._tiles.unpack(packed, 1 / self.geometry.norm)
 
     def adjoint(self, data: np.ndarray) -> np.ndarray:
         """The conjugate transpose of the same linear map: an image to the signal's shape.
@@ -319,36 +321,36 @@ class BpaPlan:
         """
         data = np.asarray(data)
         check_shape("bpa image", data.shape, self.grid.shape)
-        packed = self.tiles.pack(data, 1 / self.geometry.norm)
+        packed = self._tiles.pack(data, 1 / self.geometry.norm)
         out = np.zeros(self.geometry.shape, dtype=np.complex64)
-        back = np.ascontiguousarray(self.compression.conj().T)
+        back = np.ascontiguousarray(self._compress.conj().T)
         for number, (poses, order, clusters) in enumerate(self._chunks):
             table = self._table(poses)
             channels = self._channels(poses, order, table)
             for tiles in self._steps(f"bpa adjoint {number + 1}/{len(self._chunks)}"):
-                self._run(packed[tiles], self.tiles.centres[tiles], channels, clusters, forward=False)
-            rows = table.view(np.complex64).reshape(-1, self.compression.shape[1])
+                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=False)
+            rows = table.view(np.complex64).reshape(-1, self._compress.shape[1])
             signal = (rows @ back).reshape(len(order), *self.geometry.shape[1:])
             out[poses.start + order] = signal
         return out
 
     def _table(self, poses: slice) -> np.ndarray:
-        return np.zeros((poses.stop - poses.start, *self._pairs, 2 * self.compression.shape[1]), dtype=np.float32)
+        return np.zeros((poses.stop - poses.start, *self._pairs, 2 * self._compress.shape[1]), dtype=np.float32)
 
     def _range_compress(self, block: np.ndarray, table: np.ndarray, place: np.ndarray) -> None:
         step = max(1, ROWS_PER_STEP // self._weight[0].size)
         view = table.view(np.complex64)
         for first in range(0, len(block), step):
             part = np.asarray(block[first : first + step], dtype=np.complex64)
-            rows = part.reshape(-1, part.shape[-1]) @ self.compression
+            rows = part.reshape(-1, part.shape[-1]) @ self._compress
             view[place[first : first + step]] = rows.reshape(len(part), *view.shape[1:])
 
     def _channels(self, poses: slice, order: np.ndarray, table: np.ndarray) -> tuple:
         at = poses.start + order
-        return self._tx[at], self._rx[at], self._weight[at], table.reshape(-1), self.scale, self.fit
+        return self._tx[at], self._rx[at], self._weight[at], table.reshape(-1), self._scale, self._fit
 
     def _steps(self, label: str) -> Iterator[slice]:
-        n = len(self.tiles)
+        n = len(self._tiles)
         if self.progress is False:
             yield slice(0, n)
             return
@@ -362,10 +364,10 @@ class BpaPlan:
 
         if self.design.level is None:
             kernel = kernels.project_direct if forward else kernels.spread_direct
-            kernel(packed, centres, channels, self.tiles.nodes)
+            kernel(packed, centres, channels, self._tiles.nodes)
         else:
             kernel = kernels.project if forward else kernels.spread
-            kernel(packed, centres, self.tiles.tables, channels, clusters, self.tiles.nodes)
+            kernel(packed, centres, self._tiles.tables, channels, clusters, self._tiles.nodes)
 
 
 def _pieces(signal: Any, shape: tuple[int, int, int, int]) -> Iterator[np.ndarray]:

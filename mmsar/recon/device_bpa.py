@@ -5,18 +5,19 @@ threads of a block. Error sources are those of the CPU's plan: the range polynom
 single precision, whose phases are counted from the tile's centre (where they are formed in double precision).
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsar.core.backend import to_host
 from mmsar.core.kernels_bpa import STRIDE
+from mmsar.core.kernels_bpa_layout import Tiles
 from mmsar.core.kernels_cuda import warps
 from mmsar.recon.device_plan import IN_FLIGHT, fit, pose_blocks
 
 if TYPE_CHECKING:
     from mmsar.core.device_cuda import Device
-    from mmsar.recon.bpa import BpaPlan
 
 ENOUGH = 1024
 """Blocks that keep a large GPU busy: poses or tiles are cut in segments until there are so many."""
@@ -28,13 +29,31 @@ MOST_POSES = 16
 """Poses of a step at most."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tables:
+    """What the plan of the CPU has made."""
+
+    tiles: Tiles
+    """Direct tiles: their voxels are their nodes."""
+    elements: tuple[np.ndarray, np.ndarray, np.ndarray]
+    """Transmitters (n_pose, n_tx, 3), receivers (n_pose, n_rx or n_tx n_rx, 3) [m], weights (n_pose, n_tx, n_rx)."""
+    compress: np.ndarray
+    """Samples to range bins, complex64 (n_samples, n_bins)."""
+    scale: np.ndarray
+    """kc / 2 pi [1/m], polynomial variable per path [1/m], path of the first bin [m], bins per metre, and unused."""
+    fit: np.ndarray
+    """Bins to coefficients, float32 (TAPS * 8,)."""
+
+
 class BpaShare:
     """Some tiles of a back-projection plan on one device.
 
     Parameters
     ----------
-    plan : BpaPlan
-        With direct tiles.
+    shape : (n_pose, n_tx, n_rx, n_samples)
+        Of the signal.
+    tables : Tables
+        Of a plan with direct tiles.
     device : Device
         Where.
     mine : slice
@@ -43,13 +62,17 @@ class BpaShare:
         Budget [bytes].
     """
 
-    def __init__(self, plan: "BpaPlan", device: "Device", mine: slice, memory: int) -> None:
-        self.mine, self._plan, self._device = mine, plan, device
-        xp, tiles = device.xp, plan.tiles
-        self._compress = xp.asarray(plan.compression)
-        self._shots = _Shots(plan.elements)
+    def __init__(
+        self, shape: tuple[int, int, int, int], tables: Tables, device: "Device", mine: slice, memory: int
+    ) -> None:
+        self.mine, self._shape, self._device = mine, shape, device
+        xp, tiles = device.xp, tables.tiles
+        self._voxels = tiles.voxels
+        self._compress = xp.asarray(tables.compress)
+        self._shots = _Shots(tables.elements)
         self._tx, self._rx, self._weight = (xp.asarray(a) for a in self._shots.arrays)
-        self._fit = xp.asarray(plan.fit)
+        self._fit = xp.asarray(tables.fit)
+        self._scale = tuple(np.float64(v) for v in tables.scale[:4])
         self._threads = warps(tiles.voxels)
         nodes = tiles.nodes.reshape(4, STRIDE)[:, : self._threads].T
         self._nodes = xp.asarray(np.ascontiguousarray(nodes))
@@ -60,12 +83,12 @@ class BpaShare:
     def _set_pieces(self, memory: int) -> None:
         """Tiles and poses at a time, within the budget."""
         n_tiles, n_bins = len(self._centres), self._compress.shape[1]
-        n_samples, n_pairs = self._plan.geometry.shape[3], self._shots.pairs_of_pose
+        n_samples, n_pairs = self._shape[3], self._shots.pairs_of_pose
         held = (self._compress, self._tx, self._rx, self._weight, self._fit, self._nodes, self._centres)
         fixed = sum(a.nbytes for a in held)
         per_pose = 8 * n_pairs * (2 * n_samples + 2 * n_bins)  # two blocks are in flight; tables have segments
-        per_tile = 3 * 8 * self._plan.tiles.voxels
-        n_pose = self._plan.geometry.shape[0]
+        per_tile = 3 * 8 * self._voxels
+        n_pose = self._shape[0]
         some = fixed + per_pose * max(1, min(n_pose, IN_FLIGHT // (8 * n_pairs * n_samples)))
         if some + per_tile * n_tiles > memory:  # data or volume are larger than the card: half the room for either
             some = fixed + per_pose * fit("bpa", fixed + per_tile, per_pose, n_pose, (memory + fixed) // 2)
@@ -75,7 +98,7 @@ class BpaShare:
 
     def __call__(self, signal: Any) -> np.ndarray:
         """The tiles (n, voxels) complex64 of a signal, not normalised."""
-        out = np.empty((len(self._centres), self._plan.tiles.voxels), dtype=np.complex64)
+        out = np.empty((len(self._centres), self._voxels), dtype=np.complex64)
         for tiles in self._tile_runs():
             sums = self._device.xp.zeros((tiles.stop - tiles.start, out.shape[1]), dtype=np.complex64)
             first = 0
@@ -88,7 +111,7 @@ class BpaShare:
 
     def adjoint(self, parts: np.ndarray) -> np.ndarray:
         """Tiles (n, voxels) to signal (n_pose, n_tx, n_rx, n_samples) complex64."""
-        shape = self._plan.geometry.shape
+        shape = self._shape
         out = np.zeros(shape, dtype=np.complex64)
         back = self._device.xp.ascontiguousarray(self._compress.conj().T)
         for tiles in self._tile_runs():
@@ -127,8 +150,7 @@ class BpaShare:
         return self._tx[shots], self._rx[shots], self._weight[shots]
 
     def _ranges(self) -> tuple:
-        cycles_per_m, per_m, first, bins_per_m, _ = self._plan.scale
-        return np.int32(self._compress.shape[1]), *(np.float64(v) for v in (cycles_per_m, per_m, first, bins_per_m))
+        return np.int32(self._compress.shape[1]), *self._scale
 
     def _start(self, kernel: str, grid: tuple[int, int], args: tuple) -> None:
         self._device.kernels("bpa", kernel, self._constants, grid, self._threads, args)

@@ -1,4 +1,4 @@
-"""A plan run on GPUs: the tables of the CPU's plan are moved once, and the volume is shared out where there are several.
+"""A plan run on GPUs: the tables of the CPU's plan are moved once, and several GPUs share the volume out.
 
 What a device does with its share is in `device_bpa` and `device_spectral`. Every device gets the whole signal, block by
 block, and makes a run of tiles or planes; an adjoint is the sum of theirs. Each keeps within a budget of its own.

@@ -6,7 +6,7 @@ Each step is linear and has its adjoint; the plan's adjoint is the chain of them
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,10 +16,14 @@ from mmsar.core.parallel import matmul_rows, threads
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
+from mmsar.recon.device_spectral import SpectralShare, Tables
 from mmsar.recon.fronts import Front
 from mmsar.recon.migration import Migration
 from mmsar.recon.options import ReconOptions
 from mmsar.signal.compress import FrequencyCompression, compress
+
+if TYPE_CHECKING:
+    from mmsar.core.device_cuda import Device
 
 
 def path_limits(geometry: Geometry, grid: ImageGrid) -> tuple[float, float]:
@@ -114,6 +118,26 @@ class SpectralPlan:
         held = centres + self._compression.nbytes + self._phase.nbytes + self._front.nbytes + self._migration.nbytes
         blocks = 8 * threads() * 4096 * (self.geometry.shape[3] + self.n_frequencies)
         return held + max(2 * data + blocks, spectrum + max(data, image))  # the samples go when there is a spectrum
+
+    @property
+    def n_parts(self) -> int:
+        """Planes along z, which devices share out."""
+        return self.grid.shape[0]
+
+    def on_device(self, device: "Device", mine: slice, memory: int) -> SpectralShare:
+        """Some of the planes on a device."""
+        tables = Tables(
+            matrix=self._compression.matrix, phase=self._phase, front=self._front, migration=self._migration
+        )
+        return SpectralShare(self, tables, device, mine, memory)
+
+    def join(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The image of all planes in order."""
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def part(self, image: np.ndarray) -> np.ndarray:
+        """The transpose of `join`."""
+        return image
 
     def __call__(self, signal: Any) -> np.ndarray:
         """Image the signal.

@@ -70,6 +70,15 @@ class HeightSynthesis:
         """Memory held [bytes]."""
         return 2 * self._matrix.nbytes
 
+    def dense(self) -> np.ndarray:
+        """The whole map as one matrix, complex64 (n_y, n)."""
+        if self._start is None:
+            return self._matrix
+        spread = np.zeros((self._matrix.shape[1], len(self._start)), dtype=np.float32)
+        width = self._taps.shape[1]
+        spread[self._start[:, None] + np.arange(width), np.arange(len(self._start))[:, None]] = self._taps
+        return self._matrix @ spread
+
     def buffer(self, n_x: int) -> np.ndarray:
         """Room for one slice on the coarse grid, complex64."""
         return np.empty((self._matrix.shape[1], n_x), dtype=np.complex64)
