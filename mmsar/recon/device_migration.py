@@ -1,7 +1,8 @@
 """Range migration on a device: the Stolt step and the lateral transforms of some planes, by core/cuda's kernels.
 
 A run of planes is made at a time, as many as fit. Gridded, the pairs are taken in blocks: spread along k_z,
-transformed, turned into planes; then modes are placed in the buffer of a 2-D FFT over x and y whose corner is the image.
+transformed, turned into planes; then modes are placed in the buffer of a 2-D FFT over x and y, whose corner is the
+image.
 """
 
 from typing import TYPE_CHECKING, Any

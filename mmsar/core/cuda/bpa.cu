@@ -129,17 +129,22 @@ extern "C" __global__ void __launch_bounds__(THREADS) bpa_project(
     if (threadIdx.x < VOXELS) out[((size_t)blockIdx.y * gridDim.x + blockIdx.x) * VOXELS + threadIdx.x] = total;
 }
 
+// Half of 2 HALF values is summed with the thread 2 HALF further or nearer, which takes the other half.
+template <int HALF> __device__ __forceinline__ void share_out(float *v, int lane) {
+    const bool upper = lane & (2 * HALF);
+    #pragma unroll
+    for (int i = 0; i < HALF; i++) {
+        const float sent = upper ? v[i] : v[i + HALF], kept = upper ? v[i + HALF] : v[i];
+        v[i] = kept + __shfl_xor_sync(0xffffffffu, sent, 2 * HALF);
+    }
+}
+
 // Sums 16 values over the 32 threads of a warp: thread l returns the sum of value l / 2.
 __device__ __forceinline__ float warp_sums(float *v, int lane) {
-    #pragma unroll
-    for (int half = 8, mask = 16; half > 0; half /= 2, mask /= 2) {
-        const bool upper = lane & mask;
-        #pragma unroll
-        for (int i = 0; i < half; i++) {
-            const float sent = upper ? v[i] : v[i + half], kept = upper ? v[i + half] : v[i];
-            v[i] = kept + __shfl_xor_sync(0xffffffffu, sent, mask);
-        }
-    }
+    share_out<8>(v, lane);
+    share_out<4>(v, lane);
+    share_out<2>(v, lane);
+    share_out<1>(v, lane);
     return v[0] + __shfl_xor_sync(0xffffffffu, v[0], 1);
 }
 
