@@ -166,7 +166,7 @@ class Modes:
         xp = namespace(data, *self._points)
         if kind not in self._plans:
             sign = self._sign if kind == 1 else -self._sign
-            own = {"nthreads": threads()} if xp is np else {}
+            own = {"nthreads": 1} if xp is np else {}
             self._plans[kind] = _library(xp).Plan(kind, self.shape, isign=sign, **self._options, **own)
         if kind not in self._set:
             self._plans[kind].setpts(*self._points)

@@ -55,7 +55,7 @@ class MigrationOnDevice:
         n_y, n_x = host.grid.shape[1:]
         self._period = (host.period[1] if n_y > 1 else 1, host.period[0] if n_x > 1 else 1)
         self._stolt = {"WIDTH": WIDTH, "SUBDIVISIONS": SUBDIVISIONS, "STEEPEST2": STEEPEST2}
-        self._step = 1
+        self._step, self._lines = 1, LINES
 
     @property
     def nbytes(self) -> int:
@@ -72,7 +72,9 @@ class MigrationOnDevice:
             When not even one plane fits.
         """
         n = self._mine.stop - self._mine.start
-        lines = min(LINES, 2 * 8 * fine_size(n) * self.n_pairs)
+        of_pair = 2 * 8 * fine_size(n)
+        self._lines = min(LINES, max(room // 4, of_pair * WARP))
+        lines = min(self._lines, of_pair * self.n_pairs)
         per_plane = 8 * (self.n_pairs + 3 * self._period[0] * self._period[1])
         self._step = fit("migration", lines, per_plane, n, room)
         return lines + per_plane * self._step
@@ -151,7 +153,7 @@ class MigrationOnDevice:
         table, scale = xp.asarray(host.table), xp.asarray(host.scale)
         fine, n_pairs = np.int32(host.fine), np.int32(self.n_pairs)
         geometry = (np.float64(host.middle), np.float64(host.spacing), table, fine)
-        size = max(WARP, min(self.n_pairs, LINES // (16 * host.fine)))
+        size = max(WARP, min(self.n_pairs, self._lines // (16 * host.fine)))
         for first in range(0, self.n_pairs, size):
             count = min(size, self.n_pairs - first)
             run = (np.int32(first), np.int32(count))

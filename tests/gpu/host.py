@@ -7,6 +7,7 @@ import ctypes
 import hashlib
 import shutil
 import subprocess
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from mmsar.core import kernels_cuda
 from mmsar.core.fft import DeviceFFT
 
 SHIM = Path(__file__).with_name("shim.h")
+ONE_AT_A_TIME = threading.Lock()
+"""A kernel's shared memory and thread numbers are statics of its library."""
 
 
 def compile_for_host(name, constants, folder):
@@ -53,12 +56,14 @@ class HostKernels:
         assert all(1 <= n < 2**16 for n in grid[1:])
         self.started.append(kernel)
         key = (name, tuple(sorted(constants.items())))
-        if key not in self._libraries:
-            self._libraries[key] = compile_for_host(name, constants, self._folder)
+        with ONE_AT_A_TIME:
+            if key not in self._libraries:
+                self._libraries[key] = compile_for_host(name, constants, self._folder)
         values = [self._value(kernel, a) for a in args]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
         sizes = (ctypes.c_int * 3)(*grid, *[1] * (3 - len(grid)))
-        getattr(self._libraries[key], f"start_{kernel}")(sizes, ctypes.c_int(threads), pointers)
+        with ONE_AT_A_TIME:
+            getattr(self._libraries[key], f"start_{kernel}")(sizes, ctypes.c_int(threads), pointers)
 
     @staticmethod
     def _value(kernel, a):

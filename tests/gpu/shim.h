@@ -1,15 +1,11 @@
 // CUDA C on the host: enough of it to compile the kernels of mmsar/core/cuda with g++ and run them block by block.
 // The threads of a block are fibers that take turns at every barrier and shuffle, so the very same source runs, with
 // its shared memory and its synchronisation. Slow, and only for tests.
-#include <algorithm>
-#include <cmath>
-#include <csetjmp>
-#include <cstdint>
-#include <cstdlib>
-#include <tuple>
+#include <math.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <ucontext.h>
-#include <utility>
-#include <vector>
 
 #define __global__
 #define __device__
@@ -23,8 +19,8 @@ struct dim { int x, y, z; };
 static inline float2 make_float2(float x, float y) { return {x, y}; }
 static dim blockIdx, blockDim, gridDim, threadIdx;
 
-using std::max;
-using std::min;
+static inline int min(int a, int b) { return a < b ? a : b; }
+static inline int max(int a, int b) { return a > b ? a : b; }
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline float __fdividef(float a, float b) { return a / b; }
 #define __sincosf fast_sincosf  // glibc has a function of that name
@@ -81,13 +77,17 @@ static void run_fibers(int n) {
     } while (left > 0);
 }
 
-template <typename... A, size_t... I>
-static void launch(void (*kernel)(A...), void **args, std::index_sequence<I...>, const int *grid, int threads, bool sync) {
+template <int... I> struct Indices {};
+template <int N, int... I> struct UpTo : UpTo<N - 1, N - 1, I...> {};
+template <int... I> struct UpTo<0, I...> { using Type = Indices<I...>; };
+
+template <typename... A, int... I>
+static void launch(void (*kernel)(A...), void **args, Indices<I...>, const int *grid, int threads, bool sync) {
     static void (*k)(A...);
     static void **values;
     k = kernel;
     values = args;
-    body = [] { k(*static_cast<std::remove_reference_t<A> *>(values[I])...); };
+    body = [] { k(*static_cast<A *>(values[I])...); };
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {threads, 1, 1};
     for (int z = 0; z < grid[2]; z++)
@@ -101,7 +101,7 @@ static void launch(void (*kernel)(A...), void **args, std::index_sequence<I...>,
 }
 
 template <typename... A> static void start(void (*kernel)(A...), void **args, const int *grid, int threads, bool sync) {
-    launch(kernel, args, std::index_sequence_for<A...>{}, grid, threads, sync);
+    launch(kernel, args, typename UpTo<sizeof...(A)>::Type{}, grid, threads, sync);
 }
 }  // namespace host
 
