@@ -16,7 +16,7 @@ from mmsar.errors import DeviceError
 if TYPE_CHECKING:
     from mmsar.core.device_cuda import Device
 
-WANTED = "wanted auto, cpu, cuda, cuda:N, cuda:N,M or cuda:all"
+WANTED = "wanted auto, cpu, cuda or cuda:N (for several GPUs cuda:N,M or cuda:all)"
 
 
 def namespace(*arrays: Any) -> ModuleType:
@@ -105,11 +105,14 @@ def open_devices(device: str) -> list["Device"]:
 
 def to_device(array: Any, device: str) -> Any:
     """Return `array` on `device` ("cpu" or "cuda:N"); a copy only when it has to move."""
-    if resolve_device(device) == "cpu":
+    name = resolve_device(device)
+    if name == "cpu":
         return to_host(array)
+    if "," in name:
+        raise DeviceError(f"device: got {device!r} for one array, wanted one GPU")
     import cupy
 
-    with cupy.cuda.Device(int(device.partition(":")[2] or 0)):
+    with cupy.cuda.Device(int(name.partition(":")[2])):
         return cupy.asarray(array)
 
 

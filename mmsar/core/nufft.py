@@ -166,7 +166,7 @@ class Modes:
         xp = namespace(data, *self._points)
         if kind not in self._plans:
             sign = self._sign if kind == 1 else -self._sign
-            own = {"nthreads": 1} if xp is np else {}
+            own = {"nthreads": 1} if xp is np else {"gpu_device_id": xp.cuda.Device().id}
             self._plans[kind] = _library(xp).Plan(kind, self.shape, isign=sign, **self._options, **own)
         if kind not in self._set:
             self._plans[kind].setpts(*self._points)
@@ -183,9 +183,9 @@ def _library(xp: ModuleType) -> ModuleType:
         return finufft
     try:
         import cufinufft
-    except ImportError:
+    except ImportError as error:
         raise DeviceError(
-            "device: this method needs cufinufft on a GPU; pip install 'mmsar[gpu12]' or 'mmsar[gpu13]', or use "
-            "device='cpu'"
+            f"device: this method needs cufinufft on a GPU, which does not load ({error}); pip install 'mmsar[gpu12]' "
+            "or see docs/gpu.md for CUDA 13, or use device='cpu'"
         ) from None
     return cufinufft

@@ -31,7 +31,7 @@ def test_every_source_is_here():
 
 @pytest.mark.parametrize("name", CONSTANTS)
 def test_nvcc_compiles_it(name, tmp_path):
-    """To machine code for two architectures: registers, spilled bytes and shared memory of every kernel as ptxas says."""
+    """To machine code for two architectures; registers, spills and shared memory of every kernel as ptxas says."""
     if shutil.which("nvcc") is None:
         pytest.skip("nvcc not found: kernels are compiled to machine code where the CUDA toolkit is installed")
     code = tmp_path / f"{name}.cu"
@@ -63,7 +63,7 @@ def test_nvrtc_compiles_it(name):
 
     try:
         nvrtc.getVersion()
-    except Exception as error:  # noqa: BLE001 - cupy's loader raises errors of its own
+    except Exception as error:
         pytest.skip(f"nvrtc does not load: {type(error).__name__}")
     text = kernels_cuda.source(name, CONSTANTS[name])
     for arch in ARCHITECTURES:
