@@ -137,7 +137,8 @@ class DeviceFFT:
 
     def __call__(self, array: Any, n_axes: int, direction: str) -> Any:
         """Transform a C-contiguous complex64 array over its last `n_axes` axes, "forward" or "backward"."""
-        options: dict[str, Any] = {"axes": tuple(range(-n_axes, 0)), "overwrite_x": True}
+        axes = tuple(range(array.ndim - n_axes, array.ndim))
+        options: dict[str, Any] = {"axes": axes, "overwrite_x": True}
         if namespace(array) is np:
             from scipy import fft
 
@@ -148,7 +149,7 @@ class DeviceFFT:
 
             key = (array.shape, n_axes)
             if key not in self._plans:
-                self._plans[key] = get_fft_plan(array, axes=options["axes"])
+                self._plans[key] = get_fft_plan(array, axes=axes)
             if not array.flags.f_contiguous:  # one row, which cupy takes for Fortran's order and the plan for C's
                 options["plan"] = self._plans[key]
         if direction == "forward":

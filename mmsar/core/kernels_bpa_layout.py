@@ -6,6 +6,7 @@ upper edges hang over the grid: what they hold outside is computed and dropped.
 
 import numpy as np
 
+from mmsar.core.backend import namespace
 from mmsar.core.kernels_bpa import LANES, STRIDE, TAPS
 from mmsar.core.kernels_bpa_design import Design, interpolation
 
@@ -89,11 +90,12 @@ class Tiles:
 
     def cut(self, image: np.ndarray, scale: float) -> np.ndarray:
         """The transpose of `joined`: (n_tiles, voxels) complex64 from an image, zeros outside the grid."""
-        whole = np.zeros([b * s for b, s in zip(self.blocks, self.size, strict=True)], dtype=np.complex64)
+        xp = namespace(image)
+        whole = xp.zeros([b * s for b, s in zip(self.blocks, self.size, strict=True)], dtype=np.complex64)
         n0, n1, n2 = self.shape
         whole[:n0, :n1, :n2] = image.transpose(self.from_image) * scale
         blocks = whole.reshape([n for pair in zip(self.blocks, self.size, strict=True) for n in pair])
-        tiles = np.zeros((len(self), self.voxels), dtype=np.complex64)
+        tiles = xp.zeros((len(self), self.voxels), dtype=np.complex64)
         tiles[:, : int(np.prod(self.size))] = blocks.transpose(0, 2, 4, 1, 3, 5).reshape(len(self), -1)
         return tiles
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsar.core.backend import to_host
+from mmsar.core.backend import namespace
 from mmsar.core.kernels_bpa import STRIDE
 from mmsar.core.kernels_bpa_layout import Tiles
 from mmsar.core.kernels_cuda import warps
-from mmsar.recon.device_plan import IN_FLIGHT, fit, pose_blocks
+from mmsar.recon.device_plan import IN_FLIGHT, blocks_on, fit, landed, place_of
 
 if TYPE_CHECKING:
     from mmsar.core.device_cuda import Device
@@ -96,29 +96,31 @@ class BpaShare:
         self._n_poses = (some - fixed) // per_pose
         self.nbytes = some + per_tile * self._n_tiles
 
-    def __call__(self, signal: Any) -> np.ndarray:
+    def __call__(self, signal: Any) -> Any:
         """The tiles (n, voxels) complex64 of a signal, not normalised."""
-        out = np.empty((len(self._centres), self._voxels), dtype=np.complex64)
+        place = place_of(signal)
+        out = place.empty((len(self._centres), self._voxels), dtype=np.complex64)
         for tiles in self._tile_runs():
             sums = self._device.xp.zeros((tiles.stop - tiles.start, out.shape[1]), dtype=np.complex64)
             first = 0
-            for block in self._device.feed(pose_blocks(signal, self._n_poses)):
+            for block in blocks_on(self._device, signal, self._n_poses):
                 table = block.reshape(-1, block.shape[3]) @ self._compress
                 self._project(sums, table, slice(first, first + len(block)), tiles)
                 first += len(block)
-            out[tiles] = to_host(sums)
+            out[tiles] = landed(sums, place)
         return out
 
-    def adjoint(self, parts: np.ndarray) -> np.ndarray:
+    def adjoint(self, parts: Any) -> Any:
         """Tiles (n, voxels) to signal (n_pose, n_tx, n_rx, n_samples) complex64."""
-        shape = self._shape
-        out = np.zeros(shape, dtype=np.complex64)
+        shape, place = self._shape, namespace(parts)
+        out = place.zeros(shape, dtype=np.complex64)
         back = self._device.xp.ascontiguousarray(self._compress.conj().T)
         for tiles in self._tile_runs():
-            values = self._device.xp.asarray(np.ascontiguousarray(parts[tiles]))
+            values = self._device.xp.asarray(place.ascontiguousarray(parts[tiles]))
             for first in range(0, shape[0], self._n_poses):
                 poses = slice(first, min(first + self._n_poses, shape[0]))
-                out[poses] += to_host(self._spread(values, poses, tiles) @ back).reshape(-1, *shape[1:])
+                rows = landed(self._spread(values, poses, tiles) @ back, place)
+                out[poses] += rows.reshape(-1, *shape[1:])
         return out
 
     def _tile_runs(self) -> list[slice]:

@@ -5,14 +5,15 @@ transformed, turned into planes; then modes are placed in the buffer of a 2-D FF
 image.
 """
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsar.core.backend import to_host
+from mmsar.core.backend import namespace
 from mmsar.core.gridding import STEEPEST2, SUBDIVISIONS, WIDTH
 from mmsar.core.kernels_cuda import MOST, WARP, blocks
-from mmsar.recon.device_plan import fit
+from mmsar.recon.device_plan import fit, landed
 from mmsar.recon.migration import Migration
 from mmsar.recon.stolt import Gridded, fine_size
 
@@ -26,7 +27,7 @@ HEIGHTS = 4
 
 
 class MigrationOnDevice:
-    """Spectrum (m, n_pairs) on the device to planes of the image on the host, and the adjoint.
+    """Spectrum (m, n_pairs) on the device to planes of the image, there or on the host, and the adjoint.
 
     Parameters
     ----------
@@ -79,10 +80,10 @@ class MigrationOnDevice:
         self._step = fit("migration", lines, per_plane, n, room)
         return lines + per_plane * self._step
 
-    def __call__(self, spectrum: Any) -> np.ndarray:
-        """(m, n_pairs) on the device to the planes (n, n_y, n_x) on the host, complex64."""
+    def __call__(self, spectrum: Any, place: ModuleType) -> Any:
+        """(m, n_pairs) on the device to the planes (n, n_y, n_x), arrays of `place`, complex64."""
         n_y, n_x = self._host.grid.shape[1:]
-        out = np.empty((self._mine.stop - self._mine.start, n_y, n_x), dtype=np.complex64)
+        out = place.empty((self._mine.stop - self._mine.start, n_y, n_x), dtype=np.complex64)
         if self._root is not None:
             spectrum = spectrum * self._root
         for planes in self._runs():
@@ -95,18 +96,18 @@ class MigrationOnDevice:
             args = (spectra, np.int32(self.n_pairs), self._pair, *modes, *masks, *self._buffer_size(), buffer)
             self._device.kernels("lateral", "place_modes", {}, grid, MOST, args)
             buffer = self._device.fft(buffer, 2, "backward")
-            out[planes] = to_host(self._device.xp.ascontiguousarray(buffer[:, :n_y, :n_x]))
+            out[planes] = landed(self._device.xp.ascontiguousarray(buffer[:, :n_y, :n_x]), place)
         return out
 
-    def adjoint(self, image: np.ndarray) -> Any:
-        """Planes (n, n_y, n_x) on the host to the spectrum (m, n_pairs) on the device, complex64."""
+    def adjoint(self, image: Any) -> Any:
+        """Planes (n, n_y, n_x), there or on the host, to the spectrum (m, n_pairs) on the device, complex64."""
         xp, (n_y, n_x) = self._device.xp, self._host.grid.shape[1:]
         total = xp.zeros((len(self._k2), self.n_pairs), dtype=np.complex64)
         part = xp.empty_like(total)
         for planes in self._runs():
             n = planes.stop - planes.start
             buffer = xp.zeros((n, *self._period), dtype=np.complex64)
-            buffer[:, :n_y, :n_x] = xp.asarray(np.ascontiguousarray(image[planes]))
+            buffer[:, :n_y, :n_x] = xp.asarray(namespace(image).ascontiguousarray(image[planes]))
             buffer = self._device.fft(buffer, 2, "forward")
             spectra = xp.empty((n, self.n_pairs), dtype=np.complex64)
             masks, modes = self._modes(planes)

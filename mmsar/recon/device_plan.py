@@ -7,12 +7,15 @@ block, and makes a run of tiles or planes; an adjoint is the sum of theirs. Each
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mmsar.core.backend import namespace, to_host
 from mmsar.core.checks import check_shape
 from mmsar.core.memory import require
+from mmsar.errors import DeviceError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.options import ReconOptions
@@ -32,11 +35,11 @@ class Share(Protocol):
     mine: slice
     nbytes: int
 
-    def __call__(self, signal: Any) -> np.ndarray:
-        """The parts of the image, on the host."""
+    def __call__(self, signal: Any) -> Any:
+        """The parts of the image, where the signal is."""
 
-    def adjoint(self, parts: np.ndarray) -> np.ndarray:
-        """The parts' contribution to the signal, on the host."""
+    def adjoint(self, parts: Any) -> Any:
+        """The parts' contribution to the signal, where the parts are."""
 
 
 class Divided(Protocol):
@@ -50,15 +53,17 @@ class Divided(Protocol):
     def on_device(self, device: "Device", mine: slice, memory: int) -> Share:
         """One device's share, within `memory` bytes of the device."""
 
-    def join(self, parts: list[np.ndarray]) -> np.ndarray:
+    def join(self, parts: list[Any]) -> Any:
         """The image of all parts in order."""
 
-    def part(self, image: np.ndarray) -> np.ndarray:
+    def part(self, image: Any) -> Any:
         """The transpose of `join`: an image as an array of parts."""
 
 
 class DevicePlan:
-    """A plan on one or more devices: apply by `plan(signal)` and `plan.adjoint(image)`, numpy arrays in and out.
+    """A plan on one or more devices: apply by `plan(signal)` and `plan.adjoint(image)`.
+
+    What comes as an array of the device stays there, result included; numpy arrays go and come back, block by block.
 
     Attributes: `geometry`, `grid`, `error_db`, `device` (the names of the devices) and `nbytes` (the most memory that
     is used on a device).
@@ -94,41 +99,49 @@ class DevicePlan:
         """Memory used on a device [bytes]."""
         return max(share.nbytes for _, share in self._shares)
 
-    def __call__(self, signal: Any) -> np.ndarray:
+    def __call__(self, signal: Any) -> Any:
         """Image the signal.
 
         Parameters
         ----------
         signal : (n_pose, n_tx, n_rx, n_samples) complex64, or an object with `blocks()`
-            Samples, on the host; of any size, they are fed to the device in blocks.
+            Samples: on the host, of any size, or an array of the device.
 
         Returns
         -------
         (n_z, n_y, n_x) complex64
-            The image, on the host; a unit point peaks at 1.
+            The image, where the signal was; a unit point peaks at 1.
 
         Raises
         ------
         GeometryError
             A signal of another shape than the geometry.
+        DeviceError
+            An array of one device for a plan on several.
         """
-        check_shape("signal", np.shape(signal) if not hasattr(signal, "blocks") else signal.shape, self.geometry.shape)
+        check_shape("signal", getattr(signal, "shape", None) or np.shape(signal), self.geometry.shape)
+        self._check_place(signal)
         return self._plan.join(self._each(lambda share: share(signal)))
 
-    def adjoint(self, image: np.ndarray) -> np.ndarray:
+    def adjoint(self, image: Any) -> Any:
         """The exact adjoint: image (n_z, n_y, n_x) to signal (n_pose, n_tx, n_rx, n_samples), complex64."""
-        check_shape("image", np.shape(image), self.grid.shape)
-        parts = self._plan.part(np.asarray(image, dtype=np.complex64))
+        check_shape("image", getattr(image, "shape", None) or np.shape(image), self.grid.shape)
+        self._check_place(image)
+        parts = self._plan.part(namespace(image).asarray(image, dtype=np.complex64))
         of_shares = self._each(lambda share: share.adjoint(parts[share.mine]))
         total = of_shares[0]
         for other in of_shares[1:]:
             total += other
         return total
 
-    def _each(self, work: Callable[[Share], np.ndarray]) -> list[np.ndarray]:
+    def _check_place(self, array: Any) -> None:
+        if len(self._shares) > 1 and namespace(array) is not np:
+            raise DeviceError(f"device: got an array of one GPU for a plan on {self.device}, wanted one of the host")
+
+    def _each(self, work: Callable[[Share], Any]) -> list[Any]:
         """work(share) for every device, side by side."""
 
-        def one(device: "Device", share: Share) -> np.ndarray:
+        def one(device: "Device", share: Share) -> Any:
             with device.active():
                 return work(share)
 
@@ -156,9 +169,26 @@ def fit(name: str, fixed: int, per_item: int, items: int, memory: int) -> int:
     return int(min(items, (memory - fixed) // max(1, per_item)))
 
 
-def pose_blocks(signal: Any, most: int) -> Iterator[np.ndarray]:
+def place_of(signal: Any) -> ModuleType:
+    """The namespace of an array, or numpy for what is read in blocks."""
+    return np if hasattr(signal, "blocks") else namespace(signal)
+
+
+def landed(array: Any, place: ModuleType) -> Any:
+    """An array of a device as one of `place`: there, or on the host."""
+    return array if namespace(array) is place else to_host(array)
+
+
+def blocks_on(device: "Device", signal: Any, most: int) -> Iterator[Any]:
+    """Blocks of at most `most` poses of a signal, on the device and complex64."""
+    blocks = _pose_blocks(signal, most)
+    return device.feed(blocks) if place_of(signal) is np else blocks
+
+
+def _pose_blocks(signal: Any, most: int) -> Iterator[Any]:
     """Consecutive complex64 blocks of at most `most` poses of an array or of an object with `blocks()`."""
-    blocks = (block for _, block in signal.blocks()) if hasattr(signal, "blocks") else (np.asarray(signal),)
+    place = place_of(signal)
+    blocks = (block for _, block in signal.blocks()) if hasattr(signal, "blocks") else (place.asarray(signal),)
     for block in blocks:
         for first in range(0, len(block), most):
-            yield np.ascontiguousarray(block[first : first + most], dtype=np.complex64)
+            yield place.ascontiguousarray(block[first : first + most], dtype=np.complex64)

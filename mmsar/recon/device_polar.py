@@ -4,13 +4,14 @@ As `polar.PolarMigration`, slab by slab along z, height wavenumber by height wav
 orders are moved once where they fit a quarter of the room. The NUFFTs are cufinufft's on a GPU.
 """
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsar.core.backend import to_host
+from mmsar.core.backend import namespace
 from mmsar.core.nufft import Modes
-from mmsar.recon.device_plan import fit
+from mmsar.recon.device_plan import fit, landed
 from mmsar.recon.polar import PolarMigration
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ TURN = 2 * np.pi
 
 
 class PolarOnDevice:
-    """Spectrum (m, n_pairs) on the device to planes of the image on the host, and the adjoint; see `polar`."""
+    """Spectrum (m, n_pairs) on the device to planes of the image, there or on the host, and the adjoint."""
 
     def __init__(self, host: PolarMigration, device: "Device", mine: slice) -> None:
         xp = device.xp
@@ -56,11 +57,11 @@ class PolarOnDevice:
         self._step = fit("isar", fixed, per_plane, n, room)
         return fixed + per_plane * self._step
 
-    def __call__(self, spectrum: Any) -> np.ndarray:
-        """(m, n_pairs) on the device to the planes (n, n_y, n_x) on the host, complex64."""
+    def __call__(self, spectrum: Any, place: ModuleType) -> Any:
+        """(m, n_pairs) on the device to the planes (n, n_y, n_x), arrays of `place`, complex64."""
         host, xp = self._host, self._device.xp
         _, n_y, n_x = host.grid.shape
-        out = np.zeros((self._mine.stop - self._mine.start, n_y, n_x), dtype=np.complex64)
+        out = place.zeros((self._mine.stop - self._mine.start, n_y, n_x), dtype=np.complex64)
         for slab in self._slabs() if host.pairs else ():
             n, middle = slab.stop - slab.start, self._middle(slab)
             planes = xp.empty((len(host.pairs), host.sides, n, n_x), dtype=np.complex64)
@@ -72,18 +73,18 @@ class PolarOnDevice:
                 waves.place(*self._places(kr))
                 planes[p] = waves(rows.reshape(host.sides, -1))
             image = self._heights() @ planes.reshape(-1, n * n_x)
-            out[slab] = to_host(xp.ascontiguousarray(image.reshape(n_y, n, n_x).transpose(1, 0, 2)))
+            out[slab] = landed(xp.ascontiguousarray(image.reshape(n_y, n, n_x).transpose(1, 0, 2)), place)
         return out
 
-    def adjoint(self, image: np.ndarray) -> Any:
-        """Planes (n, n_y, n_x) on the host to the spectrum (m, n_pairs) on the device, complex64."""
+    def adjoint(self, image: Any) -> Any:
+        """Planes (n, n_y, n_x), there or on the host, to the spectrum (m, n_pairs) on the device, complex64."""
         host, xp = self._host, self._device.xp
         _, n_y, n_x = host.grid.shape
         total = xp.zeros((len(host.k2), self.n_pairs), dtype=np.complex64)
         by_order = total.reshape(len(host.k2), len(self._orders), -1)
         for slab in self._slabs() if host.pairs else ():
             n, middle = slab.stop - slab.start, self._middle(slab)
-            part = xp.asarray(np.ascontiguousarray(image[slab].transpose(1, 0, 2))).reshape(n_y, -1)
+            part = xp.asarray(namespace(image).ascontiguousarray(image[slab].transpose(1, 0, 2))).reshape(n_y, -1)
             planes = (self._heights().conj().T @ part).reshape(len(host.pairs), host.sides, n, n_x)
             waves = Modes((n, n_x), n_trans=host.sides, eps=host.eps, sign=1)
             for p, pair in enumerate(host.pairs):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsar.core.backend import to_host
+from mmsar.core.backend import namespace, to_host
 from mmsar.recon.device_fronts import front_on_device
 from mmsar.recon.device_migration import MigrationOnDevice
-from mmsar.recon.device_plan import IN_FLIGHT, fit, pose_blocks
+from mmsar.recon.device_plan import IN_FLIGHT, blocks_on, fit, landed, place_of
 from mmsar.recon.device_polar import PolarOnDevice
 from mmsar.recon.fronts import Front
 from mmsar.recon.migration import Migration
@@ -81,13 +81,13 @@ class SpectralShare:
         resident = held + spectrum + (8 * m * channels if self._whole else 0)  # the phases stay where they fit
         self.nbytes = max(in_front, resident + self._migration.within(memory - resident))
 
-    def __call__(self, signal: Any) -> np.ndarray:
+    def __call__(self, signal: Any) -> Any:
         """The planes (n, n_y, n_x) complex64 of a signal."""
         xp, geometry = self._device.xp, self._plan.geometry
         space = xp if self._whole else np
         data = space.empty((self._plan.n_frequencies, geometry.n_channels), dtype=np.complex64)
         first = 0
-        for block in self._device.feed(pose_blocks(signal, self._poses)):
+        for block in blocks_on(self._device, signal, self._poses):
             rows = (block.reshape(-1, block.shape[3]) @ self._matrix).T
             data[:, first : first + rows.shape[1]] = rows if self._whole else to_host(rows)
             first += rows.shape[1]
@@ -97,9 +97,9 @@ class SpectralShare:
             spectrum[part] = self._front(some, part.start)
             del some
         del data
-        return self._migration(spectrum)
+        return self._migration(spectrum, place_of(signal))
 
-    def adjoint(self, parts: np.ndarray) -> np.ndarray:
+    def adjoint(self, parts: Any) -> Any:
         """Planes (n, n_y, n_x) to signal (n_pose, n_tx, n_rx, n_samples) complex64."""
         shape, m = self._plan.geometry.shape, self._plan.n_frequencies
         xp = self._device.xp
@@ -110,11 +110,12 @@ class SpectralShare:
             some = self._front.adjoint(spectrum[part], part.start) * self._phases(part).conj()
             data[part] = some if self._whole else to_host(some)
         del spectrum
-        out = np.empty((data.shape[1], shape[3]), dtype=np.complex64)
+        place = namespace(parts)
+        out = place.empty((data.shape[1], shape[3]), dtype=np.complex64)
         back = self._matrix.conj().T
         step = self._poses * data.shape[1] // shape[0]
         for first in range(0, len(out), step):
-            out[first : first + step] = to_host(xp.asarray(data[:, first : first + step]).T @ back)
+            out[first : first + step] = landed(xp.asarray(data[:, first : first + step]).T @ back, place)
         return out.reshape(shape)
 
     def _frequencies(self) -> list[slice]:

@@ -19,7 +19,7 @@ BOARD = AntennaArray.iwr1443()
 def geometry_of(array=BOARD, n=(2, 5), z=0.0, **kwargs):
     """A small freehand aperture with rotation, optionally with TDM delays."""
     trajectory = Trajectory.freehand(n, (4e-3, 12e-3), motion=(1e-3, 1e-3, 8e-3), rotation=0.05, seed=1)
-    trajectory = replace(trajectory, position=trajectory.position + [0, 0, z])
+    trajectory = replace(trajectory, position=trajectory.position + np.array([0, 0, z]))
     shape = (len(trajectory), array.n_tx, array.n_rx, CHIRP.n_samples)
     scan = Scan(signal=np.zeros(shape, np.complex64), chirp=CHIRP, array=array, trajectory=trajectory, **kwargs)
     return scan.geometry

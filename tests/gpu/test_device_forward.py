@@ -40,7 +40,7 @@ def both(device, monkeypatch):
 
 def points(n=200, seed=0, z=0.4):
     rng = np.random.default_rng(seed)
-    position = rng.uniform(-0.1, 0.1, (n, 3)) + [0, 0, z]
+    position = rng.uniform(-0.1, 0.1, (n, 3)) + np.array([0, 0, z])
     return position, rng.standard_normal(n) + 1j * rng.standard_normal(n)
 
 
