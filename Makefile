@@ -7,15 +7,16 @@ ARGS ?=
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.cfg pyproject.toml
-EXTRAS := test dev notebooks train viz
+EXTRAS := test dev notebooks train viz gpu12 gpu13
 
-.PHONY: help demo test lint format bench clean distclean
+.PHONY: help demo test lint format bench bench-gpu clean distclean
 
 help:
 	@echo "make demo    simulate and image a freehand scan; the figure goes to out/"
 	@echo "make test    the whole test suite; make test ARGS='-k name' for a part of it"
 	@echo "make lint    ruff check and ruff format --check"
 	@echo "make bench   measure this machine and write docs/benchmarks.md"
+	@echo "make bench-gpu  test and measure an NVIDIA GPU: docs/measurements/DATE-gpu.md; CUDA=12 for CUDA 12"
 	@echo "make clean   remove what was generated; make distclean removes $(VENV) too"
 
 demo: $(VENV)/.installed
@@ -34,6 +35,10 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/table.py $(ARGS)
+
+CUDA ?= 13
+bench-gpu: $(VENV)/.installed-test $(VENV)/.installed-gpu$(CUDA)
+	$(BIN)/python tests/bench/gpu.py $(ARGS)
 
 # The stamps are renewed only when the dependencies changed: the install is editable, so code needs none.
 $(VENV)/.installed: $(SOURCES) | $(BIN)/python

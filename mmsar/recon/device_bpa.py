@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ENOUGH = 1024
 """Blocks that keep a large GPU busy: poses or tiles are cut in segments until there are so many."""
+PER = 2
+"""Voxels of a thread."""
 MOST_PAIRS = 128
 """Pairs of one shot at most: their polynomials, 64 bytes each, are in shared memory."""
 SHARED = 12288
@@ -72,12 +74,12 @@ class BpaShare:
         self._shots = _Shots(tables.elements)
         self._tx, self._rx, self._weight = (xp.asarray(a) for a in self._shots.arrays)
         self._fit = xp.asarray(tables.fit)
-        self._scale = tuple(np.float64(v) for v in tables.scale[:4])
-        self._threads = warps(tiles.voxels)
-        nodes = tiles.nodes.reshape(4, STRIDE)[:, : self._threads].T
+        self._scale = (*(np.float64(v) for v in tables.scale[:4]), *(np.float32(v) for v in tables.scale[:2]))
+        self._threads = warps(-(-tiles.voxels // PER))
+        nodes = tiles.nodes.reshape(4, STRIDE)[:, : PER * self._threads].T
         self._nodes = xp.asarray(np.ascontiguousarray(nodes))
         self._centres = xp.asarray(tiles.centres[mine])
-        self._constants = self._shots.constants | {"THREADS": self._threads, "VOXELS": tiles.voxels}
+        self._constants = self._shots.constants | {"THREADS": self._threads, "PER": PER, "VOXELS": tiles.voxels}
         self._set_pieces(memory)
 
     def _set_pieces(self, memory: int) -> None:

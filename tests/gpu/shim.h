@@ -17,6 +17,7 @@ struct float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct dim { int x, y, z; };
 static inline float2 make_float2(float x, float y) { return {x, y}; }
+static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 static dim blockIdx, blockDim, gridDim, threadIdx;
 
 static inline int min(int a, int b) { return a < b ? a : b; }

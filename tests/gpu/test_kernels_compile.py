@@ -11,9 +11,8 @@ from mmsar.core.gridding import STEEPEST2, SUBDIVISIONS, WIDTH
 from mmsar.recon.device_bpa import SHARED
 from mmsar.simulate.device_forward import THREADS
 
-BPA = {"THREADS": 256, "VOXELS": 256}
 CONSTANTS = {
-    "bpa": {"N_TX": 3, "N_RX": 4, "GROUP": 4, "POSES": 12, **BPA},
+    "bpa": {"N_TX": 3, "N_RX": 4, "GROUP": 4, "POSES": 12, "THREADS": 128, "PER": 2, "VOXELS": 256},
     "stolt": {"WIDTH": WIDTH, "SUBDIVISIONS": SUBDIVISIONS, "STEEPEST2": STEEPEST2},
     "lateral": {},
     "stacked": {"WIDTH": 5, "WIDTH_Z": 5},
