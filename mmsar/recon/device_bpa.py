@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ENOUGH = 1024
 """Blocks that keep a large GPU busy: poses or tiles are cut in segments until there are so many."""
-PER = 2
-"""Voxels of a thread."""
+PER = 4
+"""Voxels of a thread: with fewer the reads of polynomials from shared memory may hold the kernel up (gpu_bound.py)."""
 MOST_PAIRS = 128
 """Pairs of one shot at most: their polynomials, 64 bytes each, are in shared memory."""
 SHARED = 12288

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mmsar.core import kernels_cuda
 
-CONSTANTS = {"N_TX": 2, "N_RX": 4, "GROUP": 4, "POSES": 16, "THREADS": 128, "PER": 2, "VOXELS": 256}
+CONSTANTS = {"N_TX": 2, "N_RX": 4, "GROUP": 4, "POSES": 16, "THREADS": 64, "PER": 4, "VOXELS": 256}
 KINDS = {
     "single precision": (r"(add|sub|mul|fma|max|min)\.\S*f32", 128),
     "special functions": (r"(sin|cos|rsqrt|div)\.approx", 16),

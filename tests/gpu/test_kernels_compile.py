@@ -12,7 +12,7 @@ from mmsar.recon.device_bpa import SHARED
 from mmsar.simulate.device_forward import THREADS
 
 CONSTANTS = {
-    "bpa": {"N_TX": 3, "N_RX": 4, "GROUP": 4, "POSES": 12, "THREADS": 128, "PER": 2, "VOXELS": 256},
+    "bpa": {"N_TX": 3, "N_RX": 4, "GROUP": 4, "POSES": 12, "THREADS": 64, "PER": 4, "VOXELS": 256},
     "stolt": {"WIDTH": WIDTH, "SUBDIVISIONS": SUBDIVISIONS, "STEEPEST2": STEEPEST2},
     "lateral": {},
     "stacked": {"WIDTH": 5, "WIDTH_Z": 5},
@@ -49,7 +49,7 @@ def test_nvcc_compiles_it(name, tmp_path):
     assert {(kernel, arch) for kernel, arch, *_ in told} == expected
     for kernel, arch, spilled, registers, rest in told:
         assert int(spilled) <= SPILLED, f"{kernel} for sm_{arch} spills {spilled} bytes"
-        assert int(registers) <= 96, f"{kernel} for sm_{arch} takes {registers} registers"
+        assert int(registers) <= 128, f"{kernel} for sm_{arch} takes {registers} registers"
         shared = re.search(r"(\d+) bytes smem", rest)
         assert not shared or int(shared[1]) <= max(SHARED + 1024, 16384)
 
