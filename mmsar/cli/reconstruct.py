@@ -46,9 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--z-ref", type=_number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
     parser.add_argument("--error", type=_number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
     parser.add_argument("--memory", type=_number, metavar="GIB", help="memory budget (half of what is free)")
-    parser.add_argument(
-        "--device", default="auto", help="auto (a GPU where one is ready), cpu, cuda:N, cuda:N,M, cuda:all"
-    )
+    parser.add_argument("--device", default="auto", help="auto (the CPU), cpu, cuda:N, cuda:N,M or cuda:all")
     parser.add_argument("--background", choices=("none", "pose", "row"), default="none", help="mean to remove first")
     parser.add_argument("--reference", metavar="EMPTY.h5", help="scan of the empty scene to subtract first")
     parser.add_argument("--explain", action="store_true", help="only say which method would be used and why")

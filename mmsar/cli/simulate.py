@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scene", metavar="SCENE.toml", help="scene file")
     parser.add_argument("-o", "--output", metavar="SCAN.h5", required=True, help="scan to write")
     parser.add_argument("--seed", type=_seed, help="seed of noise and position errors, instead of the file's")
-    parser.add_argument("--device", help="cpu, cuda:N, cuda:all or auto: where points are summed (default cpu)")
+    parser.add_argument("--device", help="where points are summed: cpu (default), cuda:N, cuda:N,M or cuda:all")
     parser.add_argument("--snr", type=_decibel, metavar="DB", help="thermal noise per sample, instead of the file's")
 
 

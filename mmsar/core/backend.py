@@ -5,7 +5,6 @@ asking for a GPU that is not there is a `DeviceError`, never a quiet run on the 
 """
 
 import sys
-from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -43,17 +42,15 @@ def resolve_device(device: str) -> str:
     ----------
     device : str
         "cpu"; "cuda" (the first GPU), "cuda:N", "cuda:N,M" (these GPUs share the volume out) or "cuda:all"; "auto": the
-        first GPU where cupy is installed and a GPU usable, else the CPU.
+        CPU, as long as the GPU's path has not been run on a card (docs/gpu.md).
 
     Raises
     ------
     DeviceError
         Unknown name, cupy not installed, no usable NVIDIA GPU, or no GPU of that number.
     """
-    if device == "cpu":
+    if device in ("auto", "cpu"):
         return "cpu"
-    if device == "auto":
-        return "cuda:0" if _usable() else "cpu"
     kind, colon, which = device.partition(":")
     numbers = [n.strip() for n in which.split(",")] if colon and which != "all" else []
     if kind != "cuda" or not all(n.isdigit() for n in numbers):
@@ -74,17 +71,6 @@ def resolve_device(device: str) -> str:
     if len(set(chosen)) < len(chosen):
         raise DeviceError(f"device: got {device!r}, wanted every GPU once")
     return "cuda:" + ",".join(str(index) for index in chosen)
-
-
-def _usable() -> bool:
-    """Whether cupy is installed and finds a GPU; cupy is not loaded where it is not installed."""
-    if "cupy" not in sys.modules and find_spec("cupy") is None:
-        return False
-    try:
-        import cupy
-    except ImportError:
-        return False
-    return bool(cupy.cuda.is_available())
 
 
 def open_devices(device: str) -> list["Device"]:

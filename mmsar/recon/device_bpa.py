@@ -19,7 +19,7 @@ from mmsar.recon.device_plan import IN_FLIGHT, blocks_on, fit, landed, place_of
 if TYPE_CHECKING:
     from mmsar.core.device_cuda import Device
 
-ENOUGH = 1024
+ENOUGH = 4096
 """Blocks that keep a large GPU busy: poses or tiles are cut in segments until there are so many."""
 PER = 4
 """Voxels of a thread: with fewer the reads of polynomials from shared memory may hold the kernel up (gpu_bound.py)."""
