@@ -31,6 +31,8 @@ class Device(Protocol):
     """Starts kernels."""
     fft: DeviceFFT
     """Transforms arrays in place."""
+    out_of_memory: type[Exception]
+    """What is raised when its memory does not suffice."""
 
     def active(self) -> AbstractContextManager:
         """Arrays made inside are made on this device."""
@@ -57,6 +59,11 @@ class CudaDevice:
         self.name, self.xp = f"cuda:{index}", cupy
         self.kernels, self.fft = CudaKernels(), DeviceFFT()
         self._index = index
+
+    @property
+    def out_of_memory(self) -> type[Exception]:
+        """cupy's error."""
+        return self.xp.cuda.memory.OutOfMemoryError
 
     def active(self) -> AbstractContextManager:
         """Make this GPU the current one."""

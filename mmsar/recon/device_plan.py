@@ -14,8 +14,8 @@ import numpy as np
 
 from mmsar.core.backend import namespace, to_host
 from mmsar.core.checks import check_shape
-from mmsar.core.memory import require
-from mmsar.errors import DeviceError
+from mmsar.core.memory import require, size_text
+from mmsar.errors import DeviceError, MmsarError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.options import ReconOptions
@@ -118,6 +118,8 @@ class DevicePlan:
             A signal of another shape than the geometry.
         DeviceError
             An array of one device for a plan on several.
+        MmsarError
+            A device whose memory others have taken since.
         """
         check_shape("signal", getattr(signal, "shape", None) or np.shape(signal), self.geometry.shape)
         self._check_place(signal)
@@ -142,8 +144,15 @@ class DevicePlan:
         """work(share) for every device, side by side."""
 
         def one(device: "Device", share: Share) -> Any:
-            with device.active():
-                return work(share)
+            try:
+                with device.active():
+                    return work(share)
+            except device.out_of_memory as error:
+                device.fft.forget()
+                raise MmsarError(
+                    f"{device.name}: out of memory, of {size_text(share.nbytes)} planned ({error}); what else uses it? "
+                    "give a smaller budget (--memory), or use device='cpu'"
+                ) from None
 
         if len(self._shares) == 1:
             return [one(*self._shares[0])]

@@ -78,6 +78,7 @@ class HostDevice:
 
     name = "host"
     xp = np
+    out_of_memory = MemoryError
 
     def __init__(self, folder, memory=2**30):
         self.kernels, self.fft, self.memory = HostKernels(folder), DeviceFFT(), memory

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from host import HostDevice
 
 from mmsar.errors import MmsarError
 from mmsar.model import AntennaArray, Chirp, Geometry, ImageGrid, Scan, Trajectory
@@ -130,6 +131,18 @@ def test_data_and_volume_larger_than_the_device(device, off_db):
     assert off_db(small.adjoint(image), whole.adjoint(image)) < -110
     with pytest.raises(MmsarError, match=r"bpa on the device: needs .* wanted at most .*device='cpu'"):
         on(device, geometry, grid, memory=20_000)
+
+
+def test_memory_that_others_took_is_said(host_folder, monkeypatch):
+    device = HostDevice(host_folder)
+    plan = on(device, geometry_of(n=(1, 2)), box(n=(2, 9, 10)))[1]
+
+    def full(*_):
+        raise MemoryError("allocating 123 bytes")
+
+    monkeypatch.setattr(device, "kernels", full)
+    with pytest.raises(MmsarError, match=r"host: out of memory, .*allocating 123 bytes.*--memory"):
+        plan(noise(plan.geometry))
 
 
 def test_devices_share_the_volume(device, off_db):
