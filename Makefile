@@ -7,9 +7,9 @@ ARGS ?=
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.cfg pyproject.toml
-EXTRAS := test dev notebooks train viz gpu12 gpu13
+EXTRAS := test dev notebooks train viz web sr gpu12 gpu13
 
-.PHONY: help demo test lint format bench bench-gpu clean distclean
+.PHONY: help demo test lint format bench bench-gpu notebooks notebooks-sync clean distclean
 
 help:
 	@echo "make demo    simulate and image a freehand scan; the figure goes to out/"
@@ -17,13 +17,19 @@ help:
 	@echo "make lint    ruff check and ruff format --check"
 	@echo "make bench   measure this machine and write docs/benchmarks.md"
 	@echo "make bench-gpu  test and measure an NVIDIA GPU: docs/measurements/DATE-gpu.md; CUDA=12 for CUDA 12"
+	@echo "make notebooks       run all notebooks; make notebooks ARGS='--output executed/' keeps what they showed"
+	@echo "make notebooks-sync  write every .ipynb from its .py, without outputs"
 	@echo "make clean   remove what was generated; make distclean removes $(VENV) too"
 
 demo: $(VENV)/.installed
 	$(BIN)/mmsar demo -o out/
 
 test: $(VENV)/.installed-test
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python tests/run.py
+else
 	$(BIN)/pytest $(ARGS)
+endif
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -39,6 +45,12 @@ bench: $(VENV)/.installed-test
 CUDA ?= 13
 bench-gpu: $(VENV)/.installed-test $(VENV)/.installed-gpu$(CUDA)
 	$(BIN)/python tests/bench/gpu.py $(ARGS)
+
+notebooks: $(VENV)/.installed-notebooks $(VENV)/.installed-viz $(VENV)/.installed-sr
+	$(BIN)/python tests/notebooks/execute.py $(ARGS)
+
+notebooks-sync: $(VENV)/.installed-notebooks
+	$(BIN)/python tests/notebooks/sync.py
 
 # The stamps are renewed only when the dependencies changed: the install is editable, so code needs none.
 $(VENV)/.installed: $(SOURCES) | $(BIN)/python
@@ -67,7 +79,7 @@ $(BIN)/python:
 	exit 1
 
 clean:
-	rm -rf out build dist .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+	rm -rf out notebooks/out build dist .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
 	find mmsar hardware tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

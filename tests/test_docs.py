@@ -15,7 +15,8 @@ import mmsar
 from mmsar.cli import VERBS, build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "data" / "README.md"]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES += [ROOT / folder / "README.md" for folder in ("data", "examples")]
 
 
 def blocks(language: str) -> list:
@@ -33,7 +34,30 @@ def test_commands_parse(block):
     lines = [line for line in block.splitlines() if line.startswith("mmsar ")]
     for line in lines:
         build_parser().parse_args(shlex.split(line, comments=True)[1:])
-    assert lines or "pip install" in block
+    assert lines or "pip install" in block or "python examples/" in block  # those are parsed in tests/examples
+
+
+def test_commands_of_dask_parse():
+    """Scheduler and workers are started by its own command lines: options that it has, in the cluster's page."""
+    pytest.importorskip("distributed")
+    from distributed.cli import dask_scheduler, dask_worker
+
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:ssh \w+ )?dask (scheduler|worker) (.*)$", text, re.M)
+    assert {name for name, _ in lines} == {"scheduler", "worker"}
+    for name, options in lines:
+        command = {"scheduler": dask_scheduler, "worker": dask_worker}[name].main
+        assert command.make_context(name, shlex.split(options)).params
+
+
+def test_messages_of_the_cluster_page_are_those_of_the_program():
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    table = text[text.index("| what it says |") :]
+    known = messages()
+    rows = re.findall(r"^\| `([^`]+)` \|", table, re.M)
+    assert len(rows) == 7
+    for piece in (piece.strip() for row in rows for piece in row.split("...")):
+        assert any(says(message, piece, set()) for message in known), piece
 
 
 @pytest.mark.parametrize("block", blocks("python"))

@@ -7,7 +7,7 @@ instrument, and a session is tried before the instruments are there.
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from mmsar.hardware.session.setup import Session, StageSetup, TrackerSetup
 from mmsar.model.calibration import Calibration
 from mmsar.simulate.scene import Scene
 
+POINTS = ((-0.03, 0.0, 0.3), (0.025, 0.02, 0.3), (0.0, -0.025, 0.35))
+"""Points that a radar sees when no scene is named [m]."""
 REST = 1.0
 """Time the emulated hand is done before a freehand recording ends [s]."""
 
@@ -46,6 +48,18 @@ class Before:
     """RMS error of a tracked position along each axis [m]."""
     tracker_offset: float = 0.0
     """Radar time minus tracker time where the session has it estimated [s]."""
+
+
+def ready_scene(session: Session) -> Scene:
+    """A scene for a session: three points before a raster or on a turntable, one before a hand.
+
+    By hand the offset of the clocks is found by one echo that stands out.
+    """
+    if session.kind == "freehand":
+        return Scene.points([[0.0, 0.0, 0.3]])
+    if session.kind == "cylinder":
+        return Scene.points([[0.04, 0.0, 0.0], [-0.02, 0.0, 0.03], [0.0, 0.0, -0.05]])
+    return Scene.points(POINTS)
 
 
 def bench_for(session: Session, before: Before, *, speedup: float = 1.0, **options: Any) -> EmulatedBench:
@@ -137,6 +151,16 @@ def _tracker(hand: HandClock, setup: TrackerSetup, before: Before) -> TrackerLog
     poses: Poses = body
     offset = before.tracker_offset if setup.offset is None else -setup.offset  # the session's: tracker less radar
     return TrackerLog(before.tracker_log, poses, noise=before.tracker_noise, offset=offset)
+
+
+def on_bench(session: Session, bench: EmulatedBench) -> Session:
+    """The same session with the ports and addresses of an emulated bench: for programs that drive both.
+
+    `redirected` makes a file of it, for a program that runs beside the bench.
+    """
+    card = replace(session.card, host_ip=bench.card.host_ip, card_ip=bench.card.card_ip)
+    stage = session.stage if bench.stage is None else replace(session.stage, port=bench.stage.port)
+    return replace(session, radar=replace(session.radar, port=bench.radar.port), card=card, stage=stage)
 
 
 def redirected(text: str, values: Mapping[str, Mapping[str, str]]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmsar.constants import C0
 from mmsar.core.checks import finite_number, positive_int
+from mmsar.errors import GeometryError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +87,19 @@ class Chirp:
     def range_max(self) -> float:
         """Unambiguous (one-way) range fs c / (2 slope) [m]."""
         return C0 / (2 * self.step)
+
+    def samples_in(self, low: float, high: float) -> slice:
+        """The samples whose frequencies lie in [low, high] [Hz], for `Scan.subset(samples=...)`.
+
+        Raises
+        ------
+        GeometryError
+            Fewer than two samples in that band.
+        """
+        inside = np.flatnonzero((self.f >= low) & (self.f <= high))
+        if inside.size < 2:
+            raise GeometryError(
+                f"Chirp.samples_in: got {low * 1e-9:g} to {high * 1e-9:g} GHz, wanted a band with two samples or more "
+                f"of {self.f[0] * 1e-9:.6g} to {self.f[-1] * 1e-9:.6g} GHz"
+            )
+        return slice(int(inside[0]), int(inside[-1]) + 1)
