@@ -204,8 +204,8 @@ projected = mmsar.reconstruct(scan, volume, method="empm")
 figure_compare([image, projected], ["nufft", "empm"], floor=-25)
 
 # %% [markdown]
-# Over this scene, which reaches 18 degrees to the side only, the projection costs sharpness and a few decibels rather
-# than the picture. That is why it is published, and why it is hard to notice.
+# Over this scene the projection costs sharpness and a decibel or two rather than the picture. That is why it is
+# published, and why its error is easily overlooked.
 
 # %%
 point = (0.060, -0.040, 0.320)

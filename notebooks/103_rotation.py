@@ -90,8 +90,8 @@ figure_mips(image, title="the plane of rotation")
 # %% [markdown]
 # ## Resolution
 #
-# Seen from all sides at the wavenumber $2k$, the spectrum of a point fills the circle of radius $2k$: a ring of
-# spatial frequencies, thickened by the bandwidth only a little. Its transform is
+# Seen from all sides at the wavenumber $2k$, the spectrum of a point lies on a circle of the radius $2k$, which the
+# bandwidth thickens only a little. Its transform is
 #
 # $$ I(\Delta) = J_0(2 k \Delta), $$
 #

@@ -156,14 +156,14 @@ axes.legend(loc="lower left")
 figure
 
 # %% [markdown]
-# The network follows its input. Where the aperture shows one blob, the network shows one blob, sharper and just as
-# wrong; where the aperture resolves, the gap gets deeper. That is what "enhancement" means, and it is the honest
-# result for a network that sees magnitudes.
+# The network follows its input. Where the aperture shows one blob, so does the network: sharper, and just as wrong. In
+# quadrature, at 3 to 4 mm, it even fills a gap that the input had begun to show. Only where the aperture resolves
+# anyway does the gap get somewhat deeper. That is what "enhancement" means, and it is the honest result for a network
+# that sees magnitudes.
 
 # %%
 for phase in (0, 90):
-    closest = probe["enhanced", phase][0]
-    assert closest > 0.9  # 2 mm: one blob, whatever the picture looks like
+    assert min(probe["enhanced", phase][:3]) > 0.9  # 2 to 3 mm: one blob, whatever the picture looks like
 assert probe["enhanced", 0][-1] < 0.5 > probe["input", 0][-1]
 
 # %% [markdown]

@@ -151,9 +151,8 @@ print(description.read_text())
 # claims the other sign on purpose:
 
 # %%
-wrong_sign = description.with_name("wrong_sign.toml") if stand_in else None
-if stand_in:
-    wrong_sign.write_text(DESCRIPTION.replace("samples = 64", 'samples = 64\nsign = "negative"'))
+wrong_sign = out / "wrong_sign.toml"
+wrong_sign.write_text(description.read_text().replace("[waveform]\n", '[waveform]\nsign = "negative"\n'))
 # !{MMSAR} import {data} -d {wrong_sign} -o {out}/wrong.h5 --check-sign
 
 # %%

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mmsar.core.backend import resolve_device
 from mmsar.core.checks import check_shape
 from mmsar.core.memory import MEMORY_ADVICE, budget, release, require
 from mmsar.core.parallel import matmul_rows, threads
-from mmsar.errors import GeometryError
+from mmsar.errors import DeviceError, GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.device_spectral import SpectralShare, Tables
@@ -259,6 +260,13 @@ def slabs(n: int, count: int) -> list[slice]:
     """`n` planes in `count` nearly equal slabs, or fewer where there are not as many planes."""
     edges = np.linspace(0, n, min(n, count) + 1).round().astype(int).tolist()
     return [slice(a, b) for a, b in pairwise(edges)]
+
+
+def only_cpu(device: str, method: str) -> None:
+    """Raise DeviceError where a method that has no kernels for GPUs is asked for on one."""
+    name = resolve_device(device)
+    if name != "cpu":
+        raise DeviceError(f"device: {name} asked for, but method {method} has no CUDA path; use device='cpu'")
 
 
 def front_of_aperture(geometry: Geometry, z_ref: float | None) -> tuple[np.ndarray, float]:

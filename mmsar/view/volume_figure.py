@@ -1,5 +1,7 @@
 """The volume as a figure, for notebooks and pages: drawn by pyvista where that works, the projections elsewhere."""
 
+from textwrap import wrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -9,6 +11,8 @@ from mmsar.view.look import Look
 from mmsar.view.rendering import drawing_into, rendering
 
 INCHES = (8.0, 6.0)
+LINE = 140
+"""Characters of a line that says why nothing is drawn."""
 
 
 def figure_volume(
@@ -16,8 +20,8 @@ def figure_volume(
 ) -> Figure:
     """The image in three dimensions, without a window.
 
-    Where nothing can be drawn (no pyvista, no GL library) the figure holds the three projections, and its heading says
-    that, and why.
+    Where nothing can be drawn (no pyvista, no GL library) the figure holds the three projections, and says that, and
+    why, at its lower right.
 
     Parameters
     ----------
@@ -37,7 +41,10 @@ def figure_volume(
     """
     look = look or Look()
     if fault := rendering().fault:
-        return figure_mips(image, floor=look.floor, title="\n".join(filter(None, [title, f"3-D not drawn: {fault}"])))
+        figure = figure_mips(image, floor=look.floor, title=title)
+        lines = wrap(f"3-D not drawn: {fault}", LINE)
+        figure.text(0.995, 0.005, "\n".join(lines), ha="right", va="bottom", fontsize=7)
+        return figure
     from mmsar.view.volume import build_scene
 
     with drawing_into(rendering().window):

@@ -122,6 +122,16 @@ def test_bad_input_is_one_line(tmp_path, capsys, options, code, complaint):
     assert not list(tmp_path.iterdir())
 
 
+def test_stopped_by_hand_it_keeps_what_is_there_and_says_how_to_go_on(session, tmp_path, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(capture, "measure", stopped)
+    assert capture.main([str(session), "-o", str(tmp_path / "bench")]) == 130
+    assert "stopped; what is recorded is kept, --resume goes on" in capsys.readouterr().err
+    assert (tmp_path / "bench.capture" / "plan.json").exists() and not (tmp_path / "bench.h5").exists()
+
+
 def test_a_scan_that_is_not_good_enough_is_said(capsys):
     from types import SimpleNamespace
 
