@@ -7,15 +7,9 @@ ARGS ?=
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.cfg pyproject.toml
-<<<<<<< HEAD
-EXTRAS := test dev notebooks train viz web sr gpu12 gpu13
+EXTRAS := test dev docs notebooks train viz web sr gpu12 gpu13
 
-.PHONY: help demo test lint format bench bench-gpu notebooks notebooks-sync clean distclean
-=======
-EXTRAS := test dev docs notebooks train viz web sr
-
-.PHONY: help demo test lint format docs bench notebooks notebooks-sync clean distclean
->>>>>>> main
+.PHONY: help demo test lint format docs bench bench-gpu notebooks notebooks-sync clean distclean
 
 help:
 	@echo "make demo    simulate and image a freehand scan; the figure goes to out/"
