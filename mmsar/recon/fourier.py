@@ -266,7 +266,7 @@ def only_cpu(device: str, method: str) -> None:
     """Raise DeviceError where a method that has no kernels for GPUs is asked for on one."""
     name = resolve_device(device)
     if name != "cpu":
-        raise DeviceError(f"device: {name} asked for, but method {method} has no CUDA path; use device='cpu'")
+        raise DeviceError(f"device: {name} asked for, but method {method} has no CUDA path yet; use device='cpu'")
 
 
 def front_of_aperture(geometry: Geometry, z_ref: float | None) -> tuple[np.ndarray, float]:
