@@ -188,7 +188,7 @@ assert abs(turn + 90) < 5
 # ## In three dimensions
 #
 # Surfaces of equal level, with the antennas before them (red). `mmsar view image.h5 --3d` opens a window in which the
-# volume can be turned, cut and thresholded.
+# volume can be turned, cut and thresholded, `mmsar view image.h5 --serve` a page in the browser.
 
 # %%
 figure_volume(image, look=Look(kind="iso", levels=(-15, -7)), aperture=scan.virtual_position)

@@ -84,7 +84,8 @@ class TiledRun:
         self.job = make_job(replace(wanted, options=replace(wanted.options, memory=memory)), n)
         asked = identity(wanted, told)
         self._digest = digest(asked)
-        manifest = asked | {"made": {"tiles": n, "of": len(self.job.regions), "memory": memory}}
+        made = {"tiles": n, "of": len(self.job.regions), "memory": memory, "way": self.job.way}
+        manifest = asked | {"made": made}
         self.store = TileStore(output, manifest, wanted.grid.shape, adds=self.job.adds)
         self.error: Exception | None = None
         """Why it cannot be finished."""

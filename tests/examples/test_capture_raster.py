@@ -24,7 +24,11 @@ SMALL = {
     "rows = 13": "rows = 2",
     "columns = 110": "columns = 24",
     "step_x_mm = 0.9": "step_x_mm = 1.5",
-    "centre_mm = [200, 150]": "centre_mm = [355, 285]",
+    "centre_mm = [200, 150]": "centre_mm = [45, 20]",
+    "limits_mm = [0, 399]": "limits_mm = [0, 89]",
+    "zero_mm = -400 ": "zero_mm = -90 ",
+    "limits_mm = [0, 299]": "limits_mm = [0, 39]",
+    "zero_mm = -300": "zero_mm = -40",
 }
 SCENE = """
 [chirp]
