@@ -121,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
     scans = [load_scan(path) for path in args.scans]
     grid = grid_asked_for(args, max(scans, key=lambda scan: scan.chirp.bandwidth))
     parts = parts_of(scans[0], args.bands) if len(scans) == 1 else dict(zip(args.scans, scans, strict=True))
+    if len(parts) < 2:
+        args.fail(f"got {next(iter(parts))} twice, wanted two bands or scans that differ")
     images = {name: image_of(part, grid, args) for name, part in parts.items()}
     first = next(iter(images.values()))
     columns = [column(parts[name], image, first, args.point) for name, image in images.items()]

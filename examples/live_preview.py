@@ -93,6 +93,8 @@ def rows_of_scan(scan: Scan, poses: int) -> Iterator[tuple[int, int, Scan]]:
 
 def outline(session: Session, row: Scan) -> Scan:
     """One row's echoes at the places of the first and of the last row: the default grid follows from it."""
+    if "y" not in session.sweeps[0].others:  # a stage with a single axis
+        return row
     ends = [session.sweeps[0].others["y"], session.sweeps[-1].others["y"]]
     height = session.world.poses({"y": np.array(ends)})[0][:, 1]
     path, n = row.trajectory, len(row.trajectory)

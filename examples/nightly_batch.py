@@ -117,7 +117,8 @@ def run(args: argparse.Namespace) -> int:
         raise FormatError(f"{args.folder}: no such folder, wanted one with scans")
     if args.output.resolve() == args.folder.resolve():
         args.fail("argument -o/--output: got the folder of the scans, wanted another one for the images")
-    sources = sorted(path for path in args.folder.glob(args.pattern) if path.is_file())
+    found = sorted(args.folder.glob(args.pattern))
+    sources = [path for path in found if path.is_file() and not path.name.startswith(".")]  # .NAME.part.h5: unfinished
     if not sources:
         raise FormatError(f"{args.folder}: got no file like {args.pattern}, wanted scans; see --pattern")
     args.output.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,8 @@ from mmsar.simulate.scene import Scene
 
 POINTS = ((-0.03, 0.0, 0.3), (0.025, 0.02, 0.3), (0.0, -0.025, 0.35))
 """Points that a radar sees when no scene is named [m]."""
+UNHOMED = (150.0, 120.0, 40.0)
+"""How far from its switches an emulated GRBL stands before it is homed, within its travel [mm or degrees]."""
 REST = 1.0
 """Time the emulated hand is done before a freehand recording ends [s]."""
 
@@ -132,7 +134,9 @@ def stage_for(setup: StageSetup, *, speedup: float = 1.0) -> PtyPort:
             if high > 0:  # a machine that counts upwards from its switch: GRBL's own soft limits cannot be used
                 settings[20] = 0
             settings[130 + CHANNELS.index(name)] = max(high, 0.0) - min(low, 0.0)
-        return GrblPty(settings=settings, rotary=rotary, speedup=speedup)
+        travel = [settings.get(130 + i, np.inf) for i in range(3)]
+        start = [-min(place, length / 2) for place, length in zip(UNHOMED, travel, strict=True)]
+        return GrblPty(start=start, settings=settings, rotary=rotary, speedup=speedup)
     if setup.kind == "amc4030":
         travel = [max(ends.get(name, (0.0, 400.0))[1], 1.0) for name in CHANNELS]
         start = [min(37.0, t / 2) for t in travel]

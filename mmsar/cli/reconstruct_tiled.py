@@ -4,9 +4,11 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsar.cli.reconstruct import each, prepared, write
+from mmsar.errors import FormatError
 
 if TYPE_CHECKING:
     from mmsar.model import Scan
@@ -24,8 +26,8 @@ def run_tiled(args: argparse.Namespace, pairs: list[tuple[str, str]]) -> int:
             if several:
                 source, total = work.runs(pairs), None
             else:
-                source = [work.open(*pairs[0])]
-                total = len(source[0].missing)
+                source = [run for run in [work.open(*pairs[0])] if run]
+                total = sum(len(run.missing) for run in source)
             code = each(maker.finish(source, total=total, show=None), work.close, several=several)
         except BaseException as error:
             for run, _, _ in work.opened.values():
@@ -54,19 +56,24 @@ class _Batch:
         self.args, self.maker, self.code = args, maker, 0
         self.opened: dict[int, tuple[TiledRun, Scan, tuple[str, str]]] = {}
 
-    def open(self, path: str, output: str, tiles: int | None = None) -> "TiledRun":
-        """A scan on its way to its image."""
+    def open(self, path: str, output: str, tiles: int | None = None) -> "TiledRun | None":
+        """A scan on its way to its image; None where --resume finds that as it should be."""
         from mmsar.io.image_h5 import scan_digest
         from mmsar.recon.planner import request
-        from mmsar.recon.tiled import TiledRun
+        from mmsar.recon.tiled import TiledRun, digest, identity
 
         args = self.args
         scan, grid = prepared(args, path)
         told: dict[str, Any] = {"scan": scan_digest(path), "background": args.background}
         if args.reference is not None:
             told["reference"] = scan_digest(args.reference)
+        wanted = request(scan, grid, method=args.method, device=args.device, options=args.options)
+        if args.resume and _made_as(output, digest(identity(wanted, told))):
+            print(f"mmsar reconstruct: note: {output} is made as asked for already", file=sys.stderr)
+            print(output)
+            return None
         run = TiledRun(
-            request(scan, grid, method=args.method, device=args.device, options=args.options),
+            wanted,
             output,
             tiles=args.tiles or tiles,
             told=told,
@@ -88,7 +95,9 @@ class _Batch:
             found: list[TiledRun] = []
 
             def begin(pair: tuple[str, str], found: list = found) -> None:
-                found.append(self.open(*pair, tiles=each_its_own))
+                run = self.open(*pair, tiles=each_its_own)
+                if run is not None:
+                    found.append(run)
 
             self.code = max(self.code, each([(path, output)], begin, several=True))
             yield from found
@@ -103,3 +112,16 @@ class _Batch:
                 error.add_note(note)
             raise
         run.store.remove()
+
+
+def _made_as(output: str, digest: str) -> bool:
+    """Whether an image is there that was made in tiles of the same samples in the same way."""
+    from mmsar.io.image_h5 import load_history
+    from mmsar.io.tile_store import tiles_folder
+
+    if not Path(output).exists() or tiles_folder(output).exists():
+        return False
+    try:
+        return any(step.get("asked") == digest for step in load_history(output))
+    except FormatError:  # an older file, that is replaced
+        return False

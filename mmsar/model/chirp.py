@@ -23,6 +23,13 @@ class Chirp:
     ------
     GeometryError
         A value that is not finite and positive, with its unit.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=256)
+    >>> f"{chirp.bandwidth / 1e9:.3f} GHz, {chirp.range_resolution * 1e3:.1f} mm, to {chirp.range_max:.1f} m"
+    '3.584 GHz, 41.8 mm, to 10.7 m'
     """
 
     f0: float

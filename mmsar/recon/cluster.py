@@ -178,6 +178,7 @@ class Cluster:
                     yield from work.take()
                     count(work.made)
                 yield from work.whole()
+            self._client.run(forget)
         finally:
             work.drop()
 
@@ -230,10 +231,17 @@ class _Work:
 
     def _submit(self, run: TiledRun, number: int) -> bool:
         """Hand out the first tile of the queue; False when there is nobody to take it."""
-        try:
-            sent = self._sent.get(id(run)) or self._send(run)
-        except OSError:  # the last worker has just gone
-            return False
+        sent = self._sent.get(id(run))
+        if sent is None:
+            try:
+                blocks = [block for _, block in run.wanted.scan.blocks()]
+            except (MmsarError, OSError) as error:
+                self._end(run, error)
+                return True
+            try:
+                sent = self._send(run, blocks)
+            except OSError:  # the last worker has just gone
+                return False
         self._queue.popleft()
         self._attempts[id(run), number] += 1
         future = self._client.submit(
@@ -242,8 +250,7 @@ class _Work:
         self._futures[future] = (run, number)
         return True
 
-    def _send(self, run: TiledRun) -> _Sent:
-        blocks = [block for _, block in run.wanted.scan.blocks()]
+    def _send(self, run: TiledRun, blocks: list[np.ndarray]) -> _Sent:
         sent = _Sent(os.urandom(8).hex(), self._owner.scatter(run.job), self._owner.scatter(blocks))
         size = sum(block.nbytes for block in blocks) + run.job.nbytes
         self._owner.sent += size * self._owner.workers
@@ -280,7 +287,7 @@ class _Work:
             return
         try:
             values = future.result()
-        except KilledWorker:
+        except (KilledWorker, MemoryError):
             raise DeviceError(
                 f"cluster: tile {number} of {run.output} ended every worker that tried it, out of memory most likely; "
                 "give workers less at a time (--memory), or more tiles (--tiles)"
@@ -313,6 +320,7 @@ class _Work:
         run.error = error
         self._left.pop(id(run), None)
         self._sent.pop(id(run), None)
+        self._attempts = Counter({key: n for key, n in self._attempts.items() if key[0] != id(run)})
         self._queue = deque(item for item in self._queue if item[0] is not run)
         self._ready.append(run)
 
@@ -338,6 +346,11 @@ class _Held:
 
     def __init__(self) -> None:
         self.lock, self.token, self.bench = threading.Lock(), "", None
+
+
+def forget(dask_worker: Any) -> None:
+    """Let a worker give up what it keeps between tiles."""
+    vars(dask_worker).pop("mmsar_held", None)
 
 
 def make_tile(token: str, job: Job, number: int, share: int | None, *blocks: np.ndarray) -> np.ndarray:

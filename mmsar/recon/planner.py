@@ -66,6 +66,22 @@ def reconstruct(
         A device that is not there.
     MmsarError
         More memory needed than allowed.
+
+    Examples
+    --------
+    A point 0.3 m before a line of antennas comes out where it was put, with its reflectivity:
+
+    >>> import mmsar
+    >>> from mmsar.simulate.scene import Scene
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=16)
+    >>> path, board = mmsar.Trajectory.linear(60, 1e-3), mmsar.AntennaArray.single()
+    >>> point = Scene.points([[0.01, 0.0, 0.3]], 2.0)
+    >>> scan = mmsar.simulate(point, chirp=chirp, array=board, trajectory=path)
+    >>> grid = mmsar.ImageGrid.from_extent((-0.05, 0.05), 0.0, 0.3, spacing=1e-3)
+    >>> image = mmsar.reconstruct(scan, grid, method="bpa")
+    >>> line = image.magnitude()[0, 0]
+    >>> f"{line.max():.2f} at x = {grid.x[line.argmax()] * 1e3:.0f} mm"
+    '2.00 at x = 10 mm'
     """
     wanted = request(scan, grid, method=method, device=device, options=options)
     plan = make_plan(wanted.chosen.method, wanted.geometry, wanted.grid, device=device, options=wanted.options)

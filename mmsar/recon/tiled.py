@@ -4,6 +4,8 @@ A `TiledRun` is one image on its way. Whoever makes tiles (`Here`, or `recon.clu
 is missing and hands it what is finished, in any order.
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -22,6 +24,18 @@ from mmsar.recon.tiles import Bench, good_number, make_job
 
 NOT_KEPT = ("progress", "verify", "memory", "tiles")
 """Options that may differ when a run goes on."""
+
+
+def identity(wanted: Request, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells an image from others: method, grid, options, and what is `told` of the samples. Plain values."""
+    options = {name: value for name, value in asdict(wanted.options).items() if name not in NOT_KEPT}
+    grid = wanted.grid.to_dict()
+    return {"version": __version__, "method": wanted.chosen.method, "grid": grid, "options": options, **told}
+
+
+def digest(asked: Mapping[str, Any]) -> str:
+    """sha256 of an `identity`, which the history of a tiled image keeps as "asked"."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 class TiledRun:
@@ -68,15 +82,10 @@ class TiledRun:
         n = tiles or before.get("tiles") or good_number(wanted, maker.workers, memory)
         self.wanted, self.output = wanted, output
         self.job = make_job(replace(wanted, options=replace(wanted.options, memory=memory)), n)
-        options = {name: value for name, value in asdict(wanted.options).items() if name not in NOT_KEPT}
-        manifest = {
-            "version": __version__,
-            "method": self.job.method,
-            "grid": wanted.grid.to_dict(),
-            "options": options,
-            "made": {"tiles": n, "of": len(self.job.regions), "memory": memory},
-            **told,
-        }
+        asked = identity(wanted, told)
+        self._digest = digest(asked)
+        made = {"tiles": n, "of": len(self.job.regions), "memory": memory, "way": self.job.way}
+        manifest = asked | {"made": made}
         self.store = TileStore(output, manifest, wanted.grid.shape, adds=self.job.adds)
         self.error: Exception | None = None
         """Why it cannot be finished."""
@@ -100,7 +109,7 @@ class TiledRun:
         """
         if self.error is not None:
             raise self.error
-        return finished(self.wanted, self.store.voxels(), tiles=len(self.job.regions))
+        return finished(self.wanted, self.store.voxels(), tiles=len(self.job.regions), asked=self._digest)
 
     def abandon(self) -> str:
         """Leave what is finished for later; how to go on, or nothing where nothing was and nothing is left."""

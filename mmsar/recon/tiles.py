@@ -8,6 +8,7 @@ isar              share of the frequencies, all voxels: a sum    1e-5: order of 
 A `Job` holds no samples and goes anywhere by pickle; a `Bench` is made of it where the work is done, from the samples.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,6 +46,12 @@ class Job:
     """Voxels (z, y, x) of every tile."""
     adds: bool
     """Whether the image is the sum of all tiles, each with all voxels."""
+
+    @property
+    def way(self) -> str:
+        """What tells this cut, and bpa's choice of nodes and clusters, from others: tiles of two do not mix."""
+        how = (self.regions, self.plan and replace(self.plan.design, cost=0.0))
+        return hashlib.sha256(repr(how).encode()).hexdigest()[:16]
 
     @property
     def nbytes(self) -> int:

@@ -105,6 +105,7 @@ def serve(
 
 async def _serve(folder: Any, port: int, on_ready: Callable[[Address], None], **shown: Any) -> None:
     await _check_free(port)
+    trial = asyncio.create_task(asyncio.to_thread(rendering))  # in a process of its own: imports go on meanwhile
     from trame.app import get_server
 
     from mmsar.view.web_auth import guard, new_token
@@ -113,8 +114,9 @@ async def _serve(folder: Any, port: int, on_ready: Callable[[Address], None], **
 
     token = new_token()
     server = get_server(f"mmsar-{token[:8]}", client_type="vue3")
-    drawing = await asyncio.to_thread(rendering)
-    page = Page(server, folder, drawing=drawing, **shown)
+    image = await asyncio.to_thread(folder.load, folder.first)
+    drawing = await trial
+    page = Page(server, folder, image, drawing=drawing, **shown)
 
     def bind(web_server: Any) -> None:
         guard(web_server.app, token)

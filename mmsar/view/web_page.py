@@ -28,6 +28,8 @@ from mmsar.view.web_solid import SolidView
 
 FILES = Path(__file__).with_name("page")
 CONTROLS = ("image", "kind", "level", "nested", "cut_x", "cut_y", "cut_z")
+STRONGER = (-10.0, -3.0)
+"""Surfaces inside the one whose level is chosen [dB re peak]."""
 PAUSE = 0.04
 """Shortest time between two drawings [s]; what changes meanwhile is drawn once."""
 
@@ -41,6 +43,8 @@ class Page:
         Not yet started.
     folder : ImageFolder
         What may be shown.
+    image : Image
+        The first of the folder.
     look : Look
         Kind, levels and point to begin with; its floor and camera hold throughout.
     drawing : Rendering
@@ -50,20 +54,28 @@ class Page:
 
     Raises
     ------
-    FormatError, GeometryError
-        The first image cannot be read or drawn.
+    GeometryError
+        The first image cannot be drawn.
     """
 
     def __init__(
-        self, server: Any, folder: ImageFolder, *, look: Look, drawing: Rendering, aperture: np.ndarray | None
+        self,
+        server: Any,
+        folder: ImageFolder,
+        image: Image,
+        *,
+        look: Look,
+        drawing: Rendering,
+        aperture: np.ndarray | None,
     ) -> None:
         self.server, self.state = server, server.state
         self.folder, self.look, self.drawing = folder, look, drawing
-        self.image: Image = folder.load(folder.first)
+        self.image = image
         self.scene = BrowserScene(self.image, look=look, aperture=aperture)
         self.solid = None if drawing.fault else SolidView(look=look, window=drawing.window, aperture=aperture)
         """The volume, where this machine can draw it."""
         self._said = [] if aperture is None else [APERTURE_SAID]
+        self._fitted = False
         self._in_solid: Image | None = None
         self._changed = asyncio.Event()
         self._begin()
@@ -110,6 +122,7 @@ class Page:
                 "volume_fault": self.drawing.fault,
                 "fault": "",
                 "busy": False,
+                "aspect": 0,
                 "drawn": 0,
             }
         )
@@ -119,6 +132,7 @@ class Page:
             {"serve": {"mmsar": str(FILES)}, "scripts": ["mmsar/page.js"], "styles": ["mmsar/page.css"]}
         )
         self.state.change(*CONTROLS)(lambda **_: self._changed.set())
+        self.state.change("aspect")(lambda **_: self._fit())
         self.server.controller.trigger("aim")(self._aim)
         self.server.controller.on_client_connected.add(self._refresh)
 
@@ -148,11 +162,20 @@ class Page:
         if camera not in CAMERAS:
             return
         if self.state.kind == "volume" and self._in_solid is not None:
-            self.solid.aim(camera)
+            self.solid.aim(camera, shape=self.scene.plotter.window_size)
             self.remote.update()
         else:
             self.scene.aim(camera)
             self._push_camera()
+
+    def _fit(self) -> None:
+        """Aim for the shape of the browser's view; once, or the view would jump whenever a browser changes its size."""
+        aspect = self.state.aspect
+        if isinstance(aspect, int | float) and 0.1 < aspect < 10:
+            self.scene.fit(aspect)
+            if not self._fitted:
+                self._fitted = True
+                self._aim(self.look.camera)
 
     def _push_camera(self) -> None:
         self.local.push_camera(center_of_rotation=self.scene.plotter.camera.focal_point)
@@ -192,7 +215,7 @@ class Page:
         kind = state.kind if state.kind in ("iso", "slices3d", "volume") else "iso"
         levels: tuple[float, ...] = ()
         if kind == "iso":
-            stronger = [value for value in (-10.0, -3.0) if value > level] if state.nested else []
+            stronger = [value for value in STRONGER if value > level] if state.nested else []
             levels = (level, *stronger)
             captions = [self.scene.draw_surfaces(levels)]
         elif kind == "slices3d":
@@ -214,7 +237,7 @@ class Page:
         if self.solid is None:
             raise MmsarError(f"no volume: {self.drawing.fault}")
         if self._in_solid is not self.image:
-            self.solid.show(self.image, self.state.shown)
+            self.solid.show(self.image, self.state.shown, shape=self.scene.plotter.window_size)
             self._in_solid = self.image
         self.solid.draw(level)
         self.remote.update()

@@ -104,6 +104,10 @@ class BrowserScene:
         bounds = bounds_round([self._bounds], self._antennas)
         Scene(plotter=self.plotter, panes=(pane,), look=self.look, bounds=bounds).aim(camera)
 
+    def fit(self, aspect: float) -> None:
+        """From now on aim for views of another shape, width to height; a margin is left for the letters outside."""
+        self.plotter.window_size = (min(round(WINDOW[1] * aspect * 0.9), WINDOW[0]), WINDOW[1])
+
     def draw_surfaces(self, levels: Sequence[float]) -> str:
         """Draw surfaces at levels [dB re peak], lowest first, at most three; returns what is to be said of them."""
         self._hide(self.slices)

@@ -1,5 +1,7 @@
 """The volume of the served page: drawn by this machine, sent as pictures, coarser while the mouse turns it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyvista
 from vtkmodules.vtkRenderingVolumeOpenGL2 import vtkOpenGLGPUVolumeRayCastMapper
@@ -43,8 +45,12 @@ class SolidView:
         style.AddObserver("StartInteractionEvent", lambda *_: self._mapper.SetImageSampleDistance(DRAGGED))
         style.AddObserver("EndInteractionEvent", lambda *_: self._mapper.SetImageSampleDistance(STILL))
 
-    def show(self, image: Image, title: str) -> None:
-        """Take another image; the camera stays where both fill the same space."""
+    def show(self, image: Image, title: str, *, shape: Sequence[int]) -> None:
+        """Take another image; the camera stays where both fill the same space.
+
+        `shape` is one of the view (width, height) [pixel] for the camera to be aimed for: browsers tell this window
+        how large it is only while they show it.
+        """
         before = self.scene
         camera = self.plotter.camera.copy() if before is not None else None
         self.plotter.clear()
@@ -53,6 +59,8 @@ class SolidView:
         )
         if before is not None and before.bounds == self.scene.bounds:
             self.plotter.camera = camera
+        else:
+            self.aim(self.look.camera, shape=shape)
 
     def draw(self, level: float) -> None:
         """Draw nothing below a level [dB re peak]."""
@@ -63,9 +71,12 @@ class SolidView:
         self._mapper.SetSampleDistance(1e3 * min(pane.volume.grid.spacing))
         actor.SetMapper(self._mapper)
 
-    def aim(self, camera: str) -> None:
-        """Look from one of `mmsar.view.look.CAMERAS`."""
+    def aim(self, camera: str, *, shape: Sequence[int]) -> None:
+        """Look from one of `mmsar.view.look.CAMERAS`; `shape` as in `show`."""
+        before = self.plotter.window_size
+        self.plotter.window_size = shape
         self.scene.aim(camera)
+        self.plotter.window_size = before
 
     def picture(self) -> np.ndarray:
         """What is drawn, (height, width, 3) uint8."""

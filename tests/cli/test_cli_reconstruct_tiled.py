@@ -184,6 +184,24 @@ def test_several_scans_each_to_its_image_and_a_bad_one_keeps_none(paths, scan, w
     assert load_scan("twice.h5").shape == scan.shape
 
 
+def test_resumed_scans_that_are_done_are_not_made_again(paths, scan, capsys):
+    save_scan(scan.with_signal(2 * scan.signal), "twice.h5")
+    (paths / "images").mkdir()
+    command = ["reconstruct", "scan.h5", "twice.h5", "-o", "images", *BOX, "--resume"]
+    assert main(command) == 0
+    times = [path.stat().st_mtime_ns for path in sorted((paths / "images").iterdir())]
+    (paths / "images" / "twice_image.h5").unlink()
+    capsys.readouterr()
+    assert main(command) == 0
+    out = capsys.readouterr()
+    assert "note: images/scan_image.h5 is made as asked for already" in out.err
+    assert out.out.split() == ["images/scan_image.h5", "images/twice_image.h5"]
+    assert (paths / "images" / "scan_image.h5").stat().st_mtime_ns == times[0]
+    assert main([*command, "--window", "hann"]) == 0
+    assert "already" not in capsys.readouterr().err
+    assert (paths / "images" / "scan_image.h5").stat().st_mtime_ns > times[0]
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

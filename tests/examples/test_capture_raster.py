@@ -24,7 +24,11 @@ SMALL = {
     "rows = 13": "rows = 2",
     "columns = 110": "columns = 24",
     "step_x_mm = 0.9": "step_x_mm = 1.5",
-    "centre_mm = [200, 150]": "centre_mm = [355, 285]",
+    "centre_mm = [200, 150]": "centre_mm = [45, 20]",
+    "limits_mm = [0, 399]": "limits_mm = [0, 89]",
+    "zero_mm = -400 ": "zero_mm = -90 ",
+    "limits_mm = [0, 299]": "limits_mm = [0, 39]",
+    "zero_mm = -300": "zero_mm = -40",
 }
 SCENE = """
 [chirp]
@@ -120,6 +124,16 @@ def test_bad_input_is_one_line(tmp_path, capsys, options, code, complaint):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("capture_raster.py: ") and complaint in line
     assert not list(tmp_path.iterdir())
+
+
+def test_stopped_by_hand_it_keeps_what_is_there_and_says_how_to_go_on(session, tmp_path, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(capture, "measure", stopped)
+    assert capture.main([str(session), "-o", str(tmp_path / "bench")]) == 130
+    assert "stopped; what is recorded is kept, --resume goes on" in capsys.readouterr().err
+    assert (tmp_path / "bench.capture" / "plan.json").exists() and not (tmp_path / "bench.h5").exists()
 
 
 def test_a_scan_that_is_not_good_enough_is_said(capsys):

@@ -49,6 +49,7 @@ def test_two_scans_and_their_cuts_in_the_same_limits(scan_file, tmp_path, monkey
     other, seen = tmp_path / "other.h5", []
     save_scan(small_scan(chirp=Chirp.stepped(79e9, 250e6, 8)), other)
     draw = bands.cuts_figure
+    monkeypatch.setattr(bands, "save_figure", lambda figure, path: None)
     monkeypatch.setattr(bands, "cuts_figure", lambda *given: seen.append(draw(*given)) or seen[-1])
     assert bands.main([str(scan_file), str(other), "-o", str(tmp_path / "two"), *GRID]) == 0
     assert table(tmp_path / "two.csv")[""] == [str(scan_file), str(other)]
@@ -63,6 +64,7 @@ def test_two_scans_and_their_cuts_in_the_same_limits(scan_file, tmp_path, monkey
     [
         (["--bands", "90-91,77-79"], 3, "got 90 to 91 GHz, wanted a band"),
         (["--bands", "77-79"], 2, "wanted two bands or more"),
+        (["--bands", "77-79,76-79.1"], 2, "got 77 to 79 GHz twice"),
         (["--bands", "77-79,high"], 2, "wanted a number"),
         (["--point", "0,0,900"], 3, "wanted it within"),
         (["more.h5", "still_more.h5"], 2, "wanted one scan"),

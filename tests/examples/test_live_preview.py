@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mmsar.io.image_h5 import load_image
@@ -10,21 +11,26 @@ from mmsar.metrics import error_db
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.planner import reconstruct
 
-from .conftest import GRID, script
+from .conftest import EXAMPLES, GRID, script
 
 preview = script("live_preview")
+SESSIONS = EXAMPLES.parent / "data" / "sessions"
 
 
 def test_the_last_picture_is_that_of_the_whole_scan(scan_file, tmp_path, monkeypatch, capsys):
     told, draw = [], preview.draw
-    monkeypatch.setattr(
-        preview, "draw", lambda image, target, text, floor: told.append(text) or draw(image, target, text, floor)
-    )
+
+    def recorded(shown, target, text, floor):
+        told.append(text)
+        if text == "row 1 of 3":
+            draw(shown, target, text, floor)
+        assert target.read_bytes().startswith(b"\x89PNG"), "a whole picture after every row"
+
+    monkeypatch.setattr(preview, "draw", recorded)
     picture, image = tmp_path / "preview.png", tmp_path / "preview.h5"
     assert preview.main([str(scan_file), "-o", str(picture), "--image", str(image), *GRID]) == 0
     assert told == [f"row {n} of 3" for n in (1, 2, 3)]
     assert capsys.readouterr().out.splitlines()[-2:] == [str(image), str(picture)]
-    assert picture.read_bytes().startswith(b"\x89PNG")
     found = load_image(image)
     whole = reconstruct(load_scan(scan_file), found.grid, method="bpa", options=ReconOptions(progress=False))
     fit = error_db(found, whole)
@@ -42,8 +48,6 @@ def test_the_last_picture_is_that_of_the_whole_scan(scan_file, tmp_path, monkeyp
     ],
 )
 def test_bad_input_is_one_line(scan_file, tmp_path, capsys, options, code, complaint):
-    from .conftest import EXAMPLES
-
     save_scan(replace(load_scan(scan_file), raster=None), tmp_path / "still.h5")
     root = {"nothing": tmp_path, "still.h5": tmp_path}
     words = [str(root.get(word, EXAMPLES.parent) / word) if word[0].isalpha() else word for word in options]
@@ -57,7 +61,19 @@ def test_bad_input_is_one_line(scan_file, tmp_path, capsys, options, code, compl
     assert not (tmp_path / "preview.png").exists()
 
 
-def test_a_lost_row_is_left_out(scan_file, tmp_path, capsys):
+def test_the_default_grid_covers_all_rows_that_are_planned(scan_file):
+    from mmsar.hardware.session.setup import read_session
+
+    session, row = read_session(SESSIONS / "raster.toml"), load_scan(scan_file).subset(slice(0, 24))
+    path = preview.outline(session, row).trajectory
+    assert np.unique(path.position[:, 1].round(6)) == pytest.approx([-6 * 7.589e-3, 6 * 7.589e-3]), "first and last row"
+    assert np.ptp(path.position[:, 0]) == pytest.approx(np.ptp(row.trajectory.position[:, 0]))
+    single = replace(session, sweeps=[replace(sweep, others={}) for sweep in session.sweeps[:1]])
+    assert preview.outline(single, row) is row
+
+
+def test_a_lost_row_is_left_out(scan_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(preview, "draw", lambda *_: None)
     scan = load_scan(scan_file)
     valid = scan.valid.copy()
     valid[24:48] = False

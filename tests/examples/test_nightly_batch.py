@@ -45,6 +45,7 @@ def imaged(monkeypatch) -> list[str]:
 def test_every_scan_gets_image_figure_and_row_and_is_then_left_alone(folder, monkeypatch, capsys):
     titles = imaged(monkeypatch)
     (folder / "bad.h5").write_text("no scan")
+    (folder / ".c.1234.part.h5").write_text("what is being written, or was when the power went")
     code, rows = night(folder)
     assert code == 3 and titles == ["a.h5", "b.h5"], "it goes on after the bad one"
     assert {name: row["state"] for name, row in rows.items()} == {

@@ -211,6 +211,84 @@ def test_samples_lost_with_all_workers_are_sent_again_and_no_worker_is_told(work
         again.store.remove()
 
 
+class Inline:
+    """A client with one worker, which does not make it."""
+
+    status = "running"
+
+    def __init__(self, error):
+        self._error, self.asked = error, 0
+
+    def nthreads(self):
+        return {"tcp://a": 1}
+
+    def scatter(self, data, **_):
+        return [Future(data)] * len(data) if isinstance(data, list) else Future(data)
+
+    def submit(self, *_, **__):
+        self.asked += 1
+        return Future(self._error)
+
+    def run(self, *_): ...
+
+    def cancel(self, *_, **__): ...
+
+
+class Future:
+    status = "finished"
+
+    def __init__(self, value):
+        self._value = value
+
+    def result(self):
+        raise self._value
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "said"),
+    [
+        ("KilledWorker", 2, "ended every worker that tried it, out of memory most likely; give workers less at a time"),
+        ("MemoryError", 2, "out of memory most likely"),
+        ("OSError", 10, "was lost 5 times (OSError); look at the log of the workers"),
+    ],
+)
+def test_a_tile_that_cannot_be_made_is_given_up_with_advice(scans, tmp_path, monkeypatch, kind, asked, said):
+    import distributed
+
+    made = {
+        "KilledWorker": distributed.KilledWorker("tile", None, 3),
+        "MemoryError": MemoryError(),
+        "OSError": OSError("gone"),
+    }
+    monkeypatch.setattr(distributed, "wait", lambda *_, **__: None)
+    client = Inline(made[kind])
+    found = module.Cluster(client, "tcp://a")
+    wanted = request(scans["raster"], GRID, method="rma", options=QUIET)
+    run = TiledRun(wanted, tmp_path / "image.h5", tiles=4, told={}, maker=found)
+    (ended,) = found.finish([run], show=False)
+    with pytest.raises(DeviceError) as caught:
+        ended.image()
+    assert said in str(caught.value) and str(tmp_path / "image.h5") in str(caught.value)
+    assert client.asked == asked
+    ended.abandon()
+
+
+def test_a_scan_that_cannot_be_read_keeps_none_of_the_others(scans, tmp_path, monkeypatch):
+    import distributed
+
+    monkeypatch.setattr(distributed, "wait", lambda *_, **__: None)
+    found = module.Cluster(Inline(OSError("gone")), "tcp://a")
+    wanted = request(scans["raster"], GRID, method="rma", options=QUIET)
+    monkeypatch.setattr(type(wanted.scan), "blocks", lambda _: (_ for _ in ()).throw(OSError(5, "broken disk", "x")))
+    runs = [TiledRun(wanted, tmp_path / name, tiles=2, told={}, maker=found) for name in ("a.h5", "b.h5")]
+    ended = list(found.finish(runs, show=False))
+    assert [run.output.name for run in ended] == ["a.h5", "b.h5"]
+    for run in ended:
+        with pytest.raises(OSError, match="broken disk"):
+            run.image()
+        run.abandon()
+
+
 def test_workers_of_this_machine(paths, scans, capsys):
     command = ["reconstruct", "raster.h5", "-o", "image.h5", *BOX, "--method", "rma", "--tiles", "3"]
     assert main([*command, "--workers", "1"]) == 0

@@ -11,6 +11,7 @@ from mmsar.core.kernels_bpa_design import Design
 from mmsar.core.kernels_bpa_layout import Tiles
 from mmsar.errors import FormatError, MmsarError
 from mmsar.model import ImageGrid
+from mmsar.recon import tiles as tiles_module
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.planner import make_plan, reconstruct, request
 from mmsar.recon.tiled import Here, TiledRun
@@ -146,6 +147,18 @@ def test_what_was_made_is_not_made_again(tmp_path, scans, method, kind, grid):
     assert difference(image.data, whole.data) < 1e-5
     run.store.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tiles_cut_otherwise_do_not_mix(tmp_path, scans, monkeypatch):
+    """As many tiles, but not the same ones: another machine may choose so."""
+    wanted = asked(scans["raster"], FRONT, "rma")
+    first = run_of(tmp_path, wanted)
+    first.put(0, Bench(first.job, wanted.scan).tile(0))
+    first.abandon()
+    cut = tiles_module.slabs
+    monkeypatch.setattr(tiles_module, "slabs", lambda n, count: [slice(0, 1), *cut(n, count)[1:]])
+    with pytest.raises(FormatError, match=r"tiles of another run \(made\.way: got"):
+        run_of(tmp_path, wanted, resume=True)
 
 
 def test_nothing_made_leaves_nothing(tmp_path, scans):

@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,6 +172,7 @@ def test_very_many_triangles_come_from_fewer_voxels(monkeypatch) -> None:
     scene = web_scene.BrowserScene(Image(data=data, grid=grid), look=Look(kind="iso"))
 
     def triangles() -> int:
+        scene.surfaces[0].mapper.Update()
         return scene.surfaces[0].mapper.dataset.n_cells
 
     assert scene.draw_surfaces([-10]) == "isosurfaces at -10 dB"
@@ -181,3 +183,22 @@ def test_very_many_triangles_come_from_fewer_voxels(monkeypatch) -> None:
     assert 0 < triangles() < fine / 2
     assert [actor.visibility for actor in scene.surfaces] == [True, False, False]
     scene.close()
+
+
+def test_documentation_says_what_the_program_does() -> None:
+    pytest.importorskip("trame_vtk", reason="needs trame-vtk: pip install 'mmsar[web]'")
+    from mmsar.view import web_scene, web_solid
+    from mmsar.view.web import HOST, PORT, Address
+    from mmsar.view.web_auth import REFUSED
+    from mmsar.view.web_page import FILES, STRONGER
+
+    text = (Path(__file__).parents[2] / "docs" / "viewer.md").read_text(encoding="utf-8")
+    address = Address(port=PORT, token="...", volume_fault="")
+    assert f"open        {address.url}\n" in text
+    assert f"from afar   {' '.join(address.tunnel.split()[:3])} USER@HOST\n" in text
+    assert f"`port {PORT} of {HOST} is taken`" in text
+    assert "`wrong or missing token`" in text and "wrong or missing token" in REFUSED
+    assert "`No volume` in the page" in text and "No volume:" in (FILES / "page.html").read_text(encoding="utf-8")
+    assert web_scene.MOST_TRIANGLES == 500_000 and "half a million triangles" in text
+    assert web_solid.VOXELS == 128**3 and "at most 128^3 voxels" in text
+    assert f"({' and '.join(f'{level:g}' for level in STRONGER)} dB)" in text

@@ -1,4 +1,4 @@
-// The picture of what the browser draws, with its heading and colour bar, as a file.
+// The shape of the view for the server; the picture of what the browser draws, with heading and colour bar, as a file.
 (() => {
   const loaded = (address) =>
     new Promise((done, failed) => {
@@ -32,6 +32,18 @@
     });
     return canvas.toDataURL("image/png");
   }
+
+  // The server aims its cameras for the shape of the view.
+  const watch = new ResizeObserver(([entry]) => {
+    const { width, height } = entry.contentRect;
+    if (width && height) window.trame.state.set("aspect", width / height);
+  });
+  const begin = setInterval(() => {
+    const view = document.querySelector(".mmsar .view");
+    if (!view || !window.trame?.state) return;
+    clearInterval(begin);
+    watch.observe(view);
+  }, 50);
 
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("#save-picture");

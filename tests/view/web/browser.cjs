@@ -36,7 +36,7 @@ function recordTexts() {
   };
   watch(page);
   context.on("page", watch);
-  context.setDefaultTimeout(15000);
+  context.setDefaultTimeout(40000);
   for await (const line of readline.createInterface({ input: process.stdin })) {
     let answer;
     try {
