@@ -8,23 +8,11 @@ from matplotlib.image import AxesImage
 
 from mmsar.errors import GeometryError
 from mmsar.model.image import Image
+from mmsar.view.extents import axis_of, checked_floor, extent_mm, left_over, plane_of, wide_axes
 from mmsar.view.given import AxesLike, given_axes, root_figure, set_heading
 from mmsar.view.layout import Sheet, panel_sizes
 from mmsar.view.marks import marked
-from mmsar.view.panels import (
-    axis_of,
-    checked_floor,
-    colour_bar,
-    decibel_label,
-    draw_panel,
-    extent_mm,
-    label_given,
-    label_panel,
-    left_over,
-    plane_of,
-    projected,
-    wide_axes,
-)
+from mmsar.view.panels import colour_bar, decibel_label, draw_panel, label_given, label_panel, projected
 from mmsar.view.views import View, curve_panel
 
 COMPARED = 4.0

@@ -6,9 +6,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from mmsar.model.image import Image
+from mmsar.view.extents import axis_of, checked_floor, left_over, wide_axes
 from mmsar.view.given import AxesLike
 from mmsar.view.marks import marked
-from mmsar.view.panels import axis_of, checked_floor, decibel_label, draw_panel, left_over, projected, wide_axes
+from mmsar.view.panels import decibel_label, draw_panel, projected
 from mmsar.view.views import View, curve_panel, draw_cross, draw_views, place_on, voxel_at
 
 

@@ -7,13 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from mmsar.core.checks import real_array
-from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
+from mmsar.view.extents import VIEWS, extent_mm, nearest_voxel, plane_of, wide_axes
 from mmsar.view.given import AxesLike, given_axes, root_figure, set_heading
 from mmsar.view.layout import Sheet, panel_sizes
-from mmsar.view.panels import VIEWS, colour_bar, curve_axes, extent_mm, label_given, label_panel, plane_of, wide_axes
+from mmsar.view.panels import colour_bar, curve_axes, label_given, label_panel
 
 View = tuple[str, str]
 """Names of the axes that go across and up."""
@@ -104,15 +103,7 @@ def voxel_at(image: Image, point: tuple[float, float, float] | None) -> tuple[in
     if point is None:
         z, y, x = np.unravel_index(int(np.argmax(image.magnitude())), shape)
         return int(z), int(y), int(x)
-    xyz = real_array("point", point, (3,), "m")
-    index = np.round((xyz - image.grid.origin) / image.grid.spacing)[::-1].astype(int)
-    if np.any(index < 0) or np.any(index >= shape):
-        limits = zip("xyz", image.grid.extent, strict=True)
-        text = ", ".join(f"{n} {a * 1e3:g} to {b * 1e3:g}" for n, (a, b) in limits)
-        got = ", ".join(f"{v * 1e3:g}" for v in xyz)
-        raise GeometryError(f"point: got {got} mm, wanted it within {text} mm")
-    z, y, x = (int(i) for i in index)
-    return z, y, x
+    return nearest_voxel(image.grid, point)
 
 
 def place_on(grid: ImageGrid, index: tuple[int, int, int]) -> dict[str, float]:

@@ -19,10 +19,10 @@ from mmsar.errors import FormatError, GeometryError
 from mmsar.io.atomic import atomic_path
 from mmsar.model.image import Image
 from mmsar.view.decibel_volume import ARRAY, TOP, DecibelVolume, decibel_volume, opacity_ramp, unit_distance
+from mmsar.view.extents import COLOURS
 from mmsar.view.look import CAMERAS, Look, turned
 from mmsar.view.marks import learned_mark
 from mmsar.view.movie import check_movie, write_movie, write_picture
-from mmsar.view.panels import COLOURS
 from mmsar.view.rendering import drawing_into, rendering
 from mmsar.view.views import voxel_at
 
