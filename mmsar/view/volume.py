@@ -24,6 +24,7 @@ from mmsar.view.look import CAMERAS, Look, turned
 from mmsar.view.marks import learned_mark
 from mmsar.view.movie import check_movie, write_movie, write_picture
 from mmsar.view.rendering import drawing_into, rendering
+from mmsar.view.solids import INK, draw_axes, slices_at, surface_at, surface_opacities
 from mmsar.view.views import voxel_at
 
 PICTURES = (".png",)
@@ -37,7 +38,6 @@ MOST_ANTENNAS = 20_000
 BESIDE_BAR = 0.08
 """How far the scene stands to the left of the middle, to leave the colour bar free [half widths of the view]."""
 APERTURE_COLOUR = "tab:red"
-INK = "black"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -104,25 +104,15 @@ class Pane:
 
     def _surfaces(self, grid: pyvista.ImageData, levels: Sequence[float]) -> tuple[pyvista.Prop3D, ...]:
         drawn = []
-        for i, decibel in enumerate(levels):
-            level = np.floor(self.volume.level(decibel)) + 0.5  # between two levels: no plateau lies on the surface
-            surface = grid.contour([level], scalars=ARRAY, method="flying_edges")
+        for i, (decibel, opacity) in enumerate(zip(levels, surface_opacities(len(levels)), strict=True)):
+            surface = surface_at(self.volume, decibel, grid=grid)
             if surface.n_points:
-                opacity = 1.0 if len(levels) == 1 else 0.18 + 0.82 * (i / (len(levels) - 1)) ** 1.5
                 drawn.append(self._mesh(surface, i, opacity=opacity, smooth_shading=True))
         return tuple(drawn)
 
     def _slices(self, point: tuple[float, float, float] | None) -> tuple[pyvista.Prop3D, ...]:
-        at = voxel_at(self.image, point)
-        grid, full = self.volume.to_pyvista(), self.image.data.shape
-        steps = [-(-n // m) for n, m in zip(full, self.volume.grid.shape, strict=True)]
-        drawn = []
-        for axis in range(3):
-            extent = [edge for n in grid.dimensions for edge in (0, n - 1)]
-            index = at[2 - axis] // steps[2 - axis]
-            extent[2 * axis : 2 * axis + 2] = [index, index]
-            drawn.append(self._mesh(grid.extract_subset(extent), axis, lighting=False))
-        return tuple(drawn)
+        cut = slices_at(self.volume, self.image.data.shape, voxel_at(self.image, point))
+        return tuple(self._mesh(piece, axis, lighting=False) for axis, piece in enumerate(cut))
 
     def _points(self, volume: DecibelVolume, low: float) -> tuple[pyvista.Prop3D, ...]:
         levels = volume.levels.reshape(-1)
@@ -256,30 +246,7 @@ def build_scene(
 
 def _furnish(plotter: pyvista.Plotter, pane: Pane, look: Look, antennas: np.ndarray | None, *, bar: bool) -> None:
     """Background, axes in mm over the grid, aperture, captions, colour bar."""
-    plotter.set_background("white")
-    plotter.add_mesh(
-        pyvista.Box(pane.volume.bounds).extract_all_edges(),
-        name=f"box{pane.column}",
-        color="grey",
-        lighting=False,
-        reset_camera=False,
-        render=False,
-    )
-    plotter.show_bounds(
-        bounds=pane.volume.bounds,
-        xtitle="x [mm]",
-        ytitle="y [mm]",
-        ztitle="z [mm]",
-        location="outer",
-        use_3d_text=False,
-        fmt="%.0f",
-        n_xlabels=5,
-        n_ylabels=5,
-        n_zlabels=5,
-        font_size=16,
-        color=INK,
-        render=False,
-    )
+    draw_axes(plotter, pane.volume.bounds, name=f"box{pane.column}")
     if antennas is not None:
         plotter.add_mesh(
             pyvista.PolyData(antennas.astype(np.float32)),
