@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsar.cli.arguments import listed
+from mmsar.errors import DeviceError
 
 HELP = "show an image or a scan, or save a figure of it"
 FLAT = ("mips", "slices", "phase", "psf")
@@ -133,10 +134,8 @@ def _scan(args: argparse.Namespace, style: dict[str, Any]) -> Any:
 
 
 def _run_solid(args: argparse.Namespace) -> int:
-    from mmsar.io.image_h5 import load_image
-    from mmsar.io.scan_h5 import load_scan
     from mmsar.view.look import Look
-    from mmsar.view.rendering import has_display, rendering
+    from mmsar.view.rendering import has_display
 
     if args.save is None and not has_display():
         args.fail("there is no display to open a window on; give --save FILE.png")
@@ -152,15 +151,27 @@ def _run_solid(args: argparse.Namespace) -> int:
         point=args.point,
         camera=args.camera or "oblique",
     )
-    if fault := rendering().fault:
-        return _instead(args, fault)
-    images = [load_image(path) for path in args.files]
+    try:
+        return _draw_solid(args, look)
+    except DeviceError as error:
+        return _instead(args, str(error))
+
+
+def _draw_solid(args: argparse.Namespace, look: Any) -> int:
+    """A window, or a file as it was asked for."""
+    from mmsar.io.image_h5 import open_image
+    from mmsar.io.scan_h5 import load_scan
+    from mmsar.view.rendering import check_rendering
+
+    check_rendering(wait=False)  # the trial goes on while files are read
+    images = [open_image(path) for path in args.files]
     names = [Path(path).name for path in args.files]
     titles = [args.title] if args.title and len(names) == 1 else names
     aperture = None if args.scan is None else load_scan(args.scan, lazy=True).virtual_position
     if args.save is None:
         from mmsar.view.volume_window import show_window
 
+        check_rendering()
         show_window(images, titles=titles, look=look, aperture=aperture)
     else:
         from mmsar.view.volume import save_scene
@@ -171,13 +182,15 @@ def _run_solid(args: argparse.Namespace) -> int:
 
 
 def _instead(args: argparse.Namespace, fault: str) -> int:
-    """The projections in place of what cannot be drawn, where a file can hold them; never exit code 0."""
-    if args.save is None or not args.save.lower().endswith(".png"):
-        print(f"mmsar view: 3-D cannot be drawn here, nothing was written: {fault}", file=sys.stderr)
-        return NOT_DRAWN
-    args.kind, args.point = "mips", None
-    _run_flat(args)
-    print(f"mmsar view: 3-D cannot be drawn here, {args.save} has the projections: {fault}", file=sys.stderr)
+    """The projections in place of what cannot be drawn: in the .png, or in a window; never exit code 0."""
+    from mmsar.view.plot import can_show
+
+    if can_show() if args.save is None else args.save.lower().endswith(".png"):
+        print(f"mmsar view: {fault}; {args.save or 'the window'} has the projections instead", file=sys.stderr)
+        args.kind, args.point = "mips", None
+        _run_flat(args)
+    else:
+        print(f"mmsar view: {fault}; nothing was written", file=sys.stderr)
     return NOT_DRAWN
 
 

@@ -138,11 +138,11 @@ def _slabs(image: Image | ImageFile, step: int) -> Iterator[np.ndarray]:
 def _levels_of(peak: float, floor: float) -> np.ndarray:
     """The level of every 16-bit magnitude, (2^16,) uint8."""
     codes = np.arange(1 << 16, dtype=np.uint32)
-    magnitude = ((codes << KEPT) | (1 << (KEPT - 1))).view(np.float32).astype(np.float64)
-    magnitude[codes == 0] = 0
     if peak <= 0:
         return np.zeros(len(codes), dtype=np.uint8)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # some codes are those of no number
+        magnitude = ((codes << KEPT) | (1 << (KEPT - 1))).view(np.float32).astype(np.float64)
+        magnitude[0] = 0
         share = 1 - 20 * np.log10(magnitude / peak) / floor
     return np.rint(TOP * np.clip(np.nan_to_num(share, nan=1, posinf=1, neginf=0), 0, 1)).astype(np.uint8)
 

@@ -13,6 +13,8 @@ VIEWS = (("x", "y"), ("x", "z"), ("z", "y"))
 """Horizontal and vertical axis of the front, top and side view."""
 COLOURS = "viridis"
 """Of values in dB, in figures and scenes."""
+STEPS = [1, 2, 2.5, 4, 5, 10]
+"""Between ticks, times a power of ten."""
 
 
 def checked_floor(floor: float) -> float:

@@ -10,10 +10,8 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from mmsar.model.grid import ImageGrid
-from mmsar.view.extents import COLOURS, axis_of, extent_mm
+from mmsar.view.extents import COLOURS, STEPS, axis_of, extent_mm
 from mmsar.view.layout import Rectangle
-
-STEPS = [1, 2, 2.5, 4, 5, 10]
 
 
 def draw_panel(
