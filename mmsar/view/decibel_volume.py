@@ -77,6 +77,10 @@ class DecibelVolume:
         """The level, not rounded, of a value in dB relative to the peak."""
         return TOP * (1 - decibel / self.floor)
 
+    def decibel(self, level: float) -> float:
+        """The value of a level [dB re peak]."""
+        return self.floor * (1 - level / TOP)
+
 
 def decibel_volume(image: Image | ImageFile, *, floor: float = -30.0, max_voxels: int = LARGEST) -> DecibelVolume:
     """The volume to draw of an image; beside the result it takes two bytes a voxel for a while, and a slab.

@@ -66,3 +66,8 @@ def nearest_voxel(grid: ImageGrid, point: tuple[float, float, float]) -> tuple[i
         raise GeometryError(f"point: got {got} mm, wanted it within {text} mm")
     z, y, x = (int(i) for i in index)
     return z, y, x
+
+
+def place_on(grid: ImageGrid, index: tuple[int, int, int]) -> dict[str, float]:
+    """Where a voxel (z, y, x) is [mm], by axis name."""
+    return {name: float(getattr(grid, name)[i]) * 1e3 for name, i in zip("zyx", index, strict=True)}

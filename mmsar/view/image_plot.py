@@ -6,11 +6,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from mmsar.model.image import Image
-from mmsar.view.extents import axis_of, checked_floor, left_over, wide_axes
+from mmsar.view.extents import axis_of, checked_floor, left_over, place_on, wide_axes
 from mmsar.view.given import AxesLike
 from mmsar.view.marks import marked
 from mmsar.view.panels import decibel_label, draw_panel, projected
-from mmsar.view.views import View, curve_panel, draw_cross, draw_views, place_on, voxel_at
+from mmsar.view.views import View, curve_panel, draw_cross, draw_views, voxel_at
 
 
 def figure_mips(

@@ -106,11 +106,6 @@ def voxel_at(image: Image, point: tuple[float, float, float] | None) -> tuple[in
     return nearest_voxel(image.grid, point)
 
 
-def place_on(grid: ImageGrid, index: tuple[int, int, int]) -> dict[str, float]:
-    """Where a voxel (z, y, x) is [mm], by axis name."""
-    return {name: float(getattr(grid, name)[i]) * 1e3 for name, i in zip("zyx", index, strict=True)}
-
-
 def draw_cross(panels: dict[View, Axes], at: dict[str, float], colour: str) -> None:
     """Lines through a point [mm] in every view."""
     for view, axes in panels.items():

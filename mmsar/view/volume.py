@@ -8,6 +8,7 @@ over the whole grid, whatever part of it is bright.
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from mmsar.io.image_h5 import ImageFile
 from mmsar.model.image import Image
 from mmsar.view.box_axes import BoxAxes
 from mmsar.view.decibel_volume import ARRAY, LARGEST, TOP, DecibelVolume, decibel_volume, opacity_ramp, unit_distance
-from mmsar.view.extents import COLOURS, nearest_voxel
+from mmsar.view.extents import COLOURS, nearest_voxel, place_on
 from mmsar.view.look import CAMERAS, Look, turned
 from mmsar.view.marks import learned_mark
 from mmsar.view.movie import check_movie, write_movie, write_picture
@@ -41,9 +42,11 @@ POINTS = ((2, 0.25), (4, 0.6), (7, 1.0))
 MOST_ANTENNAS = 20_000
 BESIDE_BAR = 0.08
 """How far the scene stands to the left of the middle, to leave the colour bar free [half widths of the view]."""
+HALF_ANGLE = np.deg2rad(15)
+"""Half the angle of a view in perspective."""
 LOWERED = 0.03
 """How far it stands below the middle, to leave the captions free [half heights of the view]."""
-ROOM = (1.45, 1.3)
+ROOM = (1.4, 1.25)
 """Width and height of a view for those of what is in it: labels, captions and colour bar stand beside."""
 STEP = 1.5
 """Distance of samples along a line of sight [voxels]: a third of it takes three times as long, for 4 in 255 at most."""
@@ -63,6 +66,8 @@ class Pane:
     image: Image | ImageFile
     volume: DecibelVolume
     title: str = ""
+    notes: tuple[str, ...] = ()
+    """Lines below the caption."""
     actors: tuple[pyvista.Prop3D, ...] = ()
     """What is drawn of the image now."""
     axes: BoxAxes | None = None
@@ -98,6 +103,30 @@ class Pane:
             self.actors = self._slices(look.point, opacity)
         else:
             self.actors = self._points(volume, look.points_from, opacity)
+
+        self._write(look, volume, low)
+
+    def _write(self, look: Look, volume: DecibelVolume, low: float) -> None:
+        """The caption: what is drawn."""
+        lines = [self.title, caption(look)]
+        if look.kind == "volume":
+            lines = [self.title, f"volume from {volume.decibel(low):.3g} dB"]
+        elif look.kind == "slices3d":
+            at = place_on(self.image.grid, self._cut(look.point))
+            lines[1] += " at " + ", ".join(f"{name} = {at[name]:.4g}" for name in "xyz") + " mm"
+        steps = [-(-n // m) for n, m in zip(self.image.grid.shape, volume.grid.shape, strict=True)]
+        if max(steps) > 1:
+            lines.append(f"largest of {' x '.join(str(n) for n in steps[::-1])} voxels")
+        lines += self.notes
+        text, name = "\n".join(filter(None, lines)), f"t{self.column}"
+        drawn = self.plotter.add_text(
+            text, position=(0.012, 0.985), viewport=True, font_size=10, color=INK, name=name, render=False
+        )
+        drawn.prop.justification_vertical = "top"
+
+    def _cut(self, point: tuple[float, float, float] | None) -> tuple[int, int, int]:
+        """The voxel of the image (z, y, x) that slices go through."""
+        return self.volume.peak if point is None else nearest_voxel(self.image.grid, point)
 
     def _volume(self, volume: DecibelVolume, low: float, opacity: float) -> pyvista.Prop3D:
         if volume not in self.volumes:
@@ -138,8 +167,7 @@ class Pane:
         return tuple(drawn)
 
     def _slices(self, point: tuple[float, float, float] | None, opacity: float) -> tuple[pyvista.Prop3D, ...]:
-        at = self.volume.peak if point is None else nearest_voxel(self.image.grid, point)
-        cut = slices_at(self.volume, self.image.grid.shape, at)
+        cut = slices_at(self.volume, self.image.grid.shape, self._cut(point))
         style = {"lighting": False, "opacity": min(1.0, opacity)}
         return tuple(self._mesh(piece, axis, **style) for axis, piece in enumerate(cut))
 
@@ -186,11 +214,14 @@ class Scene:
     look: Look
     bounds: tuple[float, ...]
     """What the camera looks at: all images and the aperture, x, x, y, y, z, z [mm]."""
+    raised: float = 0.0
+    """How far it stands above the middle, to leave what is below free [half heights of the view]."""
 
     def aim(self, camera: str) -> None:
         """Look from one of `CAMERAS`, as near as shows everything."""
         direction, up = (np.array(v) for v in CAMERAS[camera])
-        self._aim(direction, up, parallel=camera != "oblique", half=self._half(direction, up))
+        parallel = camera != "oblique"
+        self._aim(direction, up, parallel=parallel, half=self._half(direction, up, parallel))
 
     def turn(self, angle: float) -> None:
         """Look as the look's camera does, with the scene turned about the y axis by an angle [rad]."""
@@ -205,16 +236,17 @@ class Scene:
         width, height = self.plotter.window_size
         return max(1.0, height * len(self.panes) / width)
 
-    def _half(self, direction: np.ndarray, up: np.ndarray) -> float:
+    def _half(self, direction: np.ndarray, up: np.ndarray, parallel: bool) -> float:
         """Half the height of a view in which everything is, with room for labels [mm]."""
         width, height = self.plotter.window_size
         forward = -direction / np.linalg.norm(direction)
         right = np.cross(forward, up) / np.linalg.norm(np.cross(forward, up))
-        size = np.ptp(np.reshape(self.bounds, (3, 2)), axis=1)
-        across, high = (float(np.abs(axis) @ size) for axis in (right, np.cross(right, forward)))
-        return (
-            max(high * ROOM[1], across * (ROOM[0] + 0.2 * (len(self.panes) > 1)) * height * len(self.panes) / width) / 2
-        )
+        edges = np.reshape(self.bounds, (3, 2))
+        corners = np.array(list(product(*edges))) - edges.mean(axis=1)
+        across, high = (np.abs(corners @ axis) for axis in (right, np.cross(right, forward)))
+        nearer = 0.0 if parallel else -np.tan(HALF_ANGLE) * corners @ forward
+        room = (ROOM[0] + 0.2 * (len(self.panes) > 1)) * height * len(self.panes) / width
+        return float(max((high * ROOM[1] * (1 + self.raised) + nearer).max(), (across * room + nearer).max()))
 
     def _aim(self, direction: np.ndarray, up: np.ndarray, *, parallel: bool, half: float) -> None:
         middle = np.reshape(self.bounds, (3, 2)).mean(axis=1)
@@ -223,10 +255,10 @@ class Scene:
             view = self.plotter.camera
             view.focal_point, view.up = middle, up
             view.parallel_projection = parallel
-            view.SetWindowCenter(BESIDE_BAR * self._narrow, LOWERED)
-            view.view_angle = 30
+            view.SetWindowCenter(BESIDE_BAR * self._narrow, LOWERED - self.raised)
+            view.view_angle = np.degrees(2 * HALF_ANGLE)
             view.parallel_scale = half
-            view.position = middle + direction / np.linalg.norm(direction) * half / np.sin(np.deg2rad(15))
+            view.position = middle + direction / np.linalg.norm(direction) * half / np.tan(HALF_ANGLE)
             self.plotter.renderer.ResetCameraClippingRange()
 
     def picture(self) -> np.ndarray:
@@ -285,7 +317,8 @@ def build_scene(
     low, high = np.min([e[:, 0] for e in edges], axis=0), np.max([e[:, 1] for e in edges], axis=0)
     panes = []
     for column, (image, volume, title) in enumerate(zip(images, volumes, titles, strict=True)):
-        pane = Pane(plotter=plotter, column=column, image=image, volume=volume, title=title)
+        notes = () if antennas is None else ("red: phase centres",)
+        pane = Pane(plotter=plotter, column=column, image=image, volume=volume, title=title, notes=notes)
         pane.draw(look)
         panes.append(pane)
         _furnish(plotter, pane, look, antennas, bar=column == len(images) - 1)
@@ -312,10 +345,6 @@ def _furnish(plotter: pyvista.Plotter, pane: Pane, look: Look, antennas: np.ndar
             reset_camera=False,
             render=False,
         )
-    lines = [pane.title, caption(look)] + (["red: phase centres"] if antennas is not None else [])
-    plotter.add_text(
-        "\n".join(filter(None, lines)), position="upper_left", font_size=9, color=INK, name=f"t{pane.column}"
-    )
     if mark := learned_mark([pane.image]):
         plotter.add_text(mark, position="lower_left", font_size=8, color=INK, name=f"mark{pane.column}")
     if bar:
