@@ -1,6 +1,7 @@
 """Images as HDF5 files (layout: `mmsar.io.schema`): checked on reading, atomic writing, history kept."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,8 @@ class ImageFile:
     grid: ImageGrid
     history: tuple[dict[str, Any], ...]
 
-    def read(self, first: int, last: int) -> np.ndarray:
-        """The planes first .. last-1 along z, complex64 or float32, (n, n_y, n_x).
+    def slabs(self, n: int) -> Iterator[np.ndarray]:
+        """The samples, n planes at a time from the first, complex64 or float32, (n, n_y, n_x); the last may be fewer.
 
         Raises
         ------
@@ -93,8 +94,10 @@ class ImageFile:
             As `load_image`, but whether they are finite is for the caller to check.
         """
         with open_h5(self.path, "image") as file:
-            slab = read_part(_parts(file)[2], slice(first, last))
-        return slab.astype(np.complex64 if slab.dtype.kind == "c" else np.float32, copy=False)
+            dataset = _parts(file)[2]
+            single = np.complex64 if dataset.dtype.kind == "c" else np.float32
+            for first in range(0, dataset.shape[0], n):
+                yield read_part(dataset, slice(first, first + n)).astype(single, copy=False)
 
 
 def open_image(path: str | os.PathLike[str]) -> ImageFile:

@@ -32,7 +32,7 @@ DRAGGED = 128**3
 """Voxels drawn while the camera moves."""
 TOP = 255
 """Level of the peak."""
-SLAB = 1 << 25
+SLAB = 1 << 22
 """Bytes of an image that are worked on at once, or one plane of it where that is larger."""
 KEPT = 15
 """Bits of a float32 magnitude that are not kept."""
@@ -135,8 +135,9 @@ def decibel_volume(image: Image | ImageFile, *, floor: float = -30.0, max_voxels
 def _slabs(image: Image | ImageFile, step: int) -> Iterator[np.ndarray]:
     """The samples in slabs of whole blocks of `step` planes."""
     n = -(-max(1, SLAB // (8 * image.grid.shape[1] * image.grid.shape[2])) // step) * step
-    for first in range(0, image.grid.shape[0], n):
-        yield image.data[first : first + n] if isinstance(image, Image) else image.read(first, first + n)
+    if isinstance(image, Image):
+        return (image.data[first : first + n] for first in range(0, image.grid.shape[0], n))
+    return image.slabs(n)
 
 
 def _levels_of(peak: float, floor: float) -> np.ndarray:

@@ -150,7 +150,7 @@ class Pane:
         actor.mapper, actor.prop = mapper, pyvista.VolumeProperty(interpolation_type="linear", shade=False)
         actor.prop.SetColor(colours)
         actor.prop.SetScalarOpacityUnitDistance(unit_distance(self.volume.grid))
-        name = self._name(len(self.volumes))
+        name = f"volume{self.column}.{len(self.volumes)}"
         self.plotter.add_actor(actor, name=name, reset_camera=False, render=False)
         return actor
 
