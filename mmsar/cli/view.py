@@ -22,6 +22,7 @@ Example:
 import argparse
 import math
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +106,16 @@ def _image(args: argparse.Namespace, style: dict[str, Any]) -> Any:
         args.fail(f"argument --kind: {args.files[0]} is no scan, wanted one of {', '.join(FLAT)}")
     kind = args.kind or ("mips" if args.point is None else "slices")
     names = [Path(path).name for path in args.files]
+    if len(names) > 1 and kind != "mips":
+        args.fail(f"got {len(names)} images, wanted one for {kind}; several are shown by projections or in 3-D")
+    images = [load_image(path) for path in args.files]
+    for path, image in zip(args.files, images, strict=True):
+        _say_zero(path, image.data)
     if len(names) > 1:
-        if kind != "mips":
-            args.fail(f"got {len(names)} images, wanted one for {kind}; several are shown by projections or in 3-D")
-        return plot.figure_compare([load_image(path) for path in args.files], names, title=args.title, **style)
+        return plot.figure_compare(images, names, title=args.title, **style)
     if kind != "mips":
         style["point"] = args.point
-    return plot.KINDS[kind](load_image(args.files[0]), title=args.title or names[0], **style)
+    return plot.KINDS[kind](images[0], title=args.title or names[0], **style)
 
 
 def _scan(args: argparse.Namespace, style: dict[str, Any]) -> Any:
@@ -165,6 +169,8 @@ def _draw_solid(args: argparse.Namespace, look: Any) -> int:
 
     check_rendering(wait=False)  # the trial goes on while files are read
     images = [open_image(path) for path in args.files]
+    for image in images:
+        _say_zero(str(image.path), image.slabs(1))
     names = [Path(path).name for path in args.files]
     titles = [args.title] if args.title and len(names) == 1 else names
     aperture = None if args.scan is None else load_scan(args.scan, lazy=True).virtual_position
@@ -179,6 +185,12 @@ def _draw_solid(args: argparse.Namespace, look: Any) -> int:
         save_scene(images, args.save, titles=titles, look=look, aperture=aperture)
         print(args.save)
     return 0
+
+
+def _say_zero(path: str, planes: Iterable[Any]) -> None:
+    """A line where an image has nothing to show; else no more is read than its first plane with something in it."""
+    if not any(plane.any() for plane in planes):
+        print(f"mmsar view: {path}: zero everywhere, there is nothing to see", file=sys.stderr)
 
 
 def _instead(args: argparse.Namespace, fault: str) -> int:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsar.core.checks import positive_int
+from mmsar.core.progress import progress
 from mmsar.errors import FormatError, GeometryError
 from mmsar.io.image_h5 import ImageFile
 from mmsar.model.grid import ImageGrid
@@ -110,7 +111,8 @@ def decibel_volume(image: Image | ImageFile, *, floor: float = -30.0, max_voxels
         )
     steps = block_steps(image.grid.shape, max_voxels)
     kept, peak, at, first = [], -1.0, (0, 0, 0), 0
-    for slab in _slabs(image, steps[0]):
+    slabs = _slabs(image, steps[0])
+    for slab in progress(slabs, "reading") if image.grid.n_voxels > LARGEST else slabs:
         magnitude = np.abs(slab)
         brightest = np.unravel_index(int(magnitude.argmax()), slab.shape)
         value = float(magnitude[brightest])

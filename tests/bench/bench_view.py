@@ -72,10 +72,9 @@ def write_image(path, n):
     data = np.empty((n, n, n), np.complex64)
     for i in range(n):
         data[i] = np.roll(noise, 17 * i, axis=(i % 2))
+    nulls = (4e-3, 4e-3, 12e-3)
     for place in ((0.06, 0.05, 0.32), (-0.05, 0.04, 0.36), (0.02, -0.05, 0.4), (0.0, 0.0, 0.35)):
-        x, y, z = (
-            np.sinc((getattr(grid, a) - p) / w) for a, p, w in zip("xyz", place, (4e-3, 4e-3, 12e-3), strict=True)
-        )
+        x, y, z = (np.sinc((getattr(grid, a) - p) / w) for a, p, w in zip("xyz", place, nulls, strict=True))
         plane = (y[:, None] * x).astype(np.complex64)
         for i in range(n):
             data[i] += np.float32(z[i]) * plane
@@ -105,8 +104,6 @@ def test_first_picture(benchmark, report, tmp_path, n):
     own = memory[n] - memory[TINY]
     rows.append(("wanted", f"< {LIMITS[n]:g} s where nothing else runs on two cores"))
     rows.append((f"memory beyond that for {TINY}^3 voxels", f"{own / 2**20:.0f} MiB, {own / n**3:.2f} bytes a voxel"))
-    rows.append(
-        ("wanted", f"< {TIMES_THE_BYTES} bytes a voxel, three times the volume in dB as it is drawn, in 8 bits")
-    )
+    rows.append(("wanted", f"< {TIMES_THE_BYTES} bytes a voxel, three times the volume in dB as drawn, in 8 bits"))
     report(f"first picture in 3-D of a file of {n}^3 voxels, {rendering().window}", rows)
     assert own < TIMES_THE_BYTES * n**3
