@@ -70,16 +70,16 @@ class BoxAxes:
         return text
 
     @property
-    def labels(self) -> dict[str, tuple[float, float]]:
+    def labels(self) -> list[tuple[str, tuple[float, float]]]:
         """The texts that are shown, and where: pixels from the lower left corner of the window."""
-        return {text.GetInput(): text.GetPosition() for text in self._texts if text.GetVisibility()}
+        return [(text.GetInput(), text.GetPosition()) for text in self._texts if text.GetVisibility()]
 
     def place(self) -> None:
         """Ticks and labels where the camera sees them."""
         for text in self._texts:
             text.SetVisibility(False)
         free, segments, taken = iter(self._texts), [], []
-        middle = self._seen(self.bounds.mean(axis=1))[0]
+        middle = self.seen(self.bounds.mean(axis=1))[0]
         edges = [(axis, *edge) for axis in range(3) if (edge := self._edge(axis)) is not None]
         for axis, ends, seen in edges:
             along = (seen[1] - seen[0]) / np.linalg.norm(seen[1] - seen[0])
@@ -90,7 +90,7 @@ class BoxAxes:
             places = np.repeat(ends[:1], len(values), axis=0)
             places[:, axis] = values
             reach = 0.0
-            for value, at in zip(values, self._seen(places), strict=True):
+            for value, at in zip(values, self.seen(places), strict=True):
                 segments.append((at, at + TICK * outward))
                 box = self._write(next(free), f"{value:g}", at + (TICK + GAP) * outward, outward, taken)
                 if box is not None:
@@ -112,7 +112,7 @@ class BoxAxes:
             ends[:, axis] = self.bounds[axis]
             for other, side in zip(others, sides, strict=True):
                 ends[:, other] = self.bounds[other, side]
-            seen = self._seen(ends)
+            seen = self.seen(ends)
             across, up = np.abs(seen[1] - seen[0])
             if np.hypot(across, up) >= SHORTEST:
                 low = seen[:, 0 if up > 2 * across else 1].mean()
@@ -132,7 +132,7 @@ class BoxAxes:
             towards = camera.GetPosition()[axis] - self.bounds[axis, side]
         return (towards if side else -towards) > 0
 
-    def _seen(self, places: np.ndarray) -> np.ndarray:
+    def seen(self, places: np.ndarray) -> np.ndarray:
         """Where places (n, 3) [mm] are seen, (n, 2) [pixel from the lower left corner of the window]."""
         camera = self.renderer.GetActiveCamera()
         found = camera.GetCompositeProjectionTransformMatrix(self.renderer.GetTiledAspectRatio(), -1, 1)

@@ -139,19 +139,48 @@ def bright(picture: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["volume", "iso", "slices3d", "points"])
-def test_the_target_is_drawn_where_it_is(drawn, kind) -> None:
-    found = []
-    for at in ((9, 4, 4), (9, 4, 19), (9, 15, 4)):
-        data = np.zeros((12, 20, 24), np.float32)
-        data[at[0] - 1 : at[0] + 2, at[1] - 1 : at[1] + 2, at[2] - 1 : at[2] + 2] = 1
-        image = Image(data=data, grid=make_image().grid)
-        scene = drawn.build_scene([image], ["t"], look=Look(kind=kind, camera="front", levels=(-6,)))
-        scene.plotter.window_size = (320, 240)
-        found.append(bright(scene.picture()))
-        scene.close()
-    origin, right, up = found
-    assert right[1] > origin[1] + 15 and abs(right[0] - origin[0]) < 6
-    assert up[0] < origin[0] - 15 and abs(up[1] - origin[1]) < 6
+def test_a_target_at_the_upper_end_of_all_axes_is_drawn_there(drawn, kind) -> None:
+    """In pixels, in every view: on the side of the middle that its axes say, and at the place of the scale."""
+    at = (9, 15, 19)
+    data = np.zeros((12, 20, 24), np.float32)
+    data[tuple(slice(i - 1, i + 2) for i in at)] = 1
+    image = Image(data=data, grid=make_image().grid)
+    scene = drawn.build_scene([image], ["t"], look=Look(kind=kind, camera="front", levels=(-6,)))
+    scene.plotter.window_size = (320, 240)
+    (pane,) = scene.panes
+    place = np.array([getattr(image.grid, n)[i] * 1e3 for n, i in zip("xyz", at[::-1], strict=True)])
+    sides = {"front": (1, 1), "radar": (-1, 1), "side": (1, 1), "top": (1, -1)}
+    for camera, (right, up) in sides.items():
+        scene.aim(camera)
+        row, column = bright(scene.picture())
+        (x, y), (middle_x, middle_y) = pane.axes.seen(place)[0], pane.axes.seen(pane.axes.bounds.mean(axis=1))[0]
+        assert (column, 240 - row) == pytest.approx((x, y), abs=4), camera
+        assert right * (column - middle_x) > 15 and up * (240 - row - middle_y) > 10, camera
+    scene.close()
+
+
+def test_scales_are_in_millimetres_at_their_places(drawn) -> None:
+    scene = drawn.build_scene([make_image()], ["t"], look=Look(kind="points", camera="front"))
+    (pane,) = scene.panes
+    across = {"front": "x", "radar": "x", "side": "z", "top": "x"}
+    for camera, name in across.items():
+        scene.aim(camera)
+        scene.picture()
+        titles = {text: at for text, at in pane.axes.labels if "mm" in text}
+        wanted = {"front": "xy", "radar": "xy", "side": "zy", "top": "xz"}[camera]
+        assert titles.keys() == {f"{axis} [mm]" for axis in wanted}
+        lowest = titles[f"{name} [mm]"][1] + 40
+        below = [(text, at) for text, at in pane.axes.labels if "mm" not in text and at[1] < lowest]
+        assert len(below) >= 3
+        for text, (x, _) in below:
+            value = np.where(np.array([*"xyz"]) == name, float(text), pane.axes.bounds.mean(axis=1))
+            assert x == pytest.approx(pane.axes.seen(value)[0][0], abs=1), (camera, text)
+    scene.aim("oblique")
+    scene.picture()
+    assert {"x [mm]", "y [mm]", "z [mm]"} <= dict(pane.axes.labels).keys()
+    colours = scene.plotter.scalar_bars["dB re peak\n"]
+    assert colours.lookup_table.scalar_range == (-30, 0)
+    scene.close()
 
 
 def test_images_stand_side_by_side_under_one_camera_and_are_marked(drawn) -> None:
