@@ -5,7 +5,7 @@ and sidelobes; several images stand beside each other. Of a scan: its aperture, 
 where, or its power over range.
 
 --save writes .png, .pdf or .svg, of the volume .png, or one turn of it as .gif (.mp4 with mmsar[movie]); without it a
-window opens where there is a display: in 3-D with sliders, keys (h lists them) and a clip box. In 3-D, --kind is volume,
+window opens where there is a display, in 3-D with sliders, keys (h lists them) and a clip box. There --kind is volume,
 iso (surfaces at --levels), slices3d or points, and --scan draws where the antennas were. Where 3-D cannot be drawn, the
 projections take its place in a .png or the window, with a line that says why and exit code 4: not what was asked for.
 A negative first number needs the = sign: --point=-20,0,335 --levels=-20,-6.
