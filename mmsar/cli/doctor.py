@@ -28,7 +28,9 @@ CORE = ("numpy", "scipy", "h5py", "matplotlib", "pyfftw", "finufft", "numba", "t
 
 OPTIONAL = {
     "pyvista": "3-D windows; pip install 'mmsar[viz]'",
+    "trame": "the view in a browser; pip install 'mmsar[web]'",
     "xarray": "Image.to_xarray; pip install xarray",
+    "distributed": "clusters; pip install 'mmsar[cluster]'",
     "trimesh": "meshes as scenes; pip install 'mmsar[mesh]'",
     "pytest": "running the tests; pip install 'mmsar[test]'",
 }

@@ -8,12 +8,13 @@ forward uses exp(-j...), backward exp(+j...), each the adjoint of the other.
 import contextlib
 import json
 import os
-import platform
 import tempfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+from mmsar.core.machine import cache_folder, machine_key
 
 _SIGN = {"forward": "FFTW_FORWARD", "backward": "FFTW_BACKWARD"}
 
@@ -32,24 +33,15 @@ def good_size(n: int) -> int:
 
 
 @cache
-def _machine_key() -> str:
+def _file_name() -> str:
     import pyfftw
 
-    key = f"{platform.machine()}-{_cpu_name()}-{pyfftw.__version__}"
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in key)
+    return f"fftw-{machine_key(pyfftw.__version__)}.json"
 
 
 def wisdom_path() -> Path:
     """File that keeps FFTW's wisdom for this machine and FFTW version."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "mmsar" / f"fftw-{_machine_key()}.json"
-
-
-def _cpu_name() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as lines:
-        found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-        return f"{found.get('model name', 'cpu')}-{found.get('model', '')}"
-    return platform.processor() or "cpu"
+    return cache_folder() / _file_name()
 
 
 @cache

@@ -26,7 +26,7 @@ from mmsar.io.h5file import write_field as _write_field
 from mmsar.io.schema import GRID_UNITS, IMAGE_DATA
 from mmsar.model import Image, ImageGrid
 
-__all__ = ["ImageFile", "load_image", "open_image", "save_image", "scan_digest"]
+__all__ = ["ImageFile", "load_history", "load_image", "open_image", "save_image", "scan_digest"]
 
 
 def save_image(image: Image, path: str | os.PathLike[str], *, scan_path: str | os.PathLike[str] | None = None) -> None:
@@ -58,6 +58,19 @@ def save_image(image: Image, path: str | os.PathLike[str], *, scan_path: str | o
             grid.attrs[name] = value
         grid.attrs["units"] = ",".join(GRID_UNITS.values())
         write_json(file, "history", history)
+
+
+def load_history(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
+    """The history of an image file, without its voxels. Errors are those of `load_image`."""
+    with open_h5(path, "image") as file:
+        return tuple(_history(file, Path(path)))
+
+
+def _history(file: Any, source: Path) -> list[dict[str, Any]]:
+    history = read_json(file, "history", list)
+    if not all(isinstance(step, dict) for step in history):
+        raise FormatError(f"{source}: @history: got steps that are not objects, wanted a list of JSON objects")
+    return history
 
 
 def load_image(path: str | os.PathLike[str]) -> Image:
@@ -122,8 +135,6 @@ def _parts(file: h5py.File) -> tuple[ImageGrid, tuple[dict[str, Any], ...], h5py
         grid = ImageGrid(**values)
     except GeometryError as error:
         raise FormatError(f"{source}: {error}") from error
-    history = read_json(file, "history", list)
-    if not all(isinstance(step, dict) for step in history):
-        raise FormatError(f"{source}: @history: got steps that are not objects, wanted a list of JSON objects")
+    history = _history(file, source)
     sizes = dict(zip(IMAGE_DATA.axes, grid.shape, strict=True))
     return grid, tuple(history), find_field(file, "data", IMAGE_DATA, sizes)

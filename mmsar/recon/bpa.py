@@ -18,7 +18,7 @@ import numpy as np
 
 from mmsar.core import kernels_bpa_design as design
 from mmsar.core.checks import check_shape, finite_number, real_array
-from mmsar.core.memory import budget, require
+from mmsar.core.memory import MEMORY_ADVICE, budget, require
 from mmsar.core.progress import progress as bar
 from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid, Scan
@@ -104,7 +104,14 @@ def plan(
     options = options or ReconOptions()
     only_cpu(device, "bpa")
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
-    return BpaPlan(geometry, grid, error_db=options.error_db, memory=options.memory, progress=options.progress)
+    return BpaPlan(
+        geometry,
+        grid,
+        error_db=options.error_db,
+        memory=options.memory,
+        progress=options.progress,
+        tiles=options.tiles,
+    )
 
 
 class BpaPlan:
@@ -122,6 +129,7 @@ class BpaPlan:
         error_db: float = -50.0,
         memory: int | None = None,
         progress: bool | None = False,
+        tiles: int = 1,
     ) -> None:
         self.geometry, self.grid, self.progress = geometry, grid, progress
         self.error_db = finite_number("bpa error_db", error_db, "dB")
@@ -131,6 +139,7 @@ class BpaPlan:
         wanted = 10 ** (self.error_db / 20)
         self._set_design(wanted)
         self._set_bins()
+        self._runs = self._tiles.runs(tiles)
         self._set_chunks(memory)
 
     # ---- what the geometry gives ------------------------------------------------------------------------------
@@ -203,10 +212,11 @@ class BpaPlan:
         """Runs of poses whose tables fit in the memory, each with its own clusters."""
         n_pose, n_bins = len(self._tx), self._compress.shape[1]
         per_pose = 8 * n_bins * self._weight[0].size
-        fixed = 3 * self._tiles.nbytes + self._compress.nbytes
+        largest = max(run.tiles.stop - run.tiles.start for run in self._runs)
+        fixed = 3 * self._tiles.nbytes * largest // len(self._tiles) + self._compress.nbytes
         fixed += 8 * min(ROWS_PER_STEP, self._weight.size) * (n_bins + self.geometry.shape[3])
         allowed = budget(memory)
-        require("bpa", fixed + per_pose, allowed, "image a smaller grid or give more memory")
+        require("bpa", fixed + per_pose, allowed, MEMORY_ADVICE)
         size = int(min(n_pose, (allowed - fixed) // per_pose))
         n_chunks = -(-n_pose // size)
         edges = np.arange(n_chunks + 1) * n_pose // n_chunks
@@ -248,9 +258,36 @@ class BpaPlan:
             A signal of another shape than the geometry.
         """
         packed = self._tiles.zeros()
+        for number, (channels, clusters) in enumerate(self._tables(signal)):
+            for tiles in self._steps(f"bpa {number + 1}/{len(self._chunks)}"):
+                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=True)
+        return self._tiles.unpack(packed, 1 / self.geometry.norm)
+
+    @property
+    def regions(self) -> list[tuple[slice, slice, slice]]:
+        """The tiles that the image may be made in, one at a time (`ReconOptions.tiles`): voxels (z, y, x) of each."""
+        return [run.region for run in self._runs]
+
+    def prepare(self, signal: Any) -> Any:
+        """What `tile` takes in place of a signal: its range profiles, or itself where these do not fit in the memory.
+
+        Parameters and errors are those of a call.
+        """
+        return list(self._tables(signal)) if len(self._chunks) == 1 else signal
+
+    def tile(self, prepared: Any, number: int) -> np.ndarray:
+        """The part `regions[number]` of the image, the same as in the whole one, complex64."""
+        run = self._runs[number]
+        packed = self._tiles.zeros(run.tiles.stop - run.tiles.start)
+        for channels, clusters in prepared if isinstance(prepared, list) else self._tables(prepared):
+            self._run(packed, self._tiles.centres[run.tiles], channels, clusters, forward=True)
+        return self._tiles.unpack(packed, 1 / self.geometry.norm, run)
+
+    def _tables(self, signal: Any) -> Iterator[tuple[tuple, tuple]]:
+        """(range profiles of the channels, clusters) of every chunk of poses."""
         pieces = _pieces(signal, self.geometry.shape)
         block, done = next(pieces), 0
-        for number, (poses, order, clusters) in enumerate(self._chunks):
+        for poses, order, clusters in self._chunks:
             place = np.argsort(order)
             table = self._table(poses)
             filled = poses.start
@@ -260,10 +297,8 @@ class BpaPlan:
                 filled, done = filled + take, done + take
                 if done == len(block) and filled < self.geometry.shape[0]:
                     block, done = next(pieces), 0
-            channels = self._channels(poses, order, table)
-            for tiles in self._steps(f"bpa {number + 1}/{len(self._chunks)}"):
-                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=True)
-        return self._tiles.unpack(packed, 1 / self.geometry.norm)
+            yield self._channels(poses, order, table), clusters
+            del table
 
     def adjoint(self, data: np.ndarray) -> np.ndarray:
         """The conjugate transpose of the same linear map: an image to the signal's shape.

@@ -6,13 +6,14 @@ Each step is linear and has its adjoint; the plan's adjoint is the chain of them
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 
 from mmsar.core.backend import resolve_device
 from mmsar.core.checks import check_shape
-from mmsar.core.memory import budget, release, require
+from mmsar.core.memory import MEMORY_ADVICE, budget, release, require
 from mmsar.core.parallel import matmul_rows, threads
 from mmsar.errors import DeviceError, GeometryError
 from mmsar.model.grid import ImageGrid
@@ -98,7 +99,7 @@ class SpectralPlan:
         self._front = make_front(self._migration, len(k), eps)
         if self.nbytes > allowed:
             self._migration.shrink(self.nbytes - allowed)
-        require(f"method {method}", self.nbytes, allowed, "use a smaller grid, or allow more memory")
+        require(f"method {method}", self.nbytes, allowed, MEMORY_ADVICE)
         release()
 
     @property
@@ -110,7 +111,8 @@ class SpectralPlan:
     def nbytes(self) -> int:
         """Memory held and in flight, the image included [bytes]."""
         data = 8 * self.n_frequencies * self.geometry.n_channels
-        spectrum, image = 8 * self.n_frequencies * self._migration.n_pairs, 8 * self.grid.n_voxels
+        spectrum = 8 * self.n_frequencies * self._migration.n_pairs
+        image = 8 * self.grid.n_voxels // self.grid.shape[0] * max(z.stop - z.start for z, _, _ in self.regions)
         centres = 24 * self.geometry.n_channels  # the geometry keeps its phase centres once they were asked for
         held = centres + self._compression.nbytes + self._phase.nbytes + self._front.nbytes + self._migration.nbytes
         blocks = 8 * threads() * 4096 * (self.geometry.shape[3] + self.n_frequencies)
@@ -134,13 +136,22 @@ class SpectralPlan:
         GeometryError
             A signal of another shape than the geometry.
         """
+        return self._migration(self.prepare(signal), self.show)
+
+    @property
+    def regions(self) -> list[tuple[slice, slice, slice]]:
+        """The tiles that the image may be made in, one at a time (`ReconOptions.tiles`): voxels (z, y, x) of each."""
+        return [tuple(slice(0, n) for n in self.grid.shape)]
+
+    def prepare(self, signal: Any) -> np.ndarray:
+        """The spectrum of a signal, (m, n_pairs) complex64: what `tile` takes. Parameters and errors as of a call."""
         data = self._compressed(signal)
         data *= self._phase
         release()
         spectrum = self._front(data)
         del data
         release()
-        return self._migration(spectrum, self.show)
+        return spectrum
 
     def adjoint(self, image: np.ndarray) -> np.ndarray:
         """The exact adjoint of the imaging map: image (n_z, n_y, n_x) to signal (n_pose, n_tx, n_rx, n_samples)."""
@@ -196,6 +207,8 @@ class FourierPlan(SpectralPlan):
         compression = compress(
             geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=options.error_db - 10
         )
+        self._slabs = slabs(grid.shape[0], options.tiles)
+        thickest = max(slab.stop - slab.start for slab in self._slabs)
         super().__init__(
             geometry,
             grid,
@@ -203,11 +216,26 @@ class FourierPlan(SpectralPlan):
             path=path,
             compression=compression,
             make_migration=lambda room, eps: Migration(
-                compression.k, grid, virtual, z_ref=z_ref, scale=1 / geometry.norm, memory=room
+                compression.k, grid, virtual, z_ref=z_ref, scale=1 / geometry.norm, memory=room, planes=thickest
             ),
             make_front=make_front,
             options=options,
         )
+
+    @property
+    def regions(self) -> list[tuple[slice, slice, slice]]:
+        """The tiles that the image may be made in: slabs of planes."""
+        return [(slab, *(slice(0, n) for n in self.grid.shape[1:])) for slab in self._slabs]
+
+    def tile(self, prepared: np.ndarray, number: int) -> np.ndarray:
+        """The part `regions[number]` of the image from its spectrum; that of the whole to 1e-5, complex64."""
+        return self._migration.slab(prepared, self._slabs[number], self.show)
+
+
+def slabs(n: int, count: int) -> list[slice]:
+    """`n` planes in `count` nearly equal slabs, or fewer where there are not as many planes."""
+    edges = np.linspace(0, n, min(n, count) + 1).round().astype(int).tolist()
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def only_cpu(device: str, method: str) -> None:

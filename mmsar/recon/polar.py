@@ -47,6 +47,8 @@ class PolarMigration:
         Factor on the image.
     eps : float
         Accuracy of the transforms.
+    rows : slice, optional
+        Frequencies whose part of the image is made, with the orders, angles and heights of all `k`; default all.
 
     Raises
     ------
@@ -54,7 +56,16 @@ class PolarMigration:
         A grid that reaches the antennas, or several heights from far away.
     """
 
-    def __init__(self, k: np.ndarray, grid: ImageGrid, aperture: RingAperture, *, scale: float, eps: float) -> None:
+    def __init__(
+        self,
+        k: np.ndarray,
+        grid: ImageGrid,
+        aperture: RingAperture,
+        *,
+        scale: float,
+        eps: float,
+        rows: slice = slice(None),
+    ) -> None:
         self.grid, self.aperture, self.eps = grid, aperture, eps
         self.k2 = 2 * np.asarray(k, dtype=float)
         rho = largest_rho(grid)
@@ -79,6 +90,8 @@ class PolarMigration:
         last = len(self.ky) - 1
         self._pairs = [pair for pair in ((i, last - i) for i in range(last // 2 + 1)) if self._band.masks(pair).any()]
         """Height wavenumbers -|ky| and |ky| that are imaged together, by index."""
+        self.k2, self._scale = self.k2[rows], self._scale[rows]
+        self._band.k2 = self.k2
         self._sides = 1 if last == 0 else 2
         self._middle = float(grid.y[0] + grid.y[-1]) / 2
         self._workers: dict[tuple, Workers] = {}

@@ -149,6 +149,16 @@ def simulate(
         Parts that disagree, or a point on an antenna where the amplitude has no value.
     MmsarError
         More memory needed than the budget allows.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> from mmsar.simulate.scene import Scene
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=16)
+    >>> path, board = mmsar.Trajectory.linear(20, 1e-3), mmsar.AntennaArray.iwr1443()
+    >>> scan = mmsar.simulate(Scene.points([[0.0, 0.0, 0.3]]), chirp=chirp, array=board, trajectory=path)
+    >>> scan.shape
+    (20, 2, 4, 16)
     """
     shape = (len(trajectory), array.n_tx, array.n_rx, chirp.n_samples)
     n_channel = shape[0] * shape[1] * shape[2]

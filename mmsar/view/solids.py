@@ -8,6 +8,8 @@ import pyvista
 from mmsar.view.decibel_volume import ARRAY, DecibelVolume
 
 INK = "black"
+MOST_ANTENNAS = 20_000
+APERTURE_COLOUR, APERTURE_SAID = "tab:red", "red: phase centres"
 
 
 def surface_at(volume: DecibelVolume, decibel: float, *, grid: pyvista.ImageData | None = None) -> pyvista.PolyData:
@@ -26,11 +28,11 @@ def surface_at(volume: DecibelVolume, decibel: float, *, grid: pyvista.ImageData
     return (volume.to_pyvista() if grid is None else grid).contour([level], scalars=ARRAY, method="flying_edges")
 
 
-def surface_opacities(count: int) -> list[float]:
+def surface_opacities(count: int, *, outermost: float = 0.18) -> list[float]:
     """Opacity of so many surfaces inside each other, the outermost first: it hides little of those within."""
     if count == 1:
         return [1.0]
-    return [0.15 + 0.85 * (i / (count - 1)) ** 2 for i in range(count)]
+    return [outermost + (1 - outermost) * (i / (count - 1)) ** 2 for i in range(count)]
 
 
 def slices_at(volume: DecibelVolume, full: Sequence[int], at: Sequence[int]) -> list[pyvista.ImageData]:
@@ -90,3 +92,32 @@ def draw_axes(plotter: pyvista.Plotter, bounds: Sequence[float], *, name: str) -
         color=INK,
         render=False,
     )
+
+
+def thinned(aperture: np.ndarray) -> np.ndarray:
+    """Phase centres (..., 3) [m] as at most `MOST_ANTENNAS` points (n, 3) [mm], evenly left out."""
+    places = np.reshape(aperture, (-1, 3)) * 1e3
+    return places[:: max(1, -(-len(places) // MOST_ANTENNAS))]
+
+
+def draw_aperture(plotter: pyvista.Plotter, antennas: np.ndarray, *, name: str) -> None:
+    """Phase centres (n, 3) [mm] as red points."""
+    plotter.add_mesh(
+        pyvista.PolyData(antennas.astype(np.float32)),
+        name=name,
+        color=APERTURE_COLOUR,
+        style="points",
+        point_size=2,
+        lighting=False,
+        reset_camera=False,
+        render=False,
+    )
+
+
+def bounds_round(boxes: Sequence[Sequence[float]], antennas: np.ndarray | None) -> tuple[float, ...]:
+    """The box x, x, y, y, z, z round boxes of that kind and phase centres (n, 3), all in mm."""
+    edges = [np.reshape(box, (3, 2)) for box in boxes]
+    if antennas is not None:
+        edges.append(np.stack([antennas.min(axis=0), antennas.max(axis=0)], axis=1))
+    low, high = np.min([e[:, 0] for e in edges], axis=0), np.max([e[:, 1] for e in edges], axis=0)
+    return tuple(np.stack([low, high], axis=1).reshape(-1))

@@ -28,7 +28,16 @@ from mmsar.view.look import CAMERAS, Look, turned
 from mmsar.view.marks import learned_mark
 from mmsar.view.movie import check_movie, write_movie, write_picture
 from mmsar.view.rendering import check_rendering, drawing_into, rendering
-from mmsar.view.solids import INK, slices_at, surface_at, surface_opacities
+from mmsar.view.solids import (
+    APERTURE_SAID,
+    INK,
+    bounds_round,
+    draw_aperture,
+    slices_at,
+    surface_at,
+    surface_opacities,
+    thinned,
+)
 
 PICTURES = (".png",)
 MOVIES = (".gif", ".mp4")
@@ -39,7 +48,6 @@ FRAMES, PER_SECOND = 48, 12
 MOST_POINTS = 100_000
 POINTS = ((2, 0.25), (4, 0.6), (7, 1.0))
 """Size [pixel] and opacity of the weak, the middle and the strong third of the points: the weak hide nothing."""
-MOST_ANTENNAS = 20_000
 BESIDE_BAR = 0.08
 """How far the scene stands to the left of the middle, to leave the colour bar free [half widths of the view]."""
 HALF_ANGLE = np.deg2rad(15)
@@ -54,7 +62,6 @@ COARSE = 2.0
 """Pixels across to a line of sight through a smaller volume."""
 SHINE = {"smooth_shading": True, "ambient": 0.4, "diffuse": 0.7}
 """Of surfaces: their colours stay near those of the bar."""
-APERTURE_COLOUR = "tab:red"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -305,26 +312,21 @@ def build_scene(
     if not images or len(images) != len(titles):
         raise GeometryError(f"view in 3-D: got {len(images)} images and {len(titles)} titles, wanted as many, >= 1")
     volumes = [decibel_volume(image, floor=look.floor, max_voxels=max_voxels) for image in images]
-    antennas = None if aperture is None else _thinned(np.reshape(aperture, (-1, 3)) * 1e3)
+    antennas = None if aperture is None else thinned(aperture)
     if plotter is None:
         size = SIZE.get(len(images), (700 * len(images), 700))
         check_rendering()
         with drawing_into(rendering().window):
             plotter = pyvista.Plotter(off_screen=True, shape=(1, len(images)), window_size=size, border=False)
-    edges = [np.reshape(volume.bounds, (3, 2)) for volume in volumes]
-    if antennas is not None:
-        edges.append(np.stack([antennas.min(axis=0), antennas.max(axis=0)], axis=1))
-    low, high = np.min([e[:, 0] for e in edges], axis=0), np.max([e[:, 1] for e in edges], axis=0)
     panes = []
     for column, (image, volume, title) in enumerate(zip(images, volumes, titles, strict=True)):
-        notes = () if antennas is None else ("red: phase centres",)
+        notes = () if antennas is None else (APERTURE_SAID,)
         pane = Pane(plotter=plotter, column=column, image=image, volume=volume, title=title, notes=notes)
         pane.draw(look)
         panes.append(pane)
         _furnish(plotter, pane, look, antennas, bar=column == len(images) - 1)
-    scene = Scene(
-        plotter=plotter, panes=tuple(panes), look=look, bounds=tuple(np.stack([low, high], axis=1).reshape(-1))
-    )
+    bounds = bounds_round([volume.bounds for volume in volumes], antennas)
+    scene = Scene(plotter=plotter, panes=tuple(panes), look=look, bounds=bounds)
     if len(images) > 1:
         plotter.link_views()
     scene.aim(look.camera)
@@ -335,16 +337,7 @@ def _furnish(plotter: pyvista.Plotter, pane: Pane, look: Look, antennas: np.ndar
     """Background, axes in mm over the grid, aperture, captions, colour bar."""
     pane.axes = BoxAxes(plotter, pane.volume.bounds, name=f"box{pane.column}")
     if antennas is not None:
-        plotter.add_mesh(
-            pyvista.PolyData(antennas.astype(np.float32)),
-            name=f"aperture{pane.column}",
-            color=APERTURE_COLOUR,
-            style="points",
-            point_size=2,
-            lighting=False,
-            reset_camera=False,
-            render=False,
-        )
+        draw_aperture(plotter, antennas, name=f"aperture{pane.column}")
     if mark := learned_mark([pane.image]):
         plotter.add_text(mark, position="lower_left", font_size=8, color=INK, name=f"mark{pane.column}")
     if bar:
@@ -374,10 +367,6 @@ def caption(look: Look) -> str:
     if look.kind == "points":
         return f"voxels above {look.points_from:.3g} dB"
     return "" if look.kind == "volume" else "slices"
-
-
-def _thinned(antennas: np.ndarray) -> np.ndarray:
-    return antennas[:: max(1, -(-len(antennas) // MOST_ANTENNAS))]
 
 
 def save_scene(

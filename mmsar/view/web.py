@@ -1,6 +1,6 @@
 """The viewer in the browser: a server on 127.0.0.1 that shows images of one folder to whoever has the token.
 
-Surfaces and slices are drawn by the browser, the volume by this machine, where it can. Nothing is loaded from elsewhere.
+Surfaces and slices are drawn by the browser, the volume by this machine where it can. Nothing comes from elsewhere.
 """
 
 import asyncio
@@ -15,16 +15,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmsar.errors import DeviceError, FormatError, MmsarError
 from mmsar.view.look import Look
 from mmsar.view.rendering import rendering
 
+if TYPE_CHECKING:
+    import numpy as np
+
 HOST = "127.0.0.1"
 PORT = 8765
 NEEDED = {"pyvista": "pyvista", "trame": "trame", "trame_vtk": "trame-vtk"}
 """Package as it is imported -> as it is installed."""
+INSTALL = "pip install 'mmsar[web]'"
 QUIET = {"WSLINK_READY_MSG": "", "TRAME_ARGS": ""}
 """Environment of the server: it prints nothing of its own, and takes this program's arguments for none of its."""
 CHUNK = 1 << 20
@@ -59,14 +63,12 @@ def check_installed() -> None:
         raise MmsarError(f"the browser's view needs {' and '.join(missing)}, which {verb} not installed; {INSTALL}")
 
 
-INSTALL = "pip install 'mmsar[web]'"
-
-
 def serve(
     given: Sequence[str | os.PathLike[str]],
     *,
     port: int = PORT,
     look: Look,
+    aperture: "np.ndarray | None" = None,
     on_ready: Callable[[Address], None],
 ) -> None:
     """Show images in the browser until Ctrl-C or SIGTERM.
@@ -79,6 +81,8 @@ def serve(
         To listen on; 0: any free one.
     look : Look
         What is shown first.
+    aperture : (..., 3) array, optional
+        Phase centres [m], drawn with every image.
     on_ready : callable
         Called with the address when the page can be opened.
 
@@ -96,10 +100,12 @@ def serve(
 
     folder = ImageFolder(given)
     with _environment(QUIET):
-        asyncio.run(_serve(folder, port, look, on_ready))
+        asyncio.run(_serve(folder, port, on_ready, look=look, aperture=aperture))
 
 
-async def _serve(folder: Any, port: int, look: Look, on_ready: Callable[[Address], None]) -> None:
+async def _serve(folder: Any, port: int, on_ready: Callable[[Address], None], **shown: Any) -> None:
+    await _check_free(port)
+    trial = asyncio.create_task(asyncio.to_thread(rendering))  # in a process of its own: imports go on meanwhile
     from trame.app import get_server
 
     from mmsar.view.web_auth import guard, new_token
@@ -108,8 +114,9 @@ async def _serve(folder: Any, port: int, look: Look, on_ready: Callable[[Address
 
     token = new_token()
     server = get_server(f"mmsar-{token[:8]}", client_type="vue3")
-    drawing = await asyncio.to_thread(rendering)
-    page = Page(server, folder, look=look, drawing=drawing)
+    image = await asyncio.to_thread(folder.load, folder.first)
+    drawing = await trial
+    page = Page(server, folder, image, drawing=drawing, **shown)
 
     def bind(web_server: Any) -> None:
         guard(web_server.app, token)
@@ -153,6 +160,16 @@ async def _serve(folder: Any, port: int, look: Look, on_ready: Callable[[Address
             await asyncio.gather(running, following, stop, return_exceptions=True)
 
 
+async def _check_free(port: int) -> None:
+    """DeviceError where a port is taken: said before anything is loaded."""
+    try:
+        probe = await asyncio.get_running_loop().create_server(asyncio.Protocol, HOST, port)
+    except OSError as error:
+        raise _port_error(port, error) from error
+    probe.close()
+    await probe.wait_closed()
+
+
 def _port_error(port: int, error: OSError) -> MmsarError:
     if error.errno == errno.EADDRINUSE:
         return DeviceError(f"port {port} of {HOST} is taken, wanted a free one; give another --port, or 0 for any")
@@ -172,7 +189,7 @@ def _add_downloads(app: Any, page: Any) -> None:
             target = Path(folder) / "image.vti"
             try:
                 image = await asyncio.to_thread(page.folder.load, name)
-            except FormatError as error:
+            except (FormatError, OSError) as error:
                 return web.Response(status=404, text=f"mmsar: {error}\n")
             await asyncio.to_thread(export_image, image, target)
             answer = web.StreamResponse(headers=_attachment(Path(name).stem + ".vti"))
@@ -195,6 +212,11 @@ def _add_downloads(app: Any, page: Any) -> None:
             write_picture(pixels, target)
             return web.Response(body=target.read_bytes(), content_type="image/png")
 
+    async def session(request: Any) -> Any:
+        """Where the page's first question, meant for a launcher of many servers, finds this one."""
+        return web.json_response({"sessionURL": f"ws://{request.host}/ws", "secret": "wslink-secret"})
+
+    app.router.add_post("/paraview/", session)
     app.router.add_get("/image.vti", vti)
     app.router.add_get("/picture.png", picture)
 

@@ -1,7 +1,8 @@
 """Who may use the served page: requests to this machine that carry the token, and pages that this server made.
 
-The token stands in the address that is printed. Opening it moves the token into a cookie that scripts cannot read and
-that no other site's page sends along, and out of the address bar. Every request is checked, the WebSocket's too.
+The token stands in the address that is printed. Opening it moves the token out of the address bar into a cookie that
+scripts cannot read and that goes along with no request of another site's page (a link there may lead here: Lax).
+Every request is checked, the WebSocket's too.
 """
 
 import secrets
@@ -61,7 +62,7 @@ def guard(app: web.Application, token: str) -> None:
         if request.path != "/":
             return await handler(request)
         answer = web.Response(status=303, headers={"Location": "index.html"})
-        answer.set_cookie(cookie, token, httponly=True, samesite="Strict", path="/")
+        answer.set_cookie(cookie, token, httponly=True, samesite="Lax", path="/")
         return answer
 
     async def label(_: web.Request, response: web.StreamResponse) -> None:

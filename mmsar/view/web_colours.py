@@ -1,13 +1,12 @@
-"""The colour bar of a page, drawn as SVG: crisp at any size, and the same in the page, its pictures and exported pages."""
+"""The colour bar of a page, drawn as SVG: the same in the page, its pictures and exported pages."""
 
 from collections.abc import Sequence
-from html import escape
 
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.ticker import MaxNLocator
 
-from mmsar.view.panels import COLOURS
+from mmsar.view.extents import COLOURS
 
 HEIGHT, WIDTH = 320, 92
 """Size of the drawing [pixel]."""
@@ -46,6 +45,7 @@ def colour_bar_svg(floor: float, levels: Sequence[float] = ()) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'font-family="sans-serif" font-size="13" fill="black">'
         f'<defs><linearGradient id="decibel" x1="0" y1="0" x2="0" y2="1">{stops}</linearGradient></defs>'
-        f'<rect x="{LEFT}" y="{TOP}" width="{BAR}" height="{length}" fill="url(#decibel)" stroke="black"/>{ticks}{marks}'
-        f'<text x="{x}" y="{y}" text-anchor="middle" transform="rotate(-90 {x} {y})">{escape("dB re peak")}</text></svg>'
+        f'<rect x="{LEFT}" y="{TOP}" width="{BAR}" height="{length}" fill="url(#decibel)" stroke="black"/>'
+        f'{ticks}{marks}<text x="{x}" y="{y}" text-anchor="middle" transform="rotate(-90 {x} {y})">dB re peak</text>'
+        "</svg>"
     )

@@ -62,6 +62,7 @@ class ImageFolder:
         try:
             path = (self.root / str(name)).resolve()
             inside = path.parent == self.root
+            path.exists()  # asks the system: a name that it cannot have is refused here
         except (OSError, ValueError):  # too long, or with a zero byte
             inside = False
         if not inside:

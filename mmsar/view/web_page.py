@@ -6,11 +6,10 @@ only, so that a slider that is dragged does not queue its steps up. The files of
 
 import asyncio
 import math
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pyvista
+import numpy as np
 from trame.ui.html import DivLayout
 from trame.widgets import html, vtk
 
@@ -19,17 +18,18 @@ from mmsar.model.image import Image
 from mmsar.view.decibel_volume import DecibelVolume
 from mmsar.view.look import CAMERAS, Look
 from mmsar.view.marks import learned_mark
-from mmsar.view.rendering import Rendering, drawing_into
+from mmsar.view.rendering import Rendering
+from mmsar.view.solids import APERTURE_SAID
 from mmsar.view.views import voxel_at
-from mmsar.view.volume import Scene, build_scene
 from mmsar.view.web_colours import colour_bar_svg
 from mmsar.view.web_folder import ImageFolder
 from mmsar.view.web_scene import BrowserScene, browser_volume
+from mmsar.view.web_solid import SolidView
 
 FILES = Path(__file__).with_name("page")
 CONTROLS = ("image", "kind", "level", "nested", "cut_x", "cut_y", "cut_z")
-VOLUME_VOXELS = 128**3
-"""Most voxels of the volume that the server draws: with no graphics card it has to follow the mouse."""
+STRONGER = (-10.0, -3.0)
+"""Surfaces inside the one whose level is chosen [dB re peak]."""
 PAUSE = 0.04
 """Shortest time between two drawings [s]; what changes meanwhile is drawn once."""
 
@@ -43,25 +43,40 @@ class Page:
         Not yet started.
     folder : ImageFolder
         What may be shown.
+    image : Image
+        The first of the folder.
     look : Look
         Kind, levels and point to begin with; its floor and camera hold throughout.
     drawing : Rendering
         Whether volumes can be drawn here.
+    aperture : (..., 3) array or None
+        Phase centres [m] to draw with every image.
 
     Raises
     ------
-    FormatError, GeometryError
-        The first image cannot be read or drawn.
+    GeometryError
+        The first image cannot be drawn.
     """
 
-    def __init__(self, server: Any, folder: ImageFolder, *, look: Look, drawing: Rendering) -> None:
+    def __init__(
+        self,
+        server: Any,
+        folder: ImageFolder,
+        image: Image,
+        *,
+        look: Look,
+        drawing: Rendering,
+        aperture: np.ndarray | None,
+    ) -> None:
         self.server, self.state = server, server.state
         self.folder, self.look, self.drawing = folder, look, drawing
-        self.image: Image = folder.load(folder.first)
-        self.scene = BrowserScene(self.image, look=look)
-        self.solid: Scene | None = None
-        """The volume that the server draws; none until it is asked for."""
-        self._solid_plotter: pyvista.Plotter | None = None
+        self.image = image
+        self.scene = BrowserScene(self.image, look=look, aperture=aperture)
+        self.solid = None if drawing.fault else SolidView(look=look, window=drawing.window, aperture=aperture)
+        """The volume, where this machine can draw it."""
+        self._said = [] if aperture is None else [APERTURE_SAID]
+        self._fitted = False
+        self._in_solid: Image | None = None
         self._changed = asyncio.Event()
         self._begin()
         self._lay_out()
@@ -88,7 +103,7 @@ class Page:
 
     def picture(self) -> Any:
         """What the server draws, (height, width, 3) uint8; None where that is nothing."""
-        return None if self.solid is None else self.solid.picture()
+        return None if self._in_solid is None else self.solid.picture()
 
     def _begin(self) -> None:
         """State, files and layout-independent parts."""
@@ -107,15 +122,21 @@ class Page:
                 "volume_fault": self.drawing.fault,
                 "fault": "",
                 "busy": False,
+                "aspect": 0,
                 "drawn": 0,
             }
         )
         if self.drawing.fault and state.kind == "volume":
             state.kind = "iso"
         self.server.enable_module(
-            {"serve": {"mmsar": str(FILES)}, "scripts": ["mmsar/page.js"], "styles": ["mmsar/page.css"]}
+            {
+                "serve": {"mmsar": str(FILES)},
+                "scripts": ["mmsar/ticks.js", "mmsar/page.js"],
+                "styles": ["mmsar/page.css"],
+            }
         )
         self.state.change(*CONTROLS)(lambda **_: self._changed.set())
+        self.state.change("aspect")(lambda **_: self._fit())
         self.server.controller.trigger("aim")(self._aim)
         self.server.controller.on_client_connected.add(self._refresh)
 
@@ -125,11 +146,9 @@ class Page:
         with DivLayout(self.server) as layout:
             self.local = vtk.VtkLocalView(self.scene.plotter.render_window, ref="scene", style=style)
             remote = ""
-            if not self.drawing.fault:
-                with drawing_into(self.drawing.window):
-                    self._solid_plotter = pyvista.Plotter(off_screen=True, window_size=(1000, 800))
+            if self.solid is not None:
                 self.remote = vtk.VtkRemoteView(
-                    self._solid_plotter.render_window, ref="solid", style=style, interactive_ratio=0.5
+                    self.solid.plotter.render_window, ref="solid", style=style, interactive_ratio=1
                 )
                 self.server.controller.on_server_ready.discard(self.remote.update)
                 remote = self.remote.html
@@ -146,12 +165,21 @@ class Page:
         """Look from one of the cameras."""
         if camera not in CAMERAS:
             return
-        if self.state.kind == "volume" and self.solid is not None:
-            self.solid.aim(camera)
+        if self.state.kind == "volume" and self._in_solid is not None:
+            self.solid.aim(camera, shape=self.scene.plotter.window_size)
             self.remote.update()
         else:
             self.scene.aim(camera)
             self._push_camera()
+
+    def _fit(self) -> None:
+        """Aim for the shape of the browser's view; once, or the view would jump whenever a browser changes its size."""
+        aspect = self.state.aspect
+        if isinstance(aspect, int | float) and 0.1 < aspect < 10:
+            self.scene.fit(aspect)
+            if not self._fitted:
+                self._fitted = True
+                self._aim(self.look.camera)
 
     def _push_camera(self) -> None:
         self.local.push_camera(center_of_rotation=self.scene.plotter.camera.focal_point)
@@ -172,7 +200,6 @@ class Page:
     def _take(self, name: str, image: Image, volume: DecibelVolume, point: tuple[float, float, float] | None) -> None:
         """Show another image: its scene, its place to cut, its name."""
         self.scene.show(image, volume)
-        self.solid = None
         at = voxel_at(image, point)
         with self.state as state:
             state.shown = name
@@ -192,10 +219,9 @@ class Page:
         kind = state.kind if state.kind in ("iso", "slices3d", "volume") else "iso"
         levels: tuple[float, ...] = ()
         if kind == "iso":
-            stronger = [value for value in (-10.0, -3.0) if value > level] if state.nested else []
+            stronger = [value for value in STRONGER if value > level] if state.nested else []
             levels = (level, *stronger)
-            drawn = self.scene.draw_surfaces(levels)
-            captions = [f"isosurfaces at {', '.join(f'{value:g}' for value in levels)} dB" if drawn else "no surface"]
+            captions = [self.scene.draw_surfaces(levels)]
         elif kind == "slices3d":
             self.scene.draw_slices(voxel_at(self.image, self._cut()))
             captions = [f"slices at x = {state.cut_x:.4g}, y = {state.cut_y:.4g}, z = {state.cut_z:.4g} mm"]
@@ -205,29 +231,20 @@ class Page:
         if kind != "volume":
             self.local.update()
         with state:
-            state.captions = [line for line in (*captions, learned_mark([self.image])) if line]
+            state.captions = [line for line in (*captions, *self._said, learned_mark([self.image])) if line]
             state.colour_bar = colour_bar_svg(self.look.floor, levels)
             state.drawn_kind = kind
             state.drawn += 1
 
     def _draw_solid(self, level: float) -> None:
         """The volume, drawn by the server with nothing below a level [dB re peak]."""
-        if self._solid_plotter is None:
-            raise MmsarError(f"no volume: {self.drawing.fault}")
         if self.solid is None:
-            self._solid_plotter.clear()
-            look = Look(kind="volume", floor=self.look.floor, camera=self.look.camera)
-            self.solid = build_scene(
-                [self.image],
-                [self.state.shown],
-                look=look,
-                plotter=self._solid_plotter,
-                max_voxels=VOLUME_VOXELS,
-            )
-        for pane in self.solid.panes:
-            pane.draw(self.solid.look, low=max(0.0, pane.volume.level(level)))
-        with suppress(AttributeError):  # before the server runs there is nobody to send to
-            self.remote.update()
+            raise MmsarError(f"no volume: {self.drawing.fault}")
+        if self._in_solid is not self.image:
+            self.solid.show(self.image, self.state.shown, shape=self.scene.plotter.window_size)
+            self._in_solid = self.image
+        self.solid.draw(level)
+        self.remote.update()
 
     def _cut(self) -> tuple[float, float, float]:
         """Where the controls cut [m], moved into the image."""

@@ -25,16 +25,31 @@ from vtkmodules.vtkCommonCore import vtkLogger
 
 from mmsar.model.image import Image
 from mmsar.view.decibel_volume import ARRAY, TOP, DecibelVolume, decibel_volume
+from mmsar.view.extents import COLOURS
 from mmsar.view.look import Look
-from mmsar.view.panels import COLOURS
 from mmsar.view.rendering import drawing_into
-from mmsar.view.solids import draw_axes, edges_of, slices_at, surface_at, surface_opacities
+from mmsar.view.solids import (
+    bounds_round,
+    draw_aperture,
+    draw_axes,
+    edges_of,
+    slices_at,
+    surface_at,
+    surface_opacities,
+    thinned,
+)
 from mmsar.view.volume import Pane, Scene
 
 VOXELS = 256**3
 """Most voxels of an image that the triangles are made from."""
+COARSE = 128**3
+"""Most voxels where the triangles would be more than `MOST_TRIANGLES`: what is near its floor fills space with them."""
+MOST_TRIANGLES = 500_000
+"""Triangles that are sent: about 9 MB."""
 SURFACES = 3
-WINDOW = (1000, 800)
+OUTERMOST = 0.28
+"""Opacity of the surface round others: vtk.js shows faint ones fainter than VTK does."""
+WINDOW = (960, 1000)
 """Shape of the browser's view that cameras are aimed for [pixel]."""
 NO_SCREEN = "vtkOSOpenGLRenderWindow"
 """A window of VTK that looks for no display; it is never drawn into."""
@@ -52,9 +67,11 @@ class BrowserScene:
         Shown first; at least two voxels along each axis.
     look : Look
         Its floor and camera hold for all images.
+    aperture : (..., 3) array, optional
+        Phase centres [m], drawn as points.
     """
 
-    def __init__(self, image: Image, *, look: Look) -> None:
+    def __init__(self, image: Image, *, look: Look, aperture: np.ndarray | None = None) -> None:
         self.look = look
         self.plotter = undrawn_plotter()
         self.surfaces = [self._actor(f"surface{i}", smooth_shading=True) for i in range(SURFACES)]
@@ -62,6 +79,9 @@ class BrowserScene:
         self._bounds: tuple[float, ...] = ()
         self.image, self.volume = image, browser_volume(image, look.floor)
         draw_axes(self.plotter, self.volume.bounds, name="box")
+        self._antennas = None if aperture is None else thinned(aperture)
+        if self._antennas is not None:
+            draw_aperture(self.plotter, self._antennas, name="aperture")
         self._box = self.plotter.actors["box"]
         axes = self.plotter.renderer.cube_axes_actor
         for part in "XYZ":
@@ -71,6 +91,7 @@ class BrowserScene:
     def show(self, image: Image, volume: DecibelVolume) -> None:
         """Take another image; the camera stays where both fill the same space."""
         self.image, self.volume = image, volume
+        self._coarse_volume: DecibelVolume | None = None
         if volume.bounds != self._bounds:
             self._bounds = volume.bounds
             self._box.mapper.dataset = edges_of(volume.bounds)
@@ -80,22 +101,39 @@ class BrowserScene:
     def aim(self, camera: str) -> None:
         """Look from one of `mmsar.view.look.CAMERAS`."""
         pane = Pane(plotter=self.plotter, column=0, image=self.image, volume=self.volume)
-        Scene(plotter=self.plotter, panes=(pane,), look=self.look, bounds=self._bounds).aim(camera)
+        bounds = bounds_round([self._bounds], self._antennas)
+        Scene(plotter=self.plotter, panes=(pane,), look=self.look, bounds=bounds).aim(camera)
 
-    def draw_surfaces(self, levels: Sequence[float]) -> int:
-        """Draw surfaces at levels [dB re peak], lowest first, at most three; returns how many triangles they have."""
+    def fit(self, aspect: float) -> None:
+        """From now on aim for views of another shape, width to height; a margin is left for the letters outside."""
+        self.plotter.window_size = (min(round(WINDOW[1] * aspect * 0.9), WINDOW[0]), WINDOW[1])
+
+    def draw_surfaces(self, levels: Sequence[float]) -> str:
+        """Draw surfaces at levels [dB re peak], lowest first, at most three; returns what is to be said of them."""
         self._hide(self.slices)
-        grid = self.volume.to_pyvista()
-        triangles = 0
-        for i, actor in enumerate(self.surfaces):
-            surface = surface_at(self.volume, levels[i], grid=grid) if i < len(levels) else None
-            actor.visibility = bool(surface is not None and surface.n_points)
-            if actor.visibility:
-                surface = surface.compute_normals(cell_normals=False, consistent_normals=False, split_vertices=False)
-                actor.mapper.dataset = surface
-                actor.prop.opacity = surface_opacities(len(levels))[i]
-                triangles += surface.n_cells
-        return triangles
+        said = f"isosurfaces at {', '.join(f'{level:g}' for level in levels)} dB"
+        surfaces = [surface_at(self.volume, level) for level in levels]
+        if sum(surface.n_cells for surface in surfaces) > MOST_TRIANGLES:
+            coarse = self._coarse()
+            surfaces = [surface_at(coarse, level) for level in levels]
+            shapes = zip(self.image.data.shape[::-1], coarse.grid.shape[::-1], strict=True)
+            said += f", of blocks of {' x '.join(str(-(-n // m)) for n, m in shapes)} voxels"
+        for actor, surface, opacity in zip(
+            self.surfaces, surfaces, surface_opacities(len(levels), outermost=OUTERMOST), strict=False
+        ):
+            actor.visibility = bool(surface.n_points)
+            if surface.n_points:
+                normals = {"cell_normals": False, "consistent_normals": False, "split_vertices": False}
+                actor.mapper.dataset = surface.compute_normals(**normals)
+                actor.prop.opacity = opacity
+        self._hide(self.surfaces[len(levels) :])
+        return said if any(surface.n_points for surface in surfaces) else f"nothing above {levels[0]:g} dB"
+
+    def _coarse(self) -> DecibelVolume:
+        """The image in fewer voxels, for surfaces of very many triangles."""
+        if self._coarse_volume is None:
+            self._coarse_volume = decibel_volume(self.image, floor=self.look.floor, max_voxels=COARSE)
+        return self._coarse_volume
 
     def draw_slices(self, at: Sequence[int]) -> None:
         """Draw the three slices through a voxel of the image (z, y, x)."""
@@ -159,6 +197,7 @@ def _titled_axes(parent: Any, actor: Any, name: str, context: Any, depth: int) -
         found["properties"] |= {
             "axisLabels": list(TITLES),
             "dataBounds": actor.GetBounds(),
+            "axisTitlePixelOffset": 46.0,
             "axisTextStyle": {**FONT, "fontSize": 17},
             "tickTextStyle": {**FONT, "fontSize": 14},
         }

@@ -1,4 +1,4 @@
-// The picture of what the browser draws, with its heading and colour bar, as a file.
+// The shape of the view for the server; the picture of what the browser draws, with heading and colour bar, as a file.
 (() => {
   const loaded = (address) =>
     new Promise((done, failed) => {
@@ -10,10 +10,10 @@
 
   async function compose() {
     const scene = document.querySelector(".mmsar .scene");
-    const drawn = await loaded(await window.trame.refs.scene.captureImage("image/png", {}));
+    const drawn = await loaded(URL.createObjectURL(await window.trame.refs.scene.captureImage("image/png", {})));
     const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [drawn.width, drawn.height];
-    const scale = drawn.width / scene.clientWidth;
+    const scale = drawn.height / scene.clientHeight;
+    [canvas.width, canvas.height] = [scene.clientWidth * scale, drawn.height];
     const page = canvas.getContext("2d");
     page.fillStyle = "white";
     page.fillRect(0, 0, canvas.width, canvas.height);
@@ -32,6 +32,26 @@
     });
     return canvas.toDataURL("image/png");
   }
+
+  // The server aims its cameras for the shape of the view.
+  const watch = new ResizeObserver(([entry]) => {
+    const { width, height } = entry.contentRect;
+    if (width && height) window.trame.state.set("aspect", width / height);
+  });
+  const begin = setInterval(() => {
+    const view = document.querySelector(".mmsar .view");
+    if (!view || !window.trame?.state) return;
+    clearInterval(begin);
+    watch.observe(view);
+  }, 50);
+
+  let tries = 0;
+  const tidying = setInterval(() => {
+    const inside = window.trame?.refs?.scene?.$?.provides?.view; // what the component of trame-vtk draws with
+    const done = window.mmsarTidyAxes(inside?.renderer);
+    if (done) inside.render();
+    if (done || ++tries > 600) clearInterval(tidying);
+  }, 50);
 
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("#save-picture");
