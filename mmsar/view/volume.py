@@ -52,8 +52,6 @@ BESIDE_BAR = 0.08
 """How far the scene stands to the left of the middle, to leave the colour bar free [half widths of the view]."""
 HALF_ANGLE = np.deg2rad(15)
 """Half the angle of a view in perspective."""
-LOWERED = 0.03
-"""How far it stands below the middle, to leave the captions free [half heights of the view]."""
 ROOM = (1.4, 1.25)
 """Width and height of a view for those of what is in it: labels, captions and colour bar stand beside."""
 STEP = 1.5
@@ -262,7 +260,7 @@ class Scene:
             view = self.plotter.camera
             view.focal_point, view.up = middle, up
             view.parallel_projection = parallel
-            view.SetWindowCenter(BESIDE_BAR * self._narrow, LOWERED - self.raised)
+            view.SetWindowCenter(BESIDE_BAR * self._narrow, -self.raised)
             view.view_angle = np.degrees(2 * HALF_ANGLE)
             view.parallel_scale = half
             view.position = middle + direction / np.linalg.norm(direction) * half / np.tan(HALF_ANGLE)
