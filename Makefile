@@ -7,9 +7,9 @@ ARGS ?=
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.cfg pyproject.toml
-EXTRAS := test dev docs notebooks train viz web sr
+EXTRAS := test dev docs notebooks train viz web sr gpu12 gpu13
 
-.PHONY: help demo test lint format docs bench notebooks notebooks-sync clean distclean
+.PHONY: help demo test lint format docs bench bench-gpu notebooks notebooks-sync clean distclean
 
 help:
 	@echo "make demo    simulate and image a freehand scan; the figure goes to out/"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    ruff check and ruff format --check"
 	@echo "make docs    build the documentation site into out/site"
 	@echo "make bench   measure this machine and write docs/benchmarks.md"
+	@echo "make bench-gpu  test and measure an NVIDIA GPU: docs/measurements/DATE-gpu.md; CUDA=12 for CUDA 12"
 	@echo "make notebooks       run all notebooks; make notebooks ARGS='--output executed/' keeps what they showed"
 	@echo "make notebooks-sync  write every .ipynb from its .py, without outputs"
 	@echo "make clean   remove what was generated; make distclean removes $(VENV) too"
@@ -44,6 +45,10 @@ docs: $(VENV)/.installed-docs
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/table.py $(ARGS)
+
+CUDA ?= 13
+bench-gpu: $(VENV)/.installed-test $(VENV)/.installed-gpu$(CUDA)
+	$(BIN)/python tests/bench/gpu.py $(ARGS)
 
 notebooks: $(VENV)/.installed-notebooks $(VENV)/.installed-viz $(VENV)/.installed-sr
 	$(BIN)/python tests/notebooks/execute.py $(ARGS)

@@ -99,7 +99,7 @@ figure_compare([planar, exact, nufft], ["planar assumption (rma)", "exact (bpa)"
 # of the peak, and this can be worked out from the positions without any image.
 
 # %%
-chirp = mmsar.Chirp(f0=77e9, slope=125e12, fs=2e6, n_samples=64)
+chirp = mmsar.Chirp.stepped(77e9, 0.25e9, 16)  # few frequencies do for one target
 array = mmsar.AntennaArray.single()
 hand = mmsar.Trajectory.freehand((51, 51), (2e-3, 2e-3), motion=(1e-3, 1e-3, 15e-3), seed=3)
 z0, sides = 0.3, np.linspace(0.0, 0.2, 6)
@@ -194,10 +194,11 @@ print(mmsar.explain(scan, volume))
 # %%
 image = mmsar.reconstruct(scan, volume, options=ReconOptions(verify=True))
 step = image.history[-1]
-print(f"{step['method']}: predicted error {step['predicted_error_db']:.1f} dB, against bpa {step['verify']}")
+told = step["verify"]
+print(f"{step['method']}: predicted error {step['predicted_error_db']:.1f} dB; against bpa NCC {told['ncc']}")
 
 assert step["method"] == "nufft"
-assert step["verify"]["ncc"] > 0.99
+assert told["ncc"] > 0.99
 projected = mmsar.reconstruct(scan, volume, method="empm")
 
 # %%

@@ -114,6 +114,12 @@ def test_wheel_holds_the_page_of_the_viewer(wheel):
     assert files <= set(zipfile.ZipFile(wheel).namelist())
 
 
+def test_wheel_holds_the_cuda_sources(wheel):
+    sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "mmsar" / "core" / "cuda").iterdir()}
+    assert sources
+    assert sources <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_wheel_carries_licence_and_readme(wheel):
     archive = zipfile.ZipFile(wheel)
     (licence,) = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]

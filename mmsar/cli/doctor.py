@@ -194,7 +194,9 @@ def _gpu() -> Iterator[Finding]:
         )
         yield Finding("cupy", "missing", text)
     try:
-        yield Finding("gpu", "ok", resolve_device("cuda"))
+        devices = resolve_device("cuda:all")
+        without = "" if _version("cufinufft") else "; empm of irregular scans and isar need cufinufft as well"
+        yield Finding("gpu", "hint" if without else "ok", devices + without)
     except DeviceError as error:
         yield Finding("gpu", "hint", str(error))
 

@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--z-ref", type=number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
     parser.add_argument("--error", type=number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
     parser.add_argument("--memory", type=number, metavar="GIB", help="memory budget (half of what is free)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--device", default="auto", help="auto (the CPU), cpu, cuda:N, cuda:N,M or cuda:all")
     parser.add_argument("--background", choices=("none", "pose", "row"), default="none", help="mean to remove first")
     parser.add_argument("--reference", metavar="EMPTY.h5", help="scan of the empty scene to subtract first")
     parser.add_argument("--tiles", type=count, metavar="N", help="make it in about N tiles, one in memory at a time")
@@ -68,9 +68,15 @@ def run(args: argparse.Namespace) -> int:
     """Condition the scans, image them, write the images."""
     _check_usage(args)
     from mmsar.core.backend import resolve_device
+    from mmsar.errors import DeviceError
     from mmsar.recon.options import ReconOptions
 
-    resolve_device(args.device)
+    device = resolve_device(args.device)
+    if device != "cpu" and (args.tiles or args.resume or args.workers or args.cluster):
+        raise DeviceError(
+            f"device: got {device} with tiles, which are made on CPUs; leave --device out, or --tiles, --resume, "
+            "--workers and --cluster: a GPU takes what is larger than it in pieces"
+        )
     args.options = ReconOptions(
         window=args.window,
         density=args.density,

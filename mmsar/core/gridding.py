@@ -58,6 +58,16 @@ def kaiser_bessel(n: int, fine: int) -> tuple[np.ndarray, np.ndarray]:
     return kernel_table(WIDTH, fine / n), kernel_correction(WIDTH, fine / n, mode / fine)
 
 
+def tap_rows(place: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First grid index (n,) int64 and taps (n, width) of points at `place` (n,) in grid units: `taps` for many."""
+    width = table.shape[1]
+    start = np.ceil(place - 0.5 * width)
+    offset = (start - place + 0.5 * width) * SUBDIVISIONS
+    step = offset.astype(np.int64)
+    low = table[step]
+    return start.astype(np.int64), low + (offset - step)[:, None] * (table[step + 1] - low)
+
+
 @njit(inline="always")
 def taps(position: float, table: np.ndarray, weights: np.ndarray) -> int:
     """Fill `weights` with the taps of a point at `position` (grid units); return the first grid index."""

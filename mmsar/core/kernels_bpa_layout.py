@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from mmsar.core.backend import namespace
 from mmsar.core.kernels_bpa import LANES, STRIDE, TAPS
 from mmsar.core.kernels_bpa_design import Design, interpolation
 
@@ -105,24 +106,41 @@ class Tiles:
         tiles = np.empty((len(packed), self.voxels), dtype=np.complex64)
         view = tiles.reshape(len(packed), -1, LANES)
         view.real, view.imag = parts[:, :, 0], parts[:, :, 1]
-        whole = tiles[:, : int(np.prod(self.size))].reshape(*run.blocks, *self.size).transpose(0, 3, 1, 4, 2, 5)
-        whole = whole.reshape([b * s for b, s in zip(run.blocks, self.size, strict=True)])
+        held = [tiles]
         del tiles, view  # three times the image at most is held, as BpaPlan.nbytes says
+        return self.joined(held, scale, run)
+
+    def joined(self, tiles: list[np.ndarray], scale: float, run: Run | None = None) -> np.ndarray:
+        """Image (n_z, n_y, n_x) complex64, times `scale`, of tiles (n, voxels) in order: all, or those of a run.
+
+        The list is emptied.
+        """
+        run = run or self._run((0, 0), self.blocks)
+        whole = np.concatenate(tiles) if len(tiles) > 1 else tiles[0]
+        tiles.clear()
+        whole = whole[:, : int(np.prod(self.size))].reshape(*run.blocks, *self.size).transpose(0, 3, 1, 4, 2, 5)
+        whole = whole.reshape([b * s for b, s in zip(run.blocks, self.size, strict=True)])
         n0, n1, n2 = (run.region[i].stop - run.region[i].start for i in self.from_image)
         return whole[:n0, :n1, :n2].transpose(np.argsort(self.from_image)) * np.float32(scale)
 
     def pack(self, image: np.ndarray, scale: float) -> np.ndarray:
         """The transpose of `unpack`: (n_tiles, 2 voxels) float32 from an image, zeros outside the grid."""
-        whole = np.zeros([b * s for b, s in zip(self.blocks, self.size, strict=True)], dtype=np.complex64)
+        packed = self.zeros()
+        tiles = self.cut(image, scale).reshape(len(self), -1, LANES)
+        view = packed.reshape(len(self), -1, 2, LANES)
+        view[:, :, 0], view[:, :, 1] = tiles.real, tiles.imag
+        return packed
+
+    def cut(self, image: np.ndarray, scale: float) -> np.ndarray:
+        """The transpose of `joined`: (n_tiles, voxels) complex64 from an image, zeros outside the grid."""
+        xp = namespace(image)
+        whole = xp.zeros([b * s for b, s in zip(self.blocks, self.size, strict=True)], dtype=np.complex64)
         n0, n1, n2 = self.shape
         whole[:n0, :n1, :n2] = image.transpose(self.from_image) * scale
         blocks = whole.reshape([n for pair in zip(self.blocks, self.size, strict=True) for n in pair])
-        tiles = np.zeros((len(self), self.voxels), dtype=np.complex64)
+        tiles = xp.zeros((len(self), self.voxels), dtype=np.complex64)
         tiles[:, : int(np.prod(self.size))] = blocks.transpose(0, 2, 4, 1, 3, 5).reshape(len(self), -1)
-        packed = self.zeros()
-        view, tiles = packed.reshape(len(self), -1, 2, LANES), tiles.reshape(len(self), -1, LANES)
-        view[:, :, 0], view[:, :, 1] = tiles.real, tiles.imag
-        return packed
+        return tiles
 
 
 def range_bins(tx: np.ndarray, rx: np.ndarray, centres: np.ndarray, step: float) -> np.ndarray:

@@ -12,18 +12,23 @@ of the cluster taken out (see `core.kernels_bpa_tiles`). Nodes and tiles are cho
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsar.core import kernels_bpa_design as design
+from mmsar.core.backend import open_devices
 from mmsar.core.checks import check_shape, finite_number, real_array
 from mmsar.core.memory import MEMORY_ADVICE, budget, require
 from mmsar.core.progress import progress as bar
 from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid, Scan
-from mmsar.recon.fourier import only_cpu
+from mmsar.recon.device_bpa import BpaShare, Tables
+from mmsar.recon.device_plan import DevicePlan
 from mmsar.recon.options import ReconOptions
+
+if TYPE_CHECKING:
+    from mmsar.core.device_cuda import Device
 
 MAX_LEVEL = 12
 """Cuts of the tree of poses at most."""
@@ -77,7 +82,7 @@ def exact_image(signal: np.ndarray, geometry: Geometry, grid: ImageGrid) -> np.n
 
 def plan(
     geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
-) -> "BpaPlan":
+) -> "BpaPlan | DevicePlan":
     """Prepare fast back-projection of one geometry onto one grid.
 
     Parameters
@@ -87,7 +92,7 @@ def plan(
     grid : ImageGrid
         Where to image.
     device : str
-        "auto" or "cpu" in this version.
+        Where to compute; see `core.backend.resolve_device`.
     options : ReconOptions, optional
         `error_db` is the wanted relative RMS error of the image against `exact` [dB], -20 to -70; `memory` bounds
         tables and tiles (poses are taken in chunks that fit); `progress` shows a bar.
@@ -102,8 +107,10 @@ def plan(
         A device that is not there.
     """
     options = options or ReconOptions()
-    only_cpu(device, "bpa")
+    devices = open_devices(device)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
+    if devices:
+        return DevicePlan(BpaPlan(geometry, grid, error_db=options.error_db, direct=True), devices, options)
     return BpaPlan(
         geometry,
         grid,
@@ -118,7 +125,8 @@ class BpaPlan:
     """Back-projection of one geometry onto one grid, made by `plan`: apply by `plan(signal)`, `plan.adjoint(image)`.
 
     Attributes: `geometry`, `grid`, `error_db` (the wanted error [dB]), `nbytes` (memory used while applied), `seconds`
-    (predicted time) and `design` (tiles, nodes and clusters chosen).
+    (predicted time) and `design` (tiles, nodes and clusters chosen; `direct`: none but direct tiles, as a GPU's kernel
+    takes them).
     """
 
     def __init__(
@@ -130,7 +138,9 @@ class BpaPlan:
         memory: int | None = None,
         progress: bool | None = False,
         tiles: int = 1,
+        direct: bool = False,
     ) -> None:
+        self._direct = direct
         self.geometry, self.grid, self.progress = geometry, grid, progress
         self.error_db = finite_number("bpa error_db", error_db, "dB")
         if not -70 <= self.error_db <= -20:
@@ -185,9 +195,9 @@ class BpaPlan:
             fits = design.fit_profile(offset, fweight, middle, TAPS).error <= share
             low, high = (middle, high) if fits else (low, middle)
         n_legs = self._tx.shape[1] + self._rx.shape[1]
-        self._threads = numba.get_num_threads()
+        self._threads = 1 if self._direct else numba.get_num_threads()
         counts = (n_pose, n_legs, self._weight[0].size, self._threads)
-        limits = (low, NODES, INNER_NODES, LANES)
+        limits = (low, NODES, () if self._direct else INNER_NODES, LANES)
         self.design = design.choose(probe, self.grid.shape[::-1], counts, wanted, limits=limits)
         self._tiles = Tiles(self.design, grid.shape[::-1], grid.origin, grid.spacing)
         size = self.design.size
@@ -236,6 +246,32 @@ class BpaPlan:
     def seconds(self) -> float:
         """Predicted time of one application on idle cores [s] (a cost model: right to a factor of two or so)."""
         return self.design.cost * 1e-9 / self._threads
+
+    # ---- on devices (recon.device_plan) -----------------------------------------------------------------------
+
+    @property
+    def n_parts(self) -> int:
+        """Tiles."""
+        return len(self._tiles)
+
+    def on_device(self, device: "Device", mine: slice, memory: int) -> BpaShare:
+        """Some of the tiles on a device."""
+        tables = Tables(
+            tiles=self._tiles,
+            elements=(self._tx, self._rx, self._weight),
+            compress=self._compress,
+            scale=self._scale,
+            fit=self._fit,
+        )
+        return BpaShare(self.geometry.shape, tables, device, mine, memory)
+
+    def join(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The image of all tiles, (n, voxels) complex64 each."""
+        return self._tiles.joined(parts, 1 / self.geometry.norm)
+
+    def part(self, image: np.ndarray) -> np.ndarray:
+        """The transpose of `join`."""
+        return self._tiles.cut(image, 1 / self.geometry.norm)
 
     # ---- application ------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ Each step is linear and has its adjoint; the plan's adjoint is the chain of them
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,10 +18,14 @@ from mmsar.core.parallel import matmul_rows, threads
 from mmsar.errors import DeviceError, GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
+from mmsar.recon.device_spectral import SpectralShare, Tables
 from mmsar.recon.fronts import Front
 from mmsar.recon.migration import Migration
 from mmsar.recon.options import ReconOptions
 from mmsar.signal.compress import FrequencyCompression, compress
+
+if TYPE_CHECKING:
+    from mmsar.core.device_cuda import Device
 
 
 def path_limits(geometry: Geometry, grid: ImageGrid) -> tuple[float, float]:
@@ -117,6 +121,26 @@ class SpectralPlan:
         held = centres + self._compression.nbytes + self._phase.nbytes + self._front.nbytes + self._migration.nbytes
         blocks = 8 * threads() * 4096 * (self.geometry.shape[3] + self.n_frequencies)
         return held + max(2 * data + blocks, spectrum + max(data, image))  # the samples go when there is a spectrum
+
+    @property
+    def n_parts(self) -> int:
+        """Planes along z, which devices share out."""
+        return self.grid.shape[0]
+
+    def on_device(self, device: "Device", mine: slice, memory: int) -> SpectralShare:
+        """Some of the planes on a device."""
+        tables = Tables(
+            matrix=self._compression.matrix, phase=self._phase, front=self._front, migration=self._migration
+        )
+        return SpectralShare(self, tables, device, mine, memory)
+
+    def join(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The image of all planes in order."""
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def part(self, image: np.ndarray) -> np.ndarray:
+        """The transpose of `join`."""
+        return image
 
     def __call__(self, signal: Any) -> np.ndarray:
         """Image the signal.
@@ -239,9 +263,10 @@ def slabs(n: int, count: int) -> list[slice]:
 
 
 def only_cpu(device: str, method: str) -> None:
-    """Raise DeviceError for a device this version has no kernels for."""
-    if resolve_device(device) != "cpu":
-        raise DeviceError(f"device: {device} asked for, but method {method} has no CUDA path yet; use device='cpu'")
+    """Raise DeviceError where a method that has no kernels for GPUs is asked for on one."""
+    name = resolve_device(device)
+    if name != "cpu":
+        raise DeviceError(f"device: {name} asked for, but method {method} has no CUDA path yet; use device='cpu'")
 
 
 def front_of_aperture(geometry: Geometry, z_ref: float | None) -> tuple[np.ndarray, float]:

@@ -15,6 +15,7 @@ What depends on the whole aperture cannot be known before its end: tapers and de
 import numpy as np
 
 from mmsar._version import __version__
+from mmsar.core.backend import resolve_device
 from mmsar.core.checks import one_of
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
@@ -101,7 +102,7 @@ class GrowingImage:
             "step": "reconstruct",
             "version": __version__,
             "method": self.method,
-            "device": "cpu",
+            "device": resolve_device(self.device),
             "parts": self.n_parts,
             "poses": self.n_poses,
         }

@@ -18,10 +18,12 @@ Smith, Torlak: Near-field MIMO-ISAR millimeter-wave imaging, IEEE RadarConf 2020
 
 import numpy as np
 
+from mmsar.core.backend import open_devices
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon.fourier import SpectralPlan, only_cpu, slabs
+from mmsar.recon.device_plan import DevicePlan, host_options
+from mmsar.recon.fourier import SpectralPlan, slabs
 from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.polar import PolarMigration
@@ -41,7 +43,7 @@ def plan(
     device: str = "auto",
     options: ReconOptions | None = None,
     share: int | None = None,
-) -> SpectralPlan:
+) -> SpectralPlan | DevicePlan:
     """Plan imaging in rotation.
 
     Parameters
@@ -65,7 +67,7 @@ def plan(
         More memory needed than allowed.
     """
     options = options or ReconOptions()
-    only_cpu(device, "isar")
+    devices = open_devices(device)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
     cylinder, raster, ring = _ring(geometry, grid)
     aperture = ring_aperture(cylinder, geometry, options, ring)
@@ -92,7 +94,7 @@ def plan(
         places = np.stack([cylinder.angle.ravel(), cylinder.height.ravel()], axis=1)
         return IrregularFront(places, migration, n_frequencies=n, eps=eps)
 
-    return SpectralPlan(
+    made = SpectralPlan(
         geometry,
         grid,
         method="isar",
@@ -100,8 +102,9 @@ def plan(
         compression=compression,
         make_migration=make_migration,
         make_front=make_front,
-        options=options,
+        options=host_options(options, devices),
     )
+    return DevicePlan(made, devices, options) if devices else made
 
 
 def n_frequencies(geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> int:

@@ -139,17 +139,26 @@ class Migration:
         per_thread = 8 * (BLOCK * fine + sum(a * b for a, b in self._modes.lateral_shapes()))
         return held + 8 * self._z_step * self.n_pairs + threads() * per_thread
 
+    @property
+    def tables(self) -> tuple[Waves, list[np.ndarray], np.ndarray | None]:
+        """The waves, the masks of the planes along x and y, and the amplitude of a line (sqrt(k_z)) or None."""
+        return self._waves, self._masks, self._root
+
+    def heights(self, planes: slice) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Distances from the aperture plane [m] and factors of some planes, and whether direct sums suit them."""
+        z = self._distance[planes]
+        factor = z / (2 * np.pi)
+        scale = self.scale * np.prod(self.dk) * (factor if self.line is None else np.sqrt(factor))
+        return z, scale, self._direct or len(z) <= FEW
+
     def _pieces(self, among: slice | None = None):
         """(slice of planes, their Stolt step), for some of the planes or all."""
         among = among or slice(0, self.grid.shape[0])
-        factor = self._distance / (2 * np.pi)
-        factor = self.scale * np.prod(self.dk) * (factor if self.line is None else np.sqrt(factor))
         n_z = among.stop - among.start
         edges = among.start + np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)
         for start, stop in itertools.pairwise(edges):
             planes = slice(int(start), int(stop))
-            z, scale = self._distance[planes], factor[planes]
-            direct = self._direct or len(z) <= FEW
+            z, scale, direct = self.heights(planes)
             yield planes, Direct(self._waves, z, scale) if direct else Gridded(self._waves, z, scale, self._held)
 
     def __call__(self, spectrum: np.ndarray, show: bool | None = None) -> np.ndarray:

@@ -49,7 +49,7 @@ def reconstruct(
     method : str
         "auto", "rma", "empm", "nufft", "isar" or "bpa".
     device : str
-        "auto" or "cpu" in this version.
+        "auto", "cpu", "cuda:N", "cuda:all"; see `core.backend.resolve_device`.
     options : ReconOptions, optional
         Window, density compensation, phase, accuracy, memory, progress, verification.
 
@@ -118,7 +118,7 @@ def request(
     """What `reconstruct` decides before it makes a plan. Parameters and errors are its own."""
     asked = options or ReconOptions()
     check_request(scan, method, asked)
-    resolve_device(device)
+    device = resolve_device(device)
     options = _options_for(scan, asked)
     scan = conditioned(scan)
     whole = grid is None
@@ -132,7 +132,7 @@ def request(
         "version": __version__,
         "method": chosen.method,
         "requested": method,
-        "device": "cpu",
+        "device": device,
         "window": options.window,
         "density": "off" if density is None else "on",
         "predicted_error_db": round(chosen.error_db, 1),
@@ -189,7 +189,7 @@ def explain(
     predictions = _predicted(geometry, grid, options)
     chosen = choose(predictions, options).method if method == "auto" else method
     with suppress(MmsarError):  # its plan knows its time better; where it cannot be planned the rough figure stands
-        seconds = BPA_PLANNING + bpa.plan(geometry, grid, options=options).seconds
+        seconds = BPA_PLANNING + bpa.plan(geometry, grid, device="cpu", options=options).seconds
         predictions = [replace(p, seconds=seconds) if p.method == "bpa" else p for p in predictions]
     n_z, n_y, n_x = grid.shape
     lines = [f"grid {n_x} x {n_y} x {n_z} voxels, {geometry.n_channels} channels x {geometry.chirp.n_samples} samples"]
@@ -295,7 +295,9 @@ def verify(image: Image, scan: Scan, geometry: Geometry, *, size: int = 12, seed
         values = image.data[part].ravel()
         scale = 1 / max(float(np.linalg.norm(values)), 1e-30)
         mine.append(values * scale)
-        exact.append(bpa.plan(geometry, block, options=ReconOptions(error_db=-60.0))(scan).ravel() * scale)
+        exact.append(
+            bpa.plan(geometry, block, device="cpu", options=ReconOptions(error_db=-60.0))(scan).ravel() * scale
+        )
     a, b = np.concatenate(mine), np.concatenate(exact)
     return {
         "ncc": round(float(ncc(a, b)), 4),

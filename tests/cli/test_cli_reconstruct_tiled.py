@@ -222,3 +222,10 @@ def test_what_does_not_go_together_is_a_usage_error(paths, capsys, command, said
 def test_explain_in_tiles_makes_nothing(paths):
     assert main(["reconstruct", "scan.h5", "--explain", "--tiles", "3"]) == 0
     assert files(paths) == ["scan.h5"]
+
+
+@pytest.mark.parametrize("option", [("--tiles", "4"), ("--resume",), ("--workers", "2")])
+def test_tiles_are_not_for_gpus(option, monkeypatch, capsys):
+    monkeypatch.setattr("mmsar.core.backend.resolve_device", lambda device: device)
+    assert main(["reconstruct", "scan.h5", "-o", "image.h5", "--device", "cuda:0", *option]) == 4
+    assert "got cuda:0 with tiles, which are made on CPUs" in capsys.readouterr().err
