@@ -188,7 +188,7 @@ def _draw_solid(args: argparse.Namespace, look: Any) -> int:
         check_rendering()
         show_window(images, titles=titles, look=look, aperture=aperture)
     else:
-        from mmsar.view.volume import save_scene
+        from mmsar.view.volume_file import save_scene
 
         save_scene(images, args.save, titles=titles, look=look, aperture=aperture)
         print(args.save)

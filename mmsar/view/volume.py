@@ -5,20 +5,16 @@ the process. Images stand side by side, each in dB relative to its own peak, und
 over the whole grid, whatever part of it is bright.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pyvista
 from pyvista.plotting.mapper import OpenGLGPUVolumeRayCastMapper
 from vtkmodules.vtkCommonDataModel import vtkPiecewiseFunction
 
-from mmsar.core.progress import progress
-from mmsar.errors import FormatError, GeometryError
-from mmsar.io.atomic import atomic_path
+from mmsar.errors import GeometryError
 from mmsar.io.image_h5 import ImageFile
 from mmsar.model.image import Image
 from mmsar.view.box_axes import BoxAxes
@@ -26,7 +22,6 @@ from mmsar.view.decibel_volume import ARRAY, LARGEST, TOP, DecibelVolume, decibe
 from mmsar.view.extents import COLOURS, nearest_voxel, place_on
 from mmsar.view.look import CAMERAS, Look, turned
 from mmsar.view.marks import learned_mark
-from mmsar.view.movie import check_movie, write_movie, write_picture
 from mmsar.view.rendering import check_rendering, drawing_into, rendering
 from mmsar.view.solids import (
     APERTURE_SAID,
@@ -39,12 +34,8 @@ from mmsar.view.solids import (
     thinned,
 )
 
-PICTURES = (".png",)
-MOVIES = (".gif", ".mp4")
 SIZE = {1: (1200, 900), 2: (1700, 850)}
 """Picture of so many images [pixel]; more get 700 x 700 each."""
-MOVIE_VOXELS = 192**3
-FRAMES, PER_SECOND = 48, 12
 MOST_POINTS = 100_000
 POINTS = ((2, 0.25), (4, 0.6), (7, 1.0))
 """Size [pixel] and opacity of the weak, the middle and the strong third of the points: the weak hide nothing."""
@@ -365,54 +356,3 @@ def caption(look: Look) -> str:
     if look.kind == "points":
         return f"voxels above {look.points_from:.3g} dB"
     return "" if look.kind == "volume" else "slices"
-
-
-def save_scene(
-    images: Sequence[Image | ImageFile],
-    path: str | os.PathLike[str],
-    *,
-    titles: Sequence[str],
-    look: Look,
-    aperture: np.ndarray | None = None,
-) -> None:
-    """Write a picture (.png), or one turn about the y axis (.gif; .mp4 with imageio-ffmpeg); complete or not at all.
-
-    Parameters
-    ----------
-    images, titles, look, aperture
-        As for `build_scene`.
-    path : path
-        Ending in .png, .gif or .mp4.
-
-    Raises
-    ------
-    FormatError
-        Another ending, or a folder that is not there.
-    MmsarError
-        An .mp4 without imageio-ffmpeg.
-    GeometryError, DeviceError
-        As `build_scene`.
-    """
-    target = Path(path)
-    ending = target.suffix.lower()
-    if ending not in PICTURES + MOVIES:
-        raise FormatError(f"{target}: got the ending {ending!r}, wanted one of {', '.join(PICTURES + MOVIES)}")
-    if ending in MOVIES:
-        check_movie(target)
-    with atomic_path(target) as part:
-        most = MOVIE_VOXELS if ending in MOVIES else LARGEST
-        scene = build_scene(images, titles, look=look, aperture=aperture, max_voxels=most)
-        try:
-            if ending in MOVIES:
-                write_movie(turntable(scene), part, per_second=PER_SECOND)
-            else:
-                write_picture(scene.picture(), part)
-        finally:
-            scene.close()
-
-
-def turntable(scene: Scene) -> Iterator[np.ndarray]:
-    """Pictures of one turn about the y axis."""
-    for i in progress(range(FRAMES), "turning"):
-        scene.turn(2 * np.pi * i / FRAMES)
-        yield scene.picture()

@@ -203,9 +203,11 @@ def test_images_stand_side_by_side_under_one_camera_and_are_marked(drawn) -> Non
 
 
 def test_a_turn_is_a_gif_of_different_pictures(drawn, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(drawn, "FRAMES", 3)
+    from mmsar.view.volume_file import save_scene
+
+    monkeypatch.setattr("mmsar.view.volume_file.FRAMES", 3)
     monkeypatch.setattr(drawn, "SIZE", {1: (160, 120)})
-    drawn.save_scene([make_image()], tmp_path / "t.gif", titles=["t"], look=Look(kind="points"))
+    save_scene([make_image()], tmp_path / "t.gif", titles=["t"], look=Look(kind="points"))
     with Picture.open(tmp_path / "t.gif") as film:
         assert film.n_frames == 3 and film.size == (160, 120)
         frames = []
@@ -214,13 +216,27 @@ def test_a_turn_is_a_gif_of_different_pictures(drawn, tmp_path, monkeypatch) -> 
             frames.append(np.asarray(film.convert("RGB")).astype(int))
     assert np.abs(frames[0] - frames[1]).max() > 100 and np.abs(frames[1] - frames[2]).max() > 100
     with pytest.raises(FormatError, match=r"\.png, \.gif, \.mp4"):
-        drawn.save_scene([make_image()], tmp_path / "t.pdf", titles=["t"], look=Look())
+        save_scene([make_image()], tmp_path / "t.pdf", titles=["t"], look=Look())
+
+
+def test_a_turn_is_an_mp4_where_its_encoder_is(drawn, tmp_path, monkeypatch) -> None:
+    encoder = pytest.importorskip("imageio_ffmpeg", reason="needs imageio-ffmpeg: pip install 'mmsar[movie]'")
+    from mmsar.view.volume_file import save_scene
+
+    monkeypatch.setattr("mmsar.view.volume_file.FRAMES", 3)
+    monkeypatch.setattr(drawn, "SIZE", {1: (160, 121)})
+    save_scene([make_image()], tmp_path / "t.mp4", titles=["t"], look=Look(kind="points"))
+    frames = encoder.read_frames(tmp_path / "t.mp4")
+    assert next(frames)["size"] == (160, 120)  # even
+    assert len(list(frames)) == 3
 
 
 def test_mp4_without_its_encoder_is_one_line(drawn, tmp_path, monkeypatch) -> None:
+    from mmsar.view.volume_file import save_scene
+
     monkeypatch.setattr("mmsar.view.movie.find_spec", lambda name: None)
     with pytest.raises(MmsarError, match="imageio-ffmpeg"):
-        drawn.save_scene([make_image()], tmp_path / "t.mp4", titles=["t"], look=Look())
+        save_scene([make_image()], tmp_path / "t.mp4", titles=["t"], look=Look())
     assert not list(tmp_path.iterdir())
 
 
