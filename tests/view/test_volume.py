@@ -219,6 +219,7 @@ def test_a_turn_is_a_gif_of_different_pictures(drawn, tmp_path, monkeypatch) -> 
         save_scene([make_image()], tmp_path / "t.pdf", titles=["t"], look=Look())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pipes that the encoder leaves open
 def test_a_turn_is_an_mp4_where_its_encoder_is(drawn, tmp_path, monkeypatch) -> None:
     encoder = pytest.importorskip("imageio_ffmpeg", reason="needs imageio-ffmpeg: pip install 'mmsar[movie]'")
     from mmsar.view.volume_file import save_scene
