@@ -4,10 +4,10 @@ Of an image: three projections, or slices, phase (faded where it is weak) or the
 and sidelobes; several images stand beside each other. Of a scan: its aperture, the path and how densely it is sampled
 where, or its power over range.
 
---save writes .png, .pdf or .svg, of the volume .png, or one turn of it as .gif (.mp4 with imageio-ffmpeg); without it a
-window opens where there is a display. In 3-D, --kind is volume, iso (surfaces at --levels), slices3d or points, and
---scan draws where the antennas were. Where 3-D cannot be drawn, the projections are written instead to a .png, with a
-line that says why and exit code 4.
+--save writes .png, .pdf or .svg, of the volume .png, or one turn of it as .gif (.mp4 with mmsar[movie]); without it a
+window opens where there is a display, in 3-D with sliders, keys (h lists them) and a clip box. There --kind is volume,
+iso (surfaces at --levels), slices3d or points, and --scan draws where the antennas were. Where 3-D cannot be drawn, the
+projections take its place in a .png or the window, with a line that says why and exit code 4: not what was asked for.
 --serve shows the images of a folder in a browser: here, or on another machine through the tunnel whose line is printed.
 --export-html writes the isosurfaces as one page that needs no server. Both need mmsar[web].
 A negative first number needs the = sign: --point=-20,0,335 --levels=-20,-6.
@@ -26,11 +26,13 @@ Example:
 import argparse
 import math
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mmsar.cli import view_browser
 from mmsar.cli.arguments import listed
+from mmsar.errors import DeviceError
 
 HELP = "show an image or a scan, or save a figure of it"
 FLAT = ("mips", "slices", "phase", "psf")
@@ -119,13 +121,16 @@ def _image(args: argparse.Namespace, style: dict[str, Any]) -> Any:
         args.fail(f"argument --kind: {args.files[0]} is no scan, wanted one of {', '.join(FLAT)}")
     kind = args.kind or ("mips" if args.point is None else "slices")
     names = [Path(path).name for path in args.files]
+    if len(names) > 1 and kind != "mips":
+        args.fail(f"got {len(names)} images, wanted one for {kind}; several are shown by projections or in 3-D")
+    images = [load_image(path) for path in args.files]
+    for path, image in zip(args.files, images, strict=True):
+        _say_zero(path, image.data)
     if len(names) > 1:
-        if kind != "mips":
-            args.fail(f"got {len(names)} images, wanted one for {kind}; several are shown by projections or in 3-D")
-        return plot.figure_compare([load_image(path) for path in args.files], names, title=args.title, **style)
+        return plot.figure_compare(images, names, title=args.title, **style)
     if kind != "mips":
         style["point"] = args.point
-    return plot.KINDS[kind](load_image(args.files[0]), title=args.title or names[0], **style)
+    return plot.KINDS[kind](images[0], title=args.title or names[0], **style)
 
 
 def _scan(args: argparse.Namespace, style: dict[str, Any]) -> Any:
@@ -148,9 +153,7 @@ def _scan(args: argparse.Namespace, style: dict[str, Any]) -> Any:
 
 
 def _run_solid(args: argparse.Namespace) -> int:
-    from mmsar.io.image_h5 import load_image
-    from mmsar.io.scan_h5 import load_scan
-    from mmsar.view.rendering import has_display, rendering
+    from mmsar.view.rendering import has_display
 
     if args.save is None and not has_display():
         args.fail("there is no display to open a window on; give --save FILE.png")
@@ -160,32 +163,54 @@ def _run_solid(args: argparse.Namespace) -> int:
         args.fail("argument --point: only slices go through a point; give --kind slices3d")
     kind = args.kind or ("slices3d" if args.point is not None else "volume")
     look = view_browser.look_of(args, kind)
-    if fault := rendering().fault:
-        return _instead(args, fault)
-    images = [load_image(path) for path in args.files]
+    try:
+        return _draw_solid(args, look)
+    except DeviceError as error:
+        return _instead(args, str(error))
+
+
+def _draw_solid(args: argparse.Namespace, look: Any) -> int:
+    """A window, or a file as it was asked for."""
+    from mmsar.io.image_h5 import open_image
+    from mmsar.io.scan_h5 import load_scan
+    from mmsar.view.rendering import check_rendering
+
+    check_rendering(wait=False)  # the trial goes on while files are read
+    images = [open_image(path) for path in args.files]
+    for image in images:
+        _say_zero(str(image.path), image.slabs(1))
     names = [Path(path).name for path in args.files]
     titles = [args.title] if args.title and len(names) == 1 else names
     aperture = None if args.scan is None else load_scan(args.scan, lazy=True).virtual_position
     if args.save is None:
         from mmsar.view.volume_window import show_window
 
+        check_rendering()
         show_window(images, titles=titles, look=look, aperture=aperture)
     else:
-        from mmsar.view.volume import save_scene
+        from mmsar.view.volume_file import save_scene
 
         save_scene(images, args.save, titles=titles, look=look, aperture=aperture)
         print(args.save)
     return 0
 
 
+def _say_zero(path: str, planes: Iterable[Any]) -> None:
+    """A line where an image has nothing to show; else no more is read than its first plane with something in it."""
+    if not any(plane.any() for plane in planes):
+        print(f"mmsar view: {path}: zero everywhere, there is nothing to see", file=sys.stderr)
+
+
 def _instead(args: argparse.Namespace, fault: str) -> int:
-    """The projections in place of what cannot be drawn, where a file can hold them; never exit code 0."""
-    if args.save is None or not args.save.lower().endswith(".png"):
-        print(f"mmsar view: 3-D cannot be drawn here, nothing was written: {fault}", file=sys.stderr)
-        return NOT_DRAWN
-    args.kind, args.point = "mips", None
-    _run_flat(args)
-    print(f"mmsar view: 3-D cannot be drawn here, {args.save} has the projections: {fault}", file=sys.stderr)
+    """The projections in place of what cannot be drawn: in the .png, or in a window; never exit code 0."""
+    from mmsar.view.plot import can_show
+
+    if can_show() if args.save is None else args.save.lower().endswith(".png"):
+        print(f"mmsar view: {fault}; {args.save or 'the window'} has the projections instead", file=sys.stderr)
+        args.kind, args.point = "mips", None
+        _run_flat(args)
+    else:
+        print(f"mmsar view: {fault}; nothing was written", file=sys.stderr)
     return NOT_DRAWN
 
 

@@ -137,11 +137,25 @@ def find_field(file: h5py.File, name: str, field: Field, sizes: dict[str, int]) 
 
 def read_field(file: h5py.File, name: str, field: Field, sizes: dict[str, int]) -> np.ndarray:
     """The whole of a checked dataset (see `find_field`)."""
-    dataset = find_field(file, name, field, sizes)
+    return read_part(find_field(file, name, field, sizes))
+
+
+def read_part(dataset: h5py.Dataset, part: Any = ()) -> np.ndarray:
+    """A part of a dataset, by default all of it.
+
+    Raises
+    ------
+    FormatError
+        Damaged, or more than fits in memory.
+    """
+    where = f"{dataset.file.filename}: {dataset.name}"
     try:
-        return dataset[()]
+        return dataset[part]
     except OSError as error:
-        raise FormatError(f"{file.filename}: /{name}: cannot be read ({error}); the file is damaged") from error
+        raise FormatError(f"{where}: cannot be read ({error}); the file is damaged") from error
+    except (MemoryError, ValueError) as error:  # numpy refuses sizes beyond the addresses by ValueError
+        size = " x ".join(str(n) for n in dataset.shape)
+        raise FormatError(f"{where}: {size} of {dataset.dtype} do not fit in memory; make a smaller one") from error
 
 
 def attribute(item: h5py.Group, name: str) -> Any:

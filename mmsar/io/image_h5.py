@@ -1,17 +1,32 @@
 """Images as HDF5 files (layout: `mmsar.io.schema`): checked on reading, atomic writing, history kept."""
 
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
+
 from mmsar._version import __version__
 from mmsar.errors import FormatError, GeometryError
-from mmsar.io.h5file import attribute, create_h5, group, open_h5, read_field, read_json, scan_digest, write_json
+from mmsar.io.h5file import (
+    attribute,
+    create_h5,
+    find_field,
+    group,
+    open_h5,
+    read_json,
+    read_part,
+    scan_digest,
+    write_json,
+)
 from mmsar.io.h5file import write_field as _write_field
 from mmsar.io.schema import GRID_UNITS, IMAGE_DATA
 from mmsar.model import Image, ImageGrid
 
-__all__ = ["load_history", "load_image", "save_image", "scan_digest"]
+__all__ = ["ImageFile", "load_history", "load_image", "open_image", "save_image", "scan_digest"]
 
 
 def save_image(image: Image, path: str | os.PathLike[str], *, scan_path: str | os.PathLike[str] | None = None) -> None:
@@ -68,11 +83,58 @@ def load_image(path: str | os.PathLike[str]) -> Image:
     """
     source = Path(path)
     with open_h5(source, "image") as file:
-        values = {name: attribute(group(file, "grid"), name) for name in GRID_UNITS}
+        grid, history, dataset = _parts(file)
         try:
-            grid = ImageGrid(**values)
-            sizes = dict(zip(IMAGE_DATA.axes, grid.shape, strict=True))
-            history = _history(file, source)
-            return Image(data=read_field(file, "data", IMAGE_DATA, sizes), grid=grid, history=tuple(history))
+            return Image(data=read_part(dataset), grid=grid, history=history)
         except GeometryError as error:
             raise FormatError(f"{source}: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageFile:
+    """An image that stays in its file, for what needs it only once, some planes at a time."""
+
+    path: Path
+    grid: ImageGrid
+    history: tuple[dict[str, Any], ...]
+
+    def slabs(self, n: int) -> Iterator[np.ndarray]:
+        """The samples, n planes at a time from the first, complex64 or float32, (n, n_y, n_x); the last may be fewer.
+
+        Raises
+        ------
+        FormatError
+            As `load_image`, but whether they are finite is for the caller to check.
+        """
+        with open_h5(self.path, "image") as file:
+            dataset = _parts(file)[2]
+            single = np.complex64 if dataset.dtype.kind == "c" else np.float32
+            for first in range(0, dataset.shape[0], n):
+                yield read_part(dataset, slice(first, first + n)).astype(single, copy=False)
+
+
+def open_image(path: str | os.PathLike[str]) -> ImageFile:
+    """An image whose samples are read later.
+
+    Raises
+    ------
+    FormatError
+        As `load_image`, of all but the samples.
+    """
+    source = Path(path)
+    with open_h5(source, "image") as file:
+        grid, history, _ = _parts(file)
+    return ImageFile(path=source, grid=grid, history=history)
+
+
+def _parts(file: h5py.File) -> tuple[ImageGrid, tuple[dict[str, Any], ...], h5py.Dataset]:
+    """Grid, history and the dataset of the samples, checked."""
+    source = Path(file.filename)
+    values = {name: attribute(group(file, "grid"), name) for name in GRID_UNITS}
+    try:
+        grid = ImageGrid(**values)
+    except GeometryError as error:
+        raise FormatError(f"{source}: {error}") from error
+    history = _history(file, source)
+    sizes = dict(zip(IMAGE_DATA.axes, grid.shape, strict=True))
+    return grid, tuple(history), find_field(file, "data", IMAGE_DATA, sizes)

@@ -10,6 +10,14 @@ from mmsar.errors import GeometryError, MmsarError
 from mmsar.model.grid import ImageGrid
 
 
+def decibels(magnitude: np.ndarray, peak: float, floor: float) -> np.ndarray:
+    """20 log10 of magnitudes relative to a peak, clipped below at `floor` [dB], float32; `floor` for a peak of 0."""
+    if peak == 0:
+        return np.full(magnitude.shape, floor, dtype=np.float32)
+    share = np.maximum(magnitude / np.float32(peak), np.float32(10 ** (floor / 20)))
+    return (20 * np.log10(share)).astype(np.float32)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Image:
     """Samples on a grid, with the story of how they were made.
@@ -63,12 +71,7 @@ class Image:
         An all-zero image is `floor` everywhere.
         """
         magnitude = self.magnitude()
-        peak = float(magnitude.max())
-        if peak == 0:
-            return np.full(magnitude.shape, floor, dtype=np.float32)
-        return (20 * np.log10(np.maximum(magnitude / np.float32(peak), np.float32(10 ** (floor / 20))))).astype(
-            np.float32
-        )
+        return decibels(magnitude, float(magnitude.max()), floor)
 
     def mip(self, axis: str) -> np.ndarray:
         """Maximum-intensity projection of the magnitude along "x", "y" or "z", 2-D float32 in the remaining order."""

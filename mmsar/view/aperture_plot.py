@@ -9,8 +9,8 @@ from mmsar.model import Scan
 from mmsar.signal.pitch import AxisSampling
 from mmsar.signal.sampling import SamplingReport, sampling_report
 from mmsar.signal.sampling_map import SamplingMap, sampling_map
+from mmsar.view.extents import COLOURS
 from mmsar.view.given import AxesLike, given_axes, root_figure, set_heading
-from mmsar.view.panels import COLOURS
 
 PANELS = ("path from the front", "path from above", "sampling across", "sampling up")
 MOST_POINTS = 4000

@@ -4,28 +4,15 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from mmsar.errors import GeometryError
 from mmsar.model.image import Image
+from mmsar.view.extents import checked_floor, extent_mm, left_over, plane_of, wide_axes
 from mmsar.view.given import AxesLike, given_axes, root_figure, set_heading
 from mmsar.view.layout import Sheet, panel_sizes
 from mmsar.view.marks import marked
-from mmsar.view.panels import (
-    axis_of,
-    checked_floor,
-    colour_bar,
-    decibel_label,
-    draw_panel,
-    extent_mm,
-    label_given,
-    label_panel,
-    left_over,
-    plane_of,
-    projected,
-    wide_axes,
-)
-from mmsar.view.views import View, curve_panel
+from mmsar.view.panels import colour_bar, decibel_label, draw_panel, label_given, label_panel, projected
+from mmsar.view.views import View, curve_panel, projections
 
 COMPARED = 4.0
 """Largest width of one of several images [inch]."""
@@ -77,10 +64,11 @@ def figure_compare(
         figure = root_figure(found[0])
     else:
         figure, grid, place = _page(images, rows, limits, title)
+    along = [projections(image, floor) for image in images]
     for i, (panels, view) in enumerate(zip(grid, rows, strict=False)):
         top = i == len(grid) - 1
         for column, (panel, image, name) in enumerate(zip(panels, images, titles, strict=True)):
-            drawn = _draw(panel, image, view, floor)
+            drawn = draw_panel(panel, along[column][left_over(view)], view, image.grid, floor)
             panel.set_title(name if top else projected(image.grid, left_over(view)), fontsize=10 if top else 8)
             panel.set(xlim=limits[view[0]], ylim=limits[view[1]], facecolor="0.9")
             if axes is None:
@@ -111,10 +99,6 @@ def _page(
     figure = sheet.figure()
     grid = [[figure.add_axes(sheet.place(column, i)) for column in range(len(images))] for i in range(len(rows))]
     return figure, grid, sheet.bar()
-
-
-def _draw(axes: Axes, image: Image, view: View, floor: float) -> AxesImage:
-    return draw_panel(axes, image.db(floor).max(axis=axis_of(left_over(view))), view, image.grid, floor)
 
 
 def _curves(

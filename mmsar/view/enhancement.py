@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
+from mmsar.view.extents import checked_floor
 from mmsar.view.given import AxesLike, given_axes, root_figure, set_heading
-from mmsar.view.panels import checked_floor, colour_bar, decibel_label, draw_panel
+from mmsar.view.panels import colour_bar, decibel_label, draw_panel
 
 MARKERS = "osv^Dx+*"
 

@@ -5,11 +5,12 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from mmsar.model.image import Image
+from mmsar.model.image import Image, decibels
+from mmsar.view.extents import axis_of, checked_floor, left_over, nearest_voxel, place_on, wide_axes
 from mmsar.view.given import AxesLike
 from mmsar.view.marks import marked
-from mmsar.view.panels import axis_of, checked_floor, decibel_label, draw_panel, left_over, projected, wide_axes
-from mmsar.view.views import View, curve_panel, draw_cross, draw_views, place_on, voxel_at
+from mmsar.view.panels import decibel_label, draw_panel, projected
+from mmsar.view.views import View, brightest, curve_panel, draw_cross, draw_views, projections
 
 
 def figure_mips(
@@ -34,14 +35,15 @@ def figure_mips(
     GeometryError
         A floor that is not below 0, another number of axes.
     """
-    decibel = image.db(checked_floor(floor))
+    floor = checked_floor(floor)
     if len(wide_axes(image.grid)) < 2:
         return _curve("figure_mips", image, floor, title, axes)
+    along = projections(image, floor)
 
     def draw(panel: Axes, view: View) -> ScalarMappable:
         name = left_over(view)
         panel.set_title(projected(image.grid, name), fontsize=9)
-        return draw_panel(panel, decibel.max(axis=axis_of(name)), view, image.grid, floor)
+        return draw_panel(panel, along[name], view, image.grid, floor)
 
     figure, panels = draw_views("figure_mips", image.grid, draw, decibel_label(floor), title=title, axes=axes)
     return marked(figure, [image], axes=None if axes is None else next(iter(panels.values())))
@@ -71,8 +73,9 @@ def figure_slices(
     GeometryError
         A point outside the grid, a floor that is not below 0, another number of axes.
     """
-    decibel = image.db(checked_floor(floor))
-    index = voxel_at(image, point)
+    floor = checked_floor(floor)
+    top, peak = brightest(image)
+    index = top if point is None else nearest_voxel(image.grid, point)
     at = place_on(image.grid, index)
     if len(wide_axes(image.grid)) < 2:
         return _curve("figure_slices", image, floor, title, axes, at)
@@ -80,7 +83,8 @@ def figure_slices(
     def draw(panel: Axes, view: View) -> ScalarMappable:
         name = left_over(view)
         panel.set_title(f"{name} = {at[name]:.4g} mm", fontsize=9)
-        return draw_panel(panel, np.take(decibel, index[axis_of(name)], axis=axis_of(name)), view, image.grid, floor)
+        cut = np.abs(np.take(image.data, index[axis_of(name)], axis=axis_of(name)))
+        return draw_panel(panel, decibels(cut, peak, floor), view, image.grid, floor)
 
     figure, panels = draw_views("figure_slices", image.grid, draw, decibel_label(floor), title=title, axes=axes)
     draw_cross(panels, at, "white")

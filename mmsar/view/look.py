@@ -11,7 +11,7 @@ import numpy as np
 
 from mmsar.core.checks import finite_number, one_of, real_array
 from mmsar.errors import GeometryError
-from mmsar.view.panels import checked_floor
+from mmsar.view.extents import checked_floor
 
 KINDS = ("volume", "iso", "slices3d", "points")
 CAMERAS = {

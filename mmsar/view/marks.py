@@ -1,11 +1,13 @@
 """The line on a figure that names the images which a network has enhanced."""
 
 from collections.abc import Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from mmsar.model.image import Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LEARNED = "learned enhancement"
 """The step in an image's history, and what a figure of such an image says."""
@@ -25,7 +27,9 @@ def learned_mark(images: Sequence[Image], titles: Sequence[str] = ("",)) -> str:
     return f"{LEARNED}: {'; '.join(parts)}" if parts else ""
 
 
-def marked(figure: Figure, images: Sequence[Image], titles: Sequence[str] = ("",), axes: Axes | None = None) -> Figure:
+def marked(
+    figure: "Figure", images: Sequence[Image], titles: Sequence[str] = ("",), axes: "Axes | None" = None
+) -> "Figure":
     """The figure, with a small line that names the images which a network has enhanced.
 
     Parameters

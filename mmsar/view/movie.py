@@ -21,7 +21,9 @@ def write_picture(pixels: np.ndarray, path: Path) -> None:
 def check_movie(path: Path) -> None:
     """MmsarError where the encoder that a file needs is not installed."""
     if path.suffix.lower() == ".mp4" and find_spec(ENCODER) is None:
-        raise MmsarError(f"{path}: .mp4 needs imageio-ffmpeg, which is not installed; pip install it, or write .gif")
+        raise MmsarError(
+            f"{path}: .mp4 needs imageio-ffmpeg, which is not installed; pip install 'mmsar[movie]', or write .gif"
+        )
 
 
 def write_movie(frames: Iterable[np.ndarray], path: Path, *, per_second: float) -> None:

@@ -9,47 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from mmsar.core.checks import finite_number
-from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
+from mmsar.view.extents import COLOURS, STEPS, axis_of, extent_mm
 from mmsar.view.layout import Rectangle
-
-VIEWS = (("x", "y"), ("x", "z"), ("z", "y"))
-"""Horizontal and vertical axis of the front, top and side view."""
-COLOURS = "viridis"
-STEPS = [1, 2, 2.5, 4, 5, 10]
-
-
-def checked_floor(floor: float) -> float:
-    floor = finite_number("floor", floor, "dB")
-    if floor >= 0:
-        raise GeometryError(f"floor: got {floor:g}, wanted less than 0 [dB re peak]")
-    return floor
-
-
-def axis_of(name: str) -> int:
-    return "zyx".index(name)
-
-
-def left_over(view: tuple[str, str]) -> str:
-    return next(name for name in "xyz" if name not in view)
-
-
-def wide_axes(grid: ImageGrid) -> list[str]:
-    """The axes with more than one voxel."""
-    return [name for name, n in zip("xyz", grid.shape[::-1], strict=True) if n > 1]
-
-
-def plane_of(wide: list[str]) -> tuple[str, str]:
-    """The view that shows two axes."""
-    return next(view for view in VIEWS if set(view) == set(wide))
-
-
-def extent_mm(grid: ImageGrid, name: str) -> tuple[float, float]:
-    """Outer edges of the first and last voxel [mm]."""
-    low, high = grid.extent["xyz".index(name)]
-    half = grid.spacing["xyz".index(name)] / 2
-    return (low - half) * 1e3, (high + half) * 1e3
 
 
 def draw_panel(

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from mmsar.errors import GeometryError
 from mmsar.model.image import Image
+from mmsar.view.extents import axis_of, checked_floor, left_over, place_on, wide_axes
 from mmsar.view.given import AxesLike, root_figure
 from mmsar.view.marks import marked
-from mmsar.view.panels import axis_of, checked_floor, draw_panel, left_over, wide_axes
-from mmsar.view.views import View, curve_panel, draw_cross, draw_views, place_on, voxel_at
+from mmsar.view.panels import draw_panel
+from mmsar.view.views import View, curve_panel, draw_cross, draw_views, voxel_at
 
 FADE = 10.0
 """What is this much below the floor is not seen at all [dB]."""

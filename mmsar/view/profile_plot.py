@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from mmsar.core.checks import real_array
 from mmsar.errors import GeometryError
+from mmsar.view.extents import checked_floor
 from mmsar.view.given import given_axes, root_figure
-from mmsar.view.panels import checked_floor
 
 
 def figure_range_profile(

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from mmsar.errors import GeometryError
 from mmsar.metrics.point import PointCut, point_cuts
 from mmsar.model.image import Image
+from mmsar.view.extents import checked_floor, wide_axes
 from mmsar.view.given import AxesLike, given_axes, root_figure, set_heading
 from mmsar.view.marks import marked
-from mmsar.view.panels import checked_floor, decibel_label, wide_axes
+from mmsar.view.panels import decibel_label
 
 HALF = 20 * np.log10(np.sqrt(0.5))
 """The level of the marks, "-3 dB" [dB]."""

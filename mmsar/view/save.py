@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from mmsar.core.checks import one_of
@@ -17,7 +18,8 @@ from mmsar.view.rendering import has_display
 KINDS = {"mips": figure_mips, "slices": figure_slices, "phase": figure_phase, "psf": figure_psf}
 """Figures of one image by name."""
 FORMATS = (".png", ".pdf", ".svg")
-DPI = 150
+DPI, PRINT_DPI = 150, 300
+"""Of pictures; of what in pages is pixels."""
 
 
 def save_figure(
@@ -48,7 +50,9 @@ def save_figure(
     if isinstance(source, Image):
         source = KINDS[kind](source, floor=floor)
     with atomic_path(target) as part:
-        source.savefig(part, dpi=DPI, format=target.suffix.lower()[1:])
+        ending = target.suffix.lower()
+        with rc_context({"pdf.fonttype": 42}):  # letters that journals take and editors can change
+            source.savefig(part, dpi=DPI if ending == ".png" else PRINT_DPI, format=ending[1:])
 
 
 def can_show() -> bool:

@@ -32,7 +32,7 @@ def surface_opacities(count: int, *, outermost: float = 0.18) -> list[float]:
     """Opacity of so many surfaces inside each other, the outermost first: it hides little of those within."""
     if count == 1:
         return [1.0]
-    return [outermost + (1 - outermost) * (i / (count - 1)) ** 1.5 for i in range(count)]
+    return [outermost + (1 - outermost) * (i / (count - 1)) ** 2 for i in range(count)]
 
 
 def slices_at(volume: DecibelVolume, full: Sequence[int], at: Sequence[int]) -> list[pyvista.ImageData]:

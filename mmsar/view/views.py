@@ -7,13 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from mmsar.core.checks import real_array
-from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
-from mmsar.model.image import Image
+from mmsar.model.image import Image, decibels
+from mmsar.view.extents import VIEWS, extent_mm, nearest_voxel, plane_of, wide_axes
 from mmsar.view.given import AxesLike, given_axes, root_figure, set_heading
 from mmsar.view.layout import Sheet, panel_sizes
-from mmsar.view.panels import VIEWS, colour_bar, curve_axes, extent_mm, label_given, label_panel, plane_of, wide_axes
+from mmsar.view.panels import colour_bar, curve_axes, label_given, label_panel
 
 View = tuple[str, str]
 """Names of the axes that go across and up."""
@@ -82,6 +81,22 @@ def draw_views(
     return figure, panels
 
 
+def projections(image: Image, floor: float) -> dict[str, np.ndarray]:
+    """Maximum-intensity projections along "z", "y" and "x", dB relative to the peak, 2-D in the remaining order.
+
+    Made plane by plane: beside the image it takes the memory of a plane.
+    """
+    n_z, n_y, n_x = image.data.shape
+    along = {"z": np.zeros((n_y, n_x), np.float32), "y": np.empty((n_z, n_x), np.float32)}
+    along["x"] = np.empty((n_z, n_y), np.float32)
+    for i, plane in enumerate(image.data):
+        magnitude = np.abs(plane)
+        np.maximum(along["z"], magnitude, out=along["z"])
+        along["y"][i], along["x"][i] = magnitude.max(axis=0), magnitude.max(axis=1)
+    peak = float(along["z"].max())
+    return {name: decibels(magnitude, peak, floor) for name, magnitude in along.items()}
+
+
 def curve_panel(
     name: str, grid: ImageGrid, label: str, *, title: str | None, axes: AxesLike | None
 ) -> tuple[Axes, str, np.ndarray]:
@@ -92,6 +107,17 @@ def curve_panel(
     return curve_axes(along, label, title, given), along, getattr(grid, along) * 1e3
 
 
+def brightest(image: Image) -> tuple[tuple[int, int, int], float]:
+    """Index (z, y, x) of the voxel with the largest magnitude, the first of equals, and that magnitude."""
+    index, peak = (0, 0, 0), -1.0
+    for z, plane in enumerate(image.data):
+        magnitude = np.abs(plane)
+        y, x = np.unravel_index(int(magnitude.argmax()), magnitude.shape)
+        if magnitude[y, x] > peak:
+            index, peak = (z, int(y), int(x)), float(magnitude[y, x])
+    return index, peak
+
+
 def voxel_at(image: Image, point: tuple[float, float, float] | None) -> tuple[int, int, int]:
     """Index (z, y, x) of the voxel nearest to a point [m], or of the brightest.
 
@@ -100,24 +126,9 @@ def voxel_at(image: Image, point: tuple[float, float, float] | None) -> tuple[in
     GeometryError
         A point outside the grid.
     """
-    shape = image.data.shape
     if point is None:
-        z, y, x = np.unravel_index(int(np.argmax(image.magnitude())), shape)
-        return int(z), int(y), int(x)
-    xyz = real_array("point", point, (3,), "m")
-    index = np.round((xyz - image.grid.origin) / image.grid.spacing)[::-1].astype(int)
-    if np.any(index < 0) or np.any(index >= shape):
-        limits = zip("xyz", image.grid.extent, strict=True)
-        text = ", ".join(f"{n} {a * 1e3:g} to {b * 1e3:g}" for n, (a, b) in limits)
-        got = ", ".join(f"{v * 1e3:g}" for v in xyz)
-        raise GeometryError(f"point: got {got} mm, wanted it within {text} mm")
-    z, y, x = (int(i) for i in index)
-    return z, y, x
-
-
-def place_on(grid: ImageGrid, index: tuple[int, int, int]) -> dict[str, float]:
-    """Where a voxel (z, y, x) is [mm], by axis name."""
-    return {name: float(getattr(grid, name)[i]) * 1e3 for name, i in zip("zyx", index, strict=True)}
+        return brightest(image)[0]
+    return nearest_voxel(image.grid, point)
 
 
 def draw_cross(panels: dict[View, Axes], at: dict[str, float], colour: str) -> None:

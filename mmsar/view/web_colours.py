@@ -6,7 +6,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.ticker import MaxNLocator
 
-from mmsar.view.panels import COLOURS
+from mmsar.view.extents import COLOURS
 
 HEIGHT, WIDTH = 320, 92
 """Size of the drawing [pixel]."""

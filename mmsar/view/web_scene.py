@@ -25,8 +25,8 @@ from vtkmodules.vtkCommonCore import vtkLogger
 
 from mmsar.model.image import Image
 from mmsar.view.decibel_volume import ARRAY, TOP, DecibelVolume, decibel_volume
+from mmsar.view.extents import COLOURS
 from mmsar.view.look import Look
-from mmsar.view.panels import COLOURS
 from mmsar.view.rendering import drawing_into
 from mmsar.view.solids import (
     bounds_round,

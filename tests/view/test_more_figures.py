@@ -59,6 +59,30 @@ def test_phase_is_full_above_the_floor_and_gone_below() -> None:
     assert steps.max() < 0.05  # and no jump from 180 to -180 degrees
 
 
+def test_phase_shows_the_target_where_it_is_in_every_view() -> None:
+    image = make_image()
+    place = {
+        n: getattr(image.grid, n)[np.abs(getattr(image.grid, n) - p).argmin()] for n, p in zip("xyz", PEAK, strict=True)
+    }
+    panels = [axes for axes in plot.figure_phase(image).axes if axes.get_images()]
+    for axes, (across, up) in zip(panels, ("xy", "xz", "zy"), strict=True):
+        assert (axes.get_xlabel() or f"{across} [mm]", axes.get_ylabel() or f"{up} [mm]") == (
+            f"{across} [mm]",
+            f"{up} [mm]",
+        )
+        drawn = axes.get_images()[0]
+        assert drawn.origin == "lower" and drawn.get_clim() == (-180, 180)
+        left, right, bottom, top = drawn.get_extent()
+        rows, columns = np.nonzero(drawn.get_alpha() == drawn.get_alpha().max())
+        n_up, n_across = drawn.get_array().shape
+        x = left + (columns.mean() + 0.5) * (right - left) / n_across
+        y = bottom + (rows.mean() + 0.5) * (top - bottom) / n_up
+        spacing = {n: 1e3 * s for n, s in zip("xyz", image.grid.spacing, strict=True)}
+        assert x == pytest.approx(1e3 * place[across], abs=spacing[across])
+        assert y == pytest.approx(1e3 * place[up], abs=spacing[up])
+        assert np.sign(x - (left + right) / 2) == np.sign(1e3 * place[across] - (left + right) / 2)
+
+
 def test_map_tells_the_steps_of_a_plane_and_where_a_row_is_missing() -> None:
     y, x = np.meshgrid(np.delete(np.arange(20), 9) * 2e-3, np.arange(30) * 1e-3, indexing="ij")
     position = np.stack([x.ravel(), y.ravel(), 0 * x.ravel()], axis=1)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image as Picture
 
 from mmsar.errors import FormatError, GeometryError
 from mmsar.model import Image, ImageGrid
@@ -177,6 +178,11 @@ def test_saving_is_atomic_and_knows_its_formats(tmp_path: Path, monkeypatch: pyt
     for name, kind in (("a.png", "mips"), ("b.pdf", "slices"), ("c.SVG", "mips")):
         plot.save_figure(image, tmp_path / name, kind=kind, floor=-20)
         assert (tmp_path / name).stat().st_size > 3000
+    page = (tmp_path / "b.pdf").read_bytes()
+    assert page.startswith(b"%PDF") and b"/FontFile2" in page and b"/Subtype /Type3" not in page  # TrueType
+    assert "<svg" in (tmp_path / "c.SVG").read_text()
+    with Picture.open(tmp_path / "a.png") as picture:
+        assert picture.info["dpi"] == pytest.approx((150, 150), abs=0.1)
     with pytest.raises(FormatError, match=r"\.png, \.pdf, \.svg"):
         plot.save_figure(image, tmp_path / "d.jpg")
     with pytest.raises(FormatError, match="folder"):
