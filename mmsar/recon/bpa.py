@@ -248,7 +248,7 @@ class BpaPlan:
             A signal of another shape than the geometry.
         """
         packed = self._tiles.zeros()
-        pieces = _pieces(signal, self.geometry.shape)
+        pieces = signal_pieces(signal, self.geometry.shape)
         block, done = next(pieces), 0
         for number, (poses, order, clusters) in enumerate(self._chunks):
             place = np.argsort(order)
@@ -334,16 +334,16 @@ class BpaPlan:
             kernel(packed, centres, self._tiles.tables, channels, clusters, self._tiles.nodes)
 
 
-def _pieces(signal: Any, shape: tuple[int, int, int, int]) -> Iterator[np.ndarray]:
-    """Arrays of consecutive poses from an array or an object with `blocks()`."""
+def signal_pieces(signal: Any, shape: tuple[int, int, int, int], method: str = "bpa") -> Iterator[np.ndarray]:
+    """Arrays of consecutive poses from an array or an object with `blocks()`; GeometryError for another shape."""
     if hasattr(signal, "blocks"):
-        check_shape("bpa signal", signal.shape, shape)
+        check_shape(f"{method} signal", signal.shape, shape)
         for _, block in signal.blocks():
             yield block
     else:
         signal = np.asarray(signal)
-        check_shape("bpa signal", signal.shape, shape)
+        check_shape(f"{method} signal", signal.shape, shape)
         yield signal
 
 
-__all__ = ["BpaPlan", "exact", "exact_image", "plan"]
+__all__ = ["BpaPlan", "exact", "exact_image", "plan", "signal_pieces"]
