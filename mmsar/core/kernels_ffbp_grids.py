@@ -11,7 +11,7 @@ are the conjugate transposes. Work is shared out by what is written, so sums are
 
 `tables` of an interpolation: (start0, weight0), (start1, weight1): first node and `TAPS` weights of every target along z and
 y, (n,) int64 and (n, TAPS) float32; (first, basis): along x for every `LANES` targets the first node, (groups,) int64, and
-the weights of the nodes from there on, (groups, nodes, LANES) float32.
+the weights of the nodes from there on, (groups, nodes, LANES) float32 and flat, nodes a multiple of four.
 """
 
 import numba
@@ -27,25 +27,27 @@ TAPS = 8
 
 _F = np.float32
 _ZERO = _F(0)
+_U1, _U2, _U3 = np.uint64(1), np.uint64(2), np.uint64(3)
+_L, _L2, _L3 = np.uint64(LANES), np.uint64(2 * LANES), np.uint64(3 * LANES)
 
 
 @numba.njit(fastmath=True, error_model="numpy")
 def _mix(out, to, source, base, stride, last, start, weight, length):
     """out[to:][:length] = sum_i weight[i] source[base + (start + i) stride:][:length]; nodes end at `last`."""
-    i0 = base + min(start, last) * stride
-    i1 = base + min(start + 1, last) * stride
-    i2 = base + min(start + 2, last) * stride
-    i3 = base + min(start + 3, last) * stride
-    i4 = base + min(start + 4, last) * stride
-    i5 = base + min(start + 5, last) * stride
-    i6 = base + min(start + 6, last) * stride
-    i7 = base + min(start + 7, last) * stride
-    w0, w1, w2, w3, w4, w5, w6, w7 = (
-        *(weight[0], weight[1], weight[2], weight[3]),
-        *(weight[4], weight[5], weight[6], weight[7]),
-    )
-    for k in range(length):
-        out[to + k] = (
+    i0 = np.uint64(base + min(start, last) * stride)
+    i1 = np.uint64(base + min(start + 1, last) * stride)
+    i2 = np.uint64(base + min(start + 2, last) * stride)
+    i3 = np.uint64(base + min(start + 3, last) * stride)
+    i4 = np.uint64(base + min(start + 4, last) * stride)
+    i5 = np.uint64(base + min(start + 5, last) * stride)
+    i6 = np.uint64(base + min(start + 6, last) * stride)
+    i7 = np.uint64(base + min(start + 7, last) * stride)
+    w0, w1, w2, w3 = weight[0], weight[1], weight[2], weight[3]
+    w4, w5, w6, w7 = weight[4], weight[5], weight[6], weight[7]
+    o = np.uint64(to)
+    for n in range(length):
+        k = np.uint64(n)
+        out[o + k] = (
             (w0 * source[i0 + k] + w1 * source[i1 + k])
             + (w2 * source[i2 + k] + w3 * source[i3 + k])
             + (w4 * source[i4 + k] + w5 * source[i5 + k])
@@ -56,36 +58,52 @@ def _mix(out, to, source, base, stride, last, start, weight, length):
 @numba.njit(fastmath=True, error_model="numpy")
 def _unmix(out, base, stride, last, start, weight, source, at, length):
     """The transpose of `_mix`: source[at:] is added to the nodes in `out`."""
+    a = np.uint64(at)
     for i in range(TAPS):
         if start + i <= last:
-            to, w = base + (start + i) * stride, weight[i]
-            for k in range(length):
-                out[to + k] += w * source[at + k]
+            to, w = np.uint64(base + (start + i) * stride), weight[i]
+            for n in range(length):
+                k = np.uint64(n)
+                out[to + k] += w * source[a + k]
 
 
 @numba.njit(fastmath=True, error_model="numpy")
 def _along(out, to, source, base, first, basis):
-    """Interpolate one row along x: `LANES` targets at a time."""
-    for g in range(len(first)):
-        at = base + first[g]
-        for i in range(LANES):
-            out[to + g * LANES + i] = _ZERO
-        for j in range(basis.shape[1]):
-            value = source[at + j]
-            for i in range(LANES):
-                out[to + g * LANES + i] += value * basis[g, j, i]
+    """Interpolate one row along x: `LANES` targets at a time; `basis` is flat."""
+    groups = len(first)
+    nodes = len(basis) // (LANES * groups)
+    for g in range(groups):
+        at = np.uint64(base + first[g])
+        o = np.uint64(to + g * LANES)
+        b = np.uint64(g * nodes * LANES)
+        for n in range(LANES):
+            out[o + np.uint64(n)] = _ZERO
+        for j in range(0, nodes, 4):
+            x = at + np.uint64(j)
+            v0, v1, v2, v3 = source[x], source[x + _U1], source[x + _U2], source[x + _U3]
+            y = b + np.uint64(j * LANES)
+            for n in range(LANES):
+                k = np.uint64(n)
+                out[o + k] += (v0 * basis[y + k] + v1 * basis[y + _L + k]) + (
+                    v2 * basis[y + _L2 + k] + v3 * basis[y + _L3 + k]
+                )
 
 
 @numba.njit(fastmath=True, error_model="numpy")
 def _unalong(out, to, source, base, first, basis):
     """The transpose of `_along`: the targets in `source` are added to the nodes in `out`."""
-    for g in range(len(first)):
-        at = to + first[g]
-        for j in range(basis.shape[1]):
+    groups = len(first)
+    nodes = len(basis) // (LANES * groups)
+    for g in range(groups):
+        at = np.uint64(to + first[g])
+        s = np.uint64(base + g * LANES)
+        for j in range(nodes):
             value = _ZERO
-            for i in range(LANES):
-                value += source[base + g * LANES + i] * basis[g, j, i]
-            out[at + j] += value
+            b = np.uint64((g * nodes + j) * LANES)
+            for n in range(LANES):
+                k = np.uint64(n)
+                value += source[s + k] * basis[b + k]
+            out[at + np.uint64(j)] += value
 
 
 @numba.njit(fastmath=True, error_model="numpy")
@@ -94,21 +112,25 @@ def _paths(out, to, x, y, z, centre, mean):
     ax, ay, az, a0, a2, length_t = from_centre(centre, mean[:3])
     bx, by, bz, b0, b2, length_q = from_centre(centre, mean[3:])
     rest = y * y + z * z
-    for k in range(len(x)):
+    o = np.uint64(to)
+    for n in range(len(x)):
+        k = np.uint64(n)
         square = x[k] * x[k] + rest
         d = further(ax, ay, az, a0, a2, x[k], y, z, square)
-        out[to + k] = d + further(bx, by, bz, b0, b2, x[k], y, z, square)
+        out[o + k] = d + further(bx, by, bz, b0, b2, x[k], y, z, square)
     return length_t + length_q
 
 
 @numba.njit(fastmath=True, error_model="numpy")
 def _turn_add(out, re_to, im_to, source, re_at, im_at, path, minus, at, n, turn, kc):
     """out += source exp(-j 2 pi (turn + kc (path - minus[at:])))."""
-    for k in range(n):
-        c, s = cis(turn + kc * (path[k] - minus[at + k]))
-        re, im = source[re_at + k], source[im_at + k]
-        out[re_to + k] += re * c + im * s
-        out[im_to + k] += im * c - re * s
+    ro, io, rs, ims, m = np.uint64(re_to), np.uint64(im_to), np.uint64(re_at), np.uint64(im_at), np.uint64(at)
+    for i in range(n):
+        k = np.uint64(i)
+        c, s = cis(turn + kc * (path[k] - minus[m + k]))
+        re, im = source[rs + k], source[ims + k]
+        out[ro + k] += re * c + im * s
+        out[io + k] += im * c - re * s
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
@@ -201,8 +223,8 @@ def image(voxels, at, grids, means, shape, tables, nodes, kc, centre, scale, str
 
     Parameters
     ----------
-    voxels : (n_z, n_y, n_x) complex64
-        The whole image; added to.
+    voxels : (n_z, n_y, 2 n_x) float32
+        The whole image, real and imaginary parts in turn; added to.
     at : (z, y, x) int
         First voxel of the block; what of the block lies beyond the image is left out.
     grids : (n, 2 n0 n1 row) float32
@@ -219,7 +241,7 @@ def image(voxels, at, grids, means, shape, tables, nodes, kc, centre, scale, str
     z, y, x = nodes
     length = len(x)
     depth, height = min(len(z), voxels.shape[0] - at[0]), min(len(y), voxels.shape[1] - at[1])
-    width = min(len(first) * LANES, voxels.shape[2] - at[2])
+    width = min(length, voxels.shape[2] // 2 - at[2])
     strips = (height + strip - 1) // strip
     for item in numba.prange(depth * strips):
         i, low = item // strips, (item % strips) * strip
@@ -243,10 +265,12 @@ def image(voxels, at, grids, means, shape, tables, nodes, kc, centre, scale, str
                 to = (j - low) * length
                 _turn_add(sums, to, strip * length + to, fine, 0, length, path, none, 0, length, turn, _F(kc))
         for j in range(low, high):
-            to = (j - low) * length
+            re, im = np.uint64((j - low) * length), np.uint64((strip + j - low) * length)
+            line = voxels[at[0] + i, at[1] + j, 2 * at[2] : 2 * (at[2] + width)]
             for k in range(width):
-                value = complex(sums[to + k], sums[strip * length + to + k])
-                voxels[at[0] + i, at[1] + j, at[2] + k] += np.complex64(scale * value)
+                n = np.uint64(k)
+                line[n + n] += scale * sums[re + n]
+                line[n + n + _U1] += scale * sums[im + n]
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True, error_model="numpy")

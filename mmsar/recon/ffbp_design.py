@@ -28,11 +28,15 @@ BAND_MARGIN = 1.03
 """The band taken over the widest one drawn."""
 MAX_LEVEL, MAX_STAGES = 13, 4
 """Cuts of the tree, and interpolations from a leaf to a voxel, at most."""
-INTERPOLATION_SHARE, PROFILE_SHARE = 0.8, 0.15
+INTERPOLATION_SHARE, PROFILE_SHARE = 0.7, 0.15
 """Shares of the wanted error: all interpolations together (root-sum-square), and the range polynomial."""
-LEAF, COEFFICIENT, MERGE, VOXEL, PLANE = 2.1, 0.8, 3.5, 2.2, 1.0
-"""Cost [ns] of a channel at a node, of a term of a coefficient, of a node and child, of a voxel and grid, of a node of
-a plane; as measured on one core, only their ratios matter for the choice."""
+LEAF, LEAF_CALL, COEFFICIENT = 2.0, 25.0, 0.8
+"""Cost [ns] of a channel at a node, of a channel at a panel of nodes, and of a term of a coefficient; costs are as timed on
+one AVX-512 core, only their ratios matter for the choice."""
+CHILD_CALL, FINE, COARSE = 3000.0, 4.0, 2.0
+"""Cost [ns] of taking a child to its parent, for each of the parent's nodes, and for each value half interpolated."""
+VOXEL, PLANE = 6.0, 1.0
+"""Cost [ns] of a voxel and grid, and of a value interpolated along z or y on the way."""
 MAX_BLOCKS = 4096
 """More blocks than that are refused."""
 
@@ -100,19 +104,36 @@ class Draws:
         apart, sum_ = np.linalg.norm(one - two, axis=1), np.linalg.norm(one + two, axis=1)
         return float(min(1.0, np.sqrt(np.mean(apart**2) / max(np.mean(sum_**2), 1e-12))))
 
-    def bands(self, tree: Tree, k_centre: float) -> np.ndarray:
-        """Largest residual spatial frequency per level and axis x, y, z: (levels + 1, 3) [rad/m]."""
+    def bands(self, tree: Tree, k_centre: float) -> tuple[np.ndarray, np.ndarray]:
+        """What is left of the fields' phase k R - kc rho at every level, along the axes x, y, z.
+
+        Returns
+        -------
+        bands : (levels + 1, 3)
+            Largest derivative [rad/m].
+        bends : (levels + 1, 3)
+            Second derivative, the fourth root of the mean fourth power (errors go with its square) [rad/m^2].
+        """
         rank = np.empty(len(tree.order), dtype=np.int64)
         rank[tree.order] = np.arange(len(rank))
         mine = rank[self.channel]
-        whole = self.k[:, None] * (_direction(self.point - self.tx) + _direction(self.point - self.rx))
-        out = np.empty((tree.levels + 1, 3))
+        slope, curvature = (self.k[:, None] * (a + b) for a, b in zip(self._along(self.tx), self._along(self.rx), strict=True))
+        bands, bends = np.empty((tree.levels + 1, 3)), np.empty((tree.levels + 1, 3))
         for level in range(tree.levels + 1):
             start = tree.starts(level)
             mean = tree.means(start)[np.searchsorted(start, mine, side="right") - 1]
-            carrier = _direction(self.point - mean[:, :3]) + _direction(self.point - mean[:, 3:])
-            out[level] = BAND_MARGIN * np.abs(whole - k_centre * carrier).max(axis=0)
-        return out
+            legs = zip(self._along(mean[:, :3]), self._along(mean[:, 3:]), strict=True)
+            slope_0, curvature_0 = (k_centre * (a + b) for a, b in legs)
+            bands[level] = BAND_MARGIN * np.abs(slope - slope_0).max(axis=0)
+            bends[level] = np.mean((curvature - curvature_0) ** 4, axis=0) ** 0.25
+        return bands, bends
+
+    def _along(self, element: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and second derivatives of the distance to an element along x, y, z: (n, 3) and (n, 3) [1/m]."""
+        away = self.point - element
+        distance = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
+        unit = away / distance
+        return unit, (1 - unit**2) / distance
 
     def reach(self, grid: ImageGrid, parts: tuple[int, int, int]) -> float:
         """Largest |R(r) - R(r0)|, r0 being the centre of r's block, of the triples [m]; `parts` along x, y, z."""
@@ -205,7 +226,7 @@ def choose_blocks(grid: ImageGrid, draws: Draws, k: np.ndarray, wanted: float) -
 
 
 def choose(
-    grid: ImageGrid, parts: tuple[int, int, int], tree: Tree, bands: np.ndarray, wanted: float, n_terms: int
+    grid: ImageGrid, parts: tuple[int, int, int], tree: Tree, bands: tuple[np.ndarray, np.ndarray], wanted: float, n_terms: int
 ) -> Design:
     """The cheapest levels whose interpolations keep the wanted error.
 
@@ -213,43 +234,45 @@ def choose(
     ----------
     parts : (x, y, z)
         Blocks along the axes.
-    bands : (levels + 1, 3)
-        See `Draws.bands`.
+    bands : ((levels + 1, 3), (levels + 1, 3))
+        Bands and bends, see `Draws.bands`.
     wanted : float
         Relative RMS error of the image.
     n_terms : int
         Compressed frequencies.
     """
-    size = block_size(grid, parts)
-    extent = (size - 1) / 2 * np.array(grid.spacing)
+    size = tuple(int(s) for s in block_size(grid, parts))
+    extent = (np.array(size) - 1) / 2 * np.array(grid.spacing)
     share = INTERPOLATION_SHARE * wanted / np.sqrt(3 * MAX_STAGES)
-    stages = [
-        Stage(
-            level,
-            tuple(nodes_needed(float(b * h), share, int(n)) for b, h, n in zip(band, extent, size, strict=True)),
-            tuple(float(b) for b in band),
-        )
-        for level, band in enumerate(bands)
-    ]
+    stages = []
+    for level, (band, bend) in enumerate(zip(*bands, strict=True)):
+        nodes = (nodes_needed(b * h, c * h * h, share, n) for b, c, h, n in zip(band, bend, extent, size, strict=True))
+        stages.append(Stage(level, tuple(nodes), tuple(float(b) for b in band)))
     n_channels, chunks = len(tree.order), len(tree.edges) - 1
     voxels = int(np.prod(size))
     found = []
     for leaf in range(len(stages)):
-        panel = -(-int(np.prod(stages[leaf].nodes)) // NODES) * 12 + int(np.prod(stages[leaf].nodes))
-        base = n_channels * (LEAF * panel + COEFFICIENT * n_terms * TERMS)
+        nodes = int(np.prod(stages[leaf].nodes))
+        base = n_channels * (LEAF * nodes + LEAF_CALL * -(-nodes // NODES) + COEFFICIENT * n_terms * TERMS)
+        base += chunks * 2**leaf * LEAF * nodes
         for top in range(leaf + 1):
             for merges in range(0 if top == leaf else 1, min(leaf - top, MAX_STAGES - 1) + 1):
                 levels = np.linspace(leaf, top, merges + 1).round().astype(int)
                 cost = base
                 for child, parent in pairwise(levels):
-                    cost += chunks * 2**child * MERGE * np.prod(stages[parent].shape)
+                    cost += chunks * 2**child * _merge_cost(stages[child].shape, stages[parent].shape)
                 n0, n1, row = stages[top].shape
                 cost += chunks * 2**top * (VOXEL * voxels + PLANE * size[2] * (n1 + size[1]) * row)
-                found.append(Design(parts, tuple(int(s) for s in size), tuple(stages[i] for i in levels), float(cost)))
+                found.append(Design(parts, size, tuple(stages[i] for i in levels), float(cost)))
                 if top == leaf:
                     break
     best = min(found, key=lambda d: d.cost)
     return Design(best.parts, best.size, best.stages, best.cost * int(np.prod(parts)))
+
+
+def _merge_cost(child: tuple[int, int, int], parent: tuple[int, int, int]) -> float:
+    (n0, n1, _), (m0, m1, row) = child, parent
+    return CHILD_CALL + row * (FINE * m0 * m1 + COARSE * n0 * (n1 + m1))
 
 
 def _direction(v: np.ndarray) -> np.ndarray:

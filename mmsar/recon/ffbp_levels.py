@@ -104,8 +104,8 @@ class Levels:
                 held = parents
             (tables, nodes), shape = self._last, self.design.stages[-1].shape
             strip = int(min(STRIP, max(1, self.design.size[1] * self.design.size[2] // (2 * threads()))))
-            last = (held, levels[-1][1], shape, tables, nodes, self._numbers[0], centre, scale, strip)
-            grids.image(image, first, *last)
+            last = (held, levels[-1][1], shape, tables, nodes, self._numbers[0], centre, np.float32(scale), strip)
+            grids.image(image.view(np.float32), first, *last)
 
     def echoes(self, image: np.ndarray, chunk: int, scale: float, tick: Callable[[float], None]) -> np.ndarray:
         """The conjugate transpose of `image`: a chunk's channels, (n, m) complex64 in the tree's order."""
@@ -123,7 +123,7 @@ class Levels:
             planes = np.empty((self.design.size[2], 2 * shape[1] * shape[2]), dtype=np.float32)
             held = np.empty((len(levels[-1][1]), self.design.stages[-1].size), dtype=np.float32)
             for cluster, mean in enumerate(levels[-1][1]):
-                grids.unimage(image, first, planes, mean, shape, tables, nodes, self._numbers[0], centre, scale)
+                grids.unimage(image, first, planes, mean, shape, tables, nodes, self._numbers[0], centre, np.float32(scale))
                 both = (along_z @ planes).reshape(shape[0], 2, -1).transpose(1, 0, 2)
                 held[cluster] = both.reshape(-1)
             for number in reversed(range(len(self._steps))):
