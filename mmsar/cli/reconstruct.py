@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scan", metavar="SCAN.h5", help="scan to image")
     parser.add_argument("-o", "--output", metavar="IMAGE.h5", help="image to write")
     parser.add_argument(
-        "--method", choices=("auto", "rma", "empm", "nufft", "isar", "bpa"), default="auto", help="(auto)"
+        "--method", choices=("auto", "rma", "empm", "nufft", "isar", "ffbp", "bpa"), default="auto", help="(auto)"
     )
     parser.add_argument("--extent", type=_numbers(3, 6), metavar="MM,...", help="x0,x1,y0,y1,z0,z1 or sizes x,y,z [mm]")
     parser.add_argument("--center", type=_numbers(3), metavar="X,Y,Z", help="centre of the grid [mm]")

@@ -35,6 +35,8 @@ from mmsar.recon.fourier import only_cpu, path_limits
 from mmsar.recon.options import ReconOptions
 from mmsar.signal.compress import compress
 
+ROWS_PER_STEP = 65536
+"""Channels compressed at once."""
 SECONDS_PER_STEP = 0.5
 """Work between two ticks of the progress bar (predicted)."""
 
@@ -53,13 +55,13 @@ def plan(
     device : str
         "auto" or "cpu" in this version.
     options : ReconOptions, optional
-        `error_db` is the wanted relative RMS error of the image against `bpa.exact` [dB], -20 to -60; `memory` bounds
+        `error_db` is the wanted relative RMS error of the image against `bpa.exact` [dB], -20 to -70; `memory` bounds
         samples and grids (poses are taken in chunks that fit); `progress` shows a bar.
 
     Raises
     ------
     GeometryError
-        An error outside -20 to -60 dB; no channel of any weight; voxels at an antenna or a bandwidth and grid that need
+        An error outside -20 to -70 dB; no channel of any weight; voxels at an antenna or a bandwidth and grid that need
         too many blocks.
     MmsarError
         A grid that does not fit in the memory.
@@ -82,8 +84,8 @@ class FfbpPlan:
     def __init__(self, geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> None:
         self.geometry, self.grid, self.progress = geometry, grid, options.progress
         self.error_db = finite_number("ffbp error_db", options.error_db, "dB")
-        if not -60 <= self.error_db <= -20:
-            raise GeometryError(f"ffbp error_db: got {self.error_db:g}, wanted -60 to -20 [dB]; bpa goes to -70")
+        if not -70 <= self.error_db <= -20:
+            raise GeometryError(f"ffbp error_db: got {self.error_db:g}, wanted -70 to -20 [dB]")
         low, high = path_limits(geometry, grid)
         self._compression = compress(
             geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=self.error_db - 15
@@ -115,7 +117,12 @@ class FfbpPlan:
     def _bytes_per_channel(self) -> int:
         from mmsar.core.kernels_ffbp import TERMS
 
-        return 8 * (self.geometry.shape[3] + 2 * len(self._compression.k)) + 8 * TERMS
+        return 16 * len(self._compression.k) + 8 * TERMS
+
+    @property
+    def chunks(self) -> list[slice]:
+        """Runs of poses that are imaged one after the other."""
+        return [slice(int(a), int(b)) for a, b in pairwise(self._edges)]
 
     @property
     def seconds(self) -> float:
@@ -184,11 +191,12 @@ class FfbpPlan:
         """Compressed samples of the channels of each chunk in the tree's order, (n, m) complex64."""
         pieces = signal_pieces(signal, self.geometry.shape, "ffbp")
         block, done, filled = next(pieces), 0, 0
+        step = max(1, ROWS_PER_STEP // self.geometry.weight[0].size)
         for chunk, stop in enumerate(self._edges[1:]):
             run = slice(*self._runs[chunk : chunk + 2])
             table = np.empty((run.stop - run.start, len(self._compression.k)), dtype=np.complex64)
             while filled < stop:
-                take = min(len(block) - done, stop - filled)
+                take = min(len(block) - done, stop - filled, step)
                 part = np.asarray(block[done : done + take], dtype=np.complex64)
                 small = matmul_rows(part.reshape(-1, part.shape[-1]), self._compression.matrix)
                 place = self._place[filled * len(small) // take :][: len(small)]
