@@ -6,8 +6,11 @@ mean transmitter t and receiver q of its cluster,
     leaf(r) = sum over the cluster of exp(-j kc (R(r) - rho(r))) P(R(r) - R(r0)),
 
 P being the channel's range profile with the carrier removed: over a block a polynomial of `TERMS` coefficients, made
-by `coefficients` from the compressed samples. Paths are taken relative to r0, |r0 + d - p| - |r0 - p| = x / (R + R0) with
-x = 2 (r0 - p).d + |d|^2: exact, and well conditioned in float32; carriers at r0 are reduced to cycles in float64.
+by `coefficients` from the compressed samples. Paths are taken relative to r0, with x = 2 (r0 - p).d + |d|^2
+
+    |r0 + d - p| - |r0 - p| = x / (|r0 + d - p| + |r0 - p|):
+
+exact, and well conditioned in float32; carriers at r0 are reduced to cycles in float64.
 
 Nodes are worked in panels of `NODES`; the rows of a panel live in one flat scratch array (see `kernels_bpa`).
 """
@@ -22,7 +25,7 @@ KERNELS_CRC = 0x21B66613
 TERMS = 16
 """Coefficients of the range polynomial over a block (degree 15)."""
 _ROWS = 10
-"""Scratch rows: x, y, z, |d|^2 of the nodes; the cluster's rho; sums re, im; in the adjoint polynomial variable, re, im."""
+"""Scratch rows: x, y, z, |d|^2 of the nodes; the cluster's rho; sums re, im; in the adjoint the variable, re, im."""
 
 _L = np.uint64(LANES)
 _F = np.float32
@@ -203,8 +206,8 @@ def gather(grids, first, start, means, channels, panels, numbers, centre):
     channels : (tx, rx, coefs)
         Elements (n, 3) float64 [m] and range polynomials (n, 2, TERMS).
     panels : (nodes, place, count)
-        Nodes about the block's centre, (n_panels, 4 STRIDE) float32; where each goes in a grid, (n_panels, NODES) int64;
-        how many there are, (n_panels,) int64.
+        Nodes about the block's centre, (n_panels, 4 STRIDE) float32; where each goes in a grid, (n_panels, NODES)
+        int64; how many there are, (n_panels,) int64.
     numbers : (kc / 2 pi [1/m], 1 / half [1/m])
         Carrier; scale of the polynomial variable.
     centre : (3,) float64

@@ -1,17 +1,18 @@
 """Grids of factorised back-projection: from the fields of clusters to that of their union, and to the voxels.
 
 A grid holds the field of one cluster with the carrier of its mean elements removed (see `kernels_ffbp`), real then
-imaginary parts, (2, n0, n1, row) float32 with the axes z, y, x and rows filled up to a multiple of `LANES`. `merge` takes the
-clusters of one level to a finer grid of the next,
+imaginary parts, (2, n0, n1, row) float32 with the axes z, y, x and rows filled up to a multiple of `LANES`. `merge`
+takes the clusters of one level to a finer grid of the next,
 
     parent(r) = sum over children  exp(-j kc (rho_child(r) - rho_parent(r))) child(r),
 
-the children interpolated axis by axis; `image` does the same for voxels, where nothing is removed. `split` and `unimage`
-are the conjugate transposes. Work is shared out by what is written, so sums are made in one order whatever the threads.
+the children interpolated axis by axis; `image` does the same for voxels, where nothing is removed. `split` and
+`unimage` are the conjugate transposes. Work is shared out by what is written: sums are made in one order whatever the
+threads.
 
-`tables` of an interpolation: (start0, weight0), (start1, weight1): first node and `TAPS` weights of every target along z and
-y, (n,) int64 and (n, TAPS) float32; (first, basis): along x for every `LANES` targets the first node, (groups,) int64, and
-the weights of the nodes from there on, (groups, nodes, LANES) float32 and flat, nodes a multiple of four.
+`tables` of an interpolation: (start0, weight0), (start1, weight1): first node and `TAPS` weights of every target along
+z and y, (n,) int64 and (n, TAPS) float32; (first, basis): along x for every `LANES` targets the first node, (groups,)
+int64, and the weights of the nodes from there on, (groups, nodes, LANES) float32 and flat, nodes a multiple of four.
 """
 
 import numba
@@ -181,14 +182,12 @@ def merge(parents, children, start, means, shapes, tables, nodes, kc, centre):
                 for j in range(m1):
                     turn = turn_of(kc * (_paths(path, 0, x, y[j], z[i], centre, means[1][c]) - rho))
                     at = (i * m1 + j) * mr
-                    _turn_add(
-                        parents[p], at, half + at, plane, j * mr, (m1 + j) * mr, path, own, at, mr, turn, _F(kc)
-                    )
+                    _turn_add(parents[p], at, half + at, plane, j * mr, (m1 + j) * mr, path, own, at, mr, turn, _F(kc))
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def split(parents, children, parent_of, means, shapes, tables, nodes, kc, centre):
-    """The conjugate transpose of `merge`: `children` is written; `parent_of` (n_children,) int64 is each one's parent."""
+    """The conjugate transpose of `merge`: `children` is written; `parent_of` (n_children,) int64 names parents."""
     (start0, weight0), (start1, weight1), (first, basis) = tables
     (m0, m1, mr), (n0, n1, nr) = shapes
     z, y, x = nodes

@@ -9,8 +9,8 @@ out, the field of a cluster,
 
 is smooth: the smaller the cluster, the coarser the grid that holds it over a whole block of voxels. Small clusters are
 summed at few nodes (`core.kernels_ffbp`), then fields are interpolated to finer grids and added up, cluster by cluster
-(`core.kernels_ffbp_grids`), until one or a few reach the voxels. Only positions matter, in three dimensions, so antennas
-may be anywhere, far apart, and rotate; a voxel must only not lie at an antenna.
+(`core.kernels_ffbp_grids`), until one or a few reach the voxels. Only positions matter, in three dimensions: antennas
+may be anywhere, far apart, and rotate. Where voxels come close to antennas nothing is smooth, and little is gained.
 
 Nodes are chosen for the bands measured on the very geometry (`ffbp_design`) and interpolated by the weights that are
 best for them (`ffbp_nodes`), so that errors of all levels together stay within `ReconOptions.error_db`.
@@ -61,8 +61,7 @@ def plan(
     Raises
     ------
     GeometryError
-        An error outside -20 to -70 dB; no channel of any weight; voxels at an antenna or a bandwidth and grid that need
-        too many blocks.
+        An error outside -20 to -70 dB; no channel of any weight; a bandwidth and a grid that need too many blocks.
     MmsarError
         A grid that does not fit in the memory.
     DeviceError
@@ -77,8 +76,8 @@ def plan(
 class FfbpPlan:
     """Factorised back-projection of one geometry onto one grid, made by `plan`.
 
-    Apply by `plan(signal)` and `plan.adjoint(image)`. Attributes: `geometry`, `grid`, `error_db` (the wanted error [dB]),
-    `nbytes` (memory used while applied), `seconds` (predicted time) and `design` (blocks, levels and nodes chosen).
+    Apply by `plan(signal)` and `plan.adjoint(image)`. Attributes: `geometry`, `grid`, `error_db` (the wanted error
+    [dB]), `nbytes` (memory used while applied), `seconds` (predicted time) and `design` (blocks, levels and nodes).
     """
 
     def __init__(self, geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> None:

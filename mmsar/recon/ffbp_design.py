@@ -31,8 +31,8 @@ MAX_LEVEL, MAX_STAGES = 13, 4
 INTERPOLATION_SHARE, PROFILE_SHARE = 0.7, 0.15
 """Shares of the wanted error: all interpolations together (root-sum-square), and the range polynomial."""
 LEAF, LEAF_CALL, COEFFICIENT = 2.0, 25.0, 0.8
-"""Cost [ns] of a channel at a node, of a channel at a panel of nodes, and of a term of a coefficient; costs are as timed on
-one AVX-512 core, only their ratios matter for the choice."""
+"""Cost [ns] of a channel at a node, of a channel at a panel of nodes, and of a term of a coefficient; costs are as
+timed on one AVX-512 core, only their ratios matter for the choice."""
 CHILD_CALL, FINE, COARSE = 3000.0, 4.0, 2.0
 """Cost [ns] of taking a child to its parent, for each of the parent's nodes, and for each value half interpolated."""
 VOXEL, PLANE = 6.0, 1.0
@@ -117,7 +117,8 @@ class Draws:
         rank = np.empty(len(tree.order), dtype=np.int64)
         rank[tree.order] = np.arange(len(rank))
         mine = rank[self.channel]
-        slope, curvature = (self.k[:, None] * (a + b) for a, b in zip(self._along(self.tx), self._along(self.rx), strict=True))
+        legs = zip(self._along(self.tx), self._along(self.rx), strict=True)
+        slope, curvature = (self.k[:, None] * (a + b) for a, b in legs)
         bands, bends = np.empty((tree.levels + 1, 3)), np.empty((tree.levels + 1, 3))
         for level in range(tree.levels + 1):
             start = tree.starts(level)
@@ -226,7 +227,7 @@ def choose_blocks(grid: ImageGrid, draws: Draws, k: np.ndarray, wanted: float) -
 
 
 def choose(
-    grid: ImageGrid, parts: tuple[int, int, int], tree: Tree, bands: tuple[np.ndarray, np.ndarray], wanted: float, n_terms: int
+    grid: ImageGrid, parts: tuple[int, int, int], tree: Tree, bands: tuple[np.ndarray, ...], wanted: float, n_terms: int
 ) -> Design:
     """The cheapest levels whose interpolations keep the wanted error.
 
@@ -261,7 +262,7 @@ def choose(
                 cost = base
                 for child, parent in pairwise(levels):
                     cost += chunks * 2**child * _merge_cost(stages[child].shape, stages[parent].shape)
-                n0, n1, row = stages[top].shape
+                _, n1, row = stages[top].shape
                 cost += chunks * 2**top * (VOXEL * voxels + PLANE * size[2] * (n1 + size[1]) * row)
                 found.append(Design(parts, size, tuple(stages[i] for i in levels), float(cost)))
                 if top == leaf:

@@ -73,7 +73,7 @@ class Levels:
         n1, row = self.design.stages[-1].shape[1:]
         planes = 8 * n1 * row * self.design.size[2]
         strip = 16 * STRIP * self.design.size[0] + 8 * n1 * row
-        self.fixed_bytes = planes + threads() * strip + 60 * len(order)
+        self.fixed_bytes = planes + threads() * strip + 124 * len(order)
         """Whatever the chunks: planes of a block, scratch, positions and order [bytes]."""
 
     def image(
@@ -119,11 +119,12 @@ class Levels:
         share = len(table) / len(self._tx) / int(np.prod(self.design.parts))
         for first, centre in self._blocks():
             (tables, nodes), shape = self._last, self.design.stages[-1].shape
+            numbers = (self._numbers[0], centre, np.float32(scale))
             along_z = _dense(*tables[0], shape[0])
             planes = np.empty((self.design.size[2], 2 * shape[1] * shape[2]), dtype=np.float32)
             held = np.empty((len(levels[-1][1]), self.design.stages[-1].size), dtype=np.float32)
             for cluster, mean in enumerate(levels[-1][1]):
-                grids.unimage(image, first, planes, mean, shape, tables, nodes, self._numbers[0], centre, np.float32(scale))
+                grids.unimage(image, first, planes, mean, shape, tables, nodes, *numbers)
                 both = (along_z @ planes).reshape(shape[0], 2, -1).transpose(1, 0, 2)
                 held[cluster] = both.reshape(-1)
             for number in reversed(range(len(self._steps))):

@@ -5,9 +5,9 @@ between is a sum over the `TAPS` nearest. The weights minimise the mean square e
 
     minimise over w   mean over k of  |exp(j k x) - sum_i w_i exp(j k x_i)|^2,      k = b cos(a), all a alike,
 
-so that its edges, where errors are largest, count most; the normal matrix is J0(b (x_i - x_j)). At the ends the stencil is one-sided; nodes beyond the ends would cost more
-than they save. For -40 to -60 dB it takes 1.5 to 2 nodes for every one that the band has degrees of freedom, where
-Chebyshev nodes on separate boxes take 7 to 10.
+so that its edges, where errors are largest, count most; the normal matrix is J0(b (x_i - x_j)). At the ends the stencil
+is one-sided; nodes beyond the ends would cost more than they save. For -40 to -60 dB it takes 1.5 to 2 nodes for every
+one that the band has degrees of freedom, where Chebyshev nodes on separate boxes take 7 to 10.
 """
 
 from functools import lru_cache
@@ -48,7 +48,8 @@ def least_squares(n: int, targets: np.ndarray, band: float) -> tuple[np.ndarray,
     weight = np.zeros((len(targets), TAPS))
     if n == 1:
         weight[:, 0] = 1.0
-        return np.zeros(len(targets), dtype=np.int64), weight, np.sqrt(np.maximum(2 - 2 * _mean_wave(band * targets), 0))
+        square = 2 - 2 * _mean_wave(band * targets)
+        return np.zeros(len(targets), dtype=np.int64), weight, np.sqrt(np.maximum(square, 0))
     nodes, taps = np.linspace(-1, 1, n), min(n, TAPS)
     start = np.clip(np.floor((targets + 1) * (n - 1) / 2 - (taps - 2) / 2).astype(np.int64), 0, n - taps)
     near = nodes[start[:, None] + np.arange(taps)]
@@ -63,8 +64,8 @@ def least_squares(n: int, targets: np.ndarray, band: float) -> tuple[np.ndarray,
 def nodes_needed(band: float, bend: float, error: float, most: int) -> int:
     """Fewest nodes on [-1, 1] that keep the RMS error within `error`, or `most`: then they are the targets themselves.
 
-    Errors are those of the band's plane waves [rad per unit], and of exp(j bend x^2 / 2): where there are few nodes a field
-    is not a plane wave yet, and its curvature [rad per unit^2] counts as well.
+    Errors are those of the band's plane waves [rad per unit], and of exp(j bend x^2 / 2): where there are few nodes a
+    field is not a plane wave yet, and its curvature [rad per unit^2] counts as well.
     """
     if most == 1:
         return 1

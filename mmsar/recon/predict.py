@@ -248,7 +248,8 @@ def _factorised_cost(geometry: Geometry, grid: ImageGrid) -> tuple[float, int, i
         outside = np.maximum(np.maximum(box[:, 0] - flat, flat - box[:, 1]), 0)
         gap = min(gap, float(np.linalg.norm(outside, axis=1).min()))
     slope = 2 * half_band + 2 * float(wavenumbers.mean()) * min(1.0, FFBP_LEAF / 2 / max(gap, 1e-9))
-    nodes = np.prod([min(n, 3 + slope * (b - a) / 1.8) for n, (a, b) in zip(grid.shape[::-1], grid.extent, strict=True)])
+    axes = zip(grid.shape[::-1], grid.extent, strict=True)
+    nodes = np.prod([min(n, 3 + slope * (b - a) / 1.8) for n, (a, b) in axes])
     work = channels * (blocks * 2e-7 + nodes * 2.2e-9) + grid.n_voxels * 8e-9
     frequencies = min(geometry.chirp.n_samples, int(half_band * (high - low) / np.pi) + 7)
     needed = 8 * grid.n_voxels + channels * (16 * frequencies + 188 + 0.2 * nodes) + 2**20

@@ -112,7 +112,8 @@ def test_any_array_and_waveform(seed):
         weight=weight,
         frequency_weight=rng.uniform(0.2, 1, samples),
     )
-    grid = grid_of(tuple(rng.integers(1, [9, 12, 40])), rng.uniform(5e-4, 5e-3, 3), (0.02, -0.03, rng.uniform(0.2, 0.5)))
+    shape = tuple(int(n) for n in rng.integers(1, [9, 12, 40]))
+    grid = grid_of(shape, rng.uniform(5e-4, 5e-3, 3), (0.02, -0.03, rng.uniform(0.2, 0.5)))
     signal = noise(geometry.shape, seed)
     plan = plan_of(geometry, grid)
     assert error_db(plan(signal), signal, geometry, grid, 60) <= -48
@@ -214,7 +215,8 @@ def test_nodes_and_weights_carry_waves_of_the_band(band, wanted):
     padded = np.zeros(n + 64)
     padded[:n] = np.cos(band / 2 * np.linspace(-1, 1, n))
     along = np.concatenate([padded[f : f + basis.shape[1]] @ b for f, b in zip(first, basis, strict=True)])
-    assert np.allclose(along[: len(targets)], np.cos(band / 2 * targets), atol=5 * wanted) and not along[len(targets) :].any()
+    assert np.allclose(along[: len(targets)], np.cos(band / 2 * targets), atol=5 * wanted)
+    assert not along[len(targets) :].any()
 
 
 def test_one_more_node_is_one_too_many():
@@ -230,7 +232,8 @@ def test_clusters_are_nested_and_keep_chunks_apart():
     rng = np.random.default_rng(0)
     tx, rx = rng.random((100, 3)), rng.random((100, 3))
     tree = Tree(tx, rx, [0, 37, 100], 0.5)
-    assert np.array_equal(np.sort(tree.order[:37]), np.arange(37)) and np.array_equal(np.sort(tree.order), np.arange(100))
+    assert np.array_equal(np.sort(tree.order[:37]), np.arange(37))
+    assert np.array_equal(np.sort(tree.order), np.arange(100))
     for level in range(1, tree.levels + 1):
         assert set(tree.starts(level - 1)) <= set(tree.starts(level))
     start = tree.starts(3, 1)
