@@ -2,8 +2,9 @@
 
     pytest tests/bench/bench_ffbp.py --benchmark-enable -s
 
-`bpa` images two slabs of 16 planes and is extrapolated by its voxel-pairs a second; `ffbp` images the whole volume. Contestants take turns in one run; errors are against the float64 sum at random voxels. A wide multistatic panel,
-where `nufft` fails, is the second row. Nothing is asserted about times.
+`bpa` images two slabs of 16 planes and is extrapolated by its voxel-pairs a second; `ffbp` images the whole volume.
+Contestants take turns in one run; errors are against the float64 sum at random voxels. A wide multistatic panel, where
+`nufft` fails, is the second table. Nothing is asserted about times.
 """
 
 import benchscenes
