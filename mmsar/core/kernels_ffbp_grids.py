@@ -21,7 +21,7 @@ import numpy as np
 from mmsar.core.kernels_bpa import LANES, cis
 from mmsar.core.kernels_ffbp import from_centre, further, turn_of
 
-SOURCES_CRC = 0xE76E2EA9
+SOURCES_CRC = 0x66339458
 """CRC-32 of kernels_bpa.py and kernels_ffbp.py, whose functions are compiled in here (see `kernels_bpa_tiles`)."""
 TAPS = 8
 """Nodes that make one value, along each axis."""

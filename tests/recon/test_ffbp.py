@@ -1,8 +1,13 @@
 """Factorised back-projection against the float64 sum: the error knob, adjoint, chunks, blocks, odd grids, refusals."""
 
+import tracemalloc
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from mmsar.core import kernels_bpa, kernels_ffbp, kernels_ffbp_grids
 from mmsar.errors import DeviceError, GeometryError, MmsarError
 from mmsar.model import AntennaArray, Chirp, Geometry, ImageGrid, Scan, Trajectory
 from mmsar.recon import bpa, ffbp
@@ -160,6 +165,38 @@ def test_blocks_and_memory_change_nothing_but_rounding():
     assert dot_test(small) <= 1e-5
 
 
+@pytest.mark.parametrize("direction", ["image", "adjoint"])
+def test_memory_is_what_was_said(direction):
+    hand = Trajectory.freehand((24, 24), (2.5e-3, 3e-3), motion=(2e-3, 2e-3, 15e-3), rotation=0.06, seed=4)
+    scan, grid = scan_of(hand), grid_of((16, 64, 64))
+    plan = plan_of(scan, grid)
+    image = plan(scan.signal)
+    tracemalloc.start()
+    try:
+        result = plan(scan.signal) if direction == "image" else plan.adjoint(image)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    result = 0 if direction == "image" else result.nbytes
+    assert 0.3 * plan.nbytes <= peak - result <= 1.1 * plan.nbytes
+
+
+def test_an_interrupt_stops_it():
+    scan, grid = scan_of(FREEHAND), grid_of((8, 24, 32))
+    plan = plan_of(scan, grid)
+
+    class Stopped:
+        shape = scan.signal.shape
+
+        def blocks(self):
+            yield slice(0, 10), scan.signal[:10]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plan(Stopped())
+    assert error_db(plan(scan.signal), scan.signal, scan.geometry, grid) <= -50
+
+
 def test_progress_on_stderr_gives_the_same_image(capsys):
     scan, grid = scan_of(FREEHAND), grid_of((8, 24, 32))
     image = ffbp.plan(scan.geometry, grid, options=ReconOptions(progress=True))(scan)
@@ -203,6 +240,7 @@ def test_reconstruct_and_explain_know_it():
 @pytest.mark.parametrize("wanted", [1e-2, 1e-3])
 def test_nodes_and_weights_carry_waves_of_the_band(band, wanted):
     n = nodes_needed(band, 0.0, wanted, 1000)
+    assert band < 10 or n < 2 * (2 * band / np.pi), "less than two nodes per degree of freedom"
     targets = np.linspace(-1, 1, 333)
     start, weight, error = least_squares(n, targets, band)
     nodes = np.concatenate([np.linspace(-1, 1, n), np.zeros(8)])[start[:, None] + np.arange(8)]
@@ -240,3 +278,11 @@ def test_clusters_are_nested_and_keep_chunks_apart():
     assert start[0] == 37 and start[-1] == 100 and len(start) == 9
     part = tree.order[start[2] : start[3]]
     assert np.allclose(tree.means(start)[2], np.concatenate([tx[part].mean(axis=0), rx[part].mean(axis=0)]))
+
+
+def test_cached_kernels_follow_their_sources():
+    """numba caches by the file of the outer function: see KERNELS_CRC of kernels_bpa_tiles."""
+    text = [Path(m.__file__).read_bytes().replace(b"\r\n", b"\n") for m in (kernels_bpa, kernels_ffbp)]
+    both = zlib.crc32(b"".join(text))
+    assert zlib.crc32(text[0]) == kernels_ffbp.KERNELS_CRC, f"set KERNELS_CRC to 0x{zlib.crc32(text[0]):08X}"
+    assert both == kernels_ffbp_grids.SOURCES_CRC, f"set SOURCES_CRC in kernels_ffbp_grids.py to 0x{both:08X}"
