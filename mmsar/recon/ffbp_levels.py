@@ -10,8 +10,8 @@ from mmsar.model import Geometry, ImageGrid
 from mmsar.recon.ffbp_design import PROFILE_SHARE, Design, Draws, Stage, Tree, choose, choose_blocks
 from mmsar.recon.ffbp_nodes import lane_tables, least_squares
 
-CHANNELS_PER_STEP = 2e9
-"""Channels times nodes between two looks at interrupts: about a second's work."""
+CHANNELS_PER_STEP = 1e9
+"""Channels times nodes between two looks at interrupts: about a second's work on two cores."""
 STRIP = 32
 """Rows along y of the image that are worked at once."""
 
