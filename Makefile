@@ -7,22 +7,30 @@ ARGS ?=
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.cfg pyproject.toml
-EXTRAS := test dev notebooks train viz
+EXTRAS := test dev docs notebooks train viz web sr gpu12 gpu13
 
-.PHONY: help demo test lint format bench clean distclean
+.PHONY: help demo test lint format docs bench bench-gpu notebooks notebooks-sync clean distclean
 
 help:
 	@echo "make demo    simulate and image a freehand scan; the figure goes to out/"
 	@echo "make test    the whole test suite; make test ARGS='-k name' for a part of it"
 	@echo "make lint    ruff check and ruff format --check"
+	@echo "make docs    build the documentation site into out/site"
 	@echo "make bench   measure this machine and write docs/benchmarks.md"
+	@echo "make bench-gpu  test and measure an NVIDIA GPU: docs/measurements/DATE-gpu.md; CUDA=12 for CUDA 12"
+	@echo "make notebooks       run all notebooks; make notebooks ARGS='--output executed/' keeps what they showed"
+	@echo "make notebooks-sync  write every .ipynb from its .py, without outputs"
 	@echo "make clean   remove what was generated; make distclean removes $(VENV) too"
 
 demo: $(VENV)/.installed
 	$(BIN)/mmsar demo -o out/
 
 test: $(VENV)/.installed-test
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python tests/run.py
+else
 	$(BIN)/pytest $(ARGS)
+endif
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -32,8 +40,21 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --jobs 2 --doctree-dir out/doctrees docs out/site
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/table.py $(ARGS)
+
+CUDA ?= 13
+bench-gpu: $(VENV)/.installed-test $(VENV)/.installed-gpu$(CUDA)
+	$(BIN)/python tests/bench/gpu.py $(ARGS)
+
+notebooks: $(VENV)/.installed-notebooks $(VENV)/.installed-viz $(VENV)/.installed-sr
+	$(BIN)/python tests/notebooks/execute.py $(ARGS)
+
+notebooks-sync: $(VENV)/.installed-notebooks
+	$(BIN)/python tests/notebooks/sync.py
 
 # The stamps are renewed only when the dependencies changed: the install is editable, so code needs none.
 $(VENV)/.installed: $(SOURCES) | $(BIN)/python
@@ -62,7 +83,7 @@ $(BIN)/python:
 	exit 1
 
 clean:
-	rm -rf out build dist .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+	rm -rf out docs/generated notebooks/out build dist .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
 	find mmsar hardware tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

@@ -1,5 +1,6 @@
-"""Settings all tests share: no display, reproducible hypothesis, and markers that skip where the device is missing."""
+"""What all tests share: no display, reproducible hypothesis, skips where a device is missing, loopback addresses."""
 
+import itertools
 import os
 
 import pytest
@@ -40,3 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, reason in skips.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+_COUNT = itertools.count()
+
+
+@pytest.fixture
+def addresses() -> tuple[str, str]:
+    """(host_ip, card_ip): two addresses in 127.0.0.0/8 of a test's own, for the fixed ports of an emulated card.
+
+    No other test of this or another run uses them.
+    """
+    n = next(_COUNT)
+    pid = os.getpid()
+    base = f"127.{64 + pid % 128}.{(pid // 128) % 250 + 1}"
+    host = 2 * (n % 120) + 2
+    return f"{base}.{host}", f"{base}.{host + 1}"

@@ -108,6 +108,18 @@ def test_wheel_holds_every_module(wheel):
     assert expected == {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
 
 
+def test_wheel_holds_the_page_of_the_viewer(wheel):
+    files = {f"mmsar/view/page/{path.name}" for path in (ROOT / "mmsar" / "view" / "page").iterdir()}
+    assert len(files) == 4
+    assert files <= set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_wheel_holds_the_cuda_sources(wheel):
+    sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "mmsar" / "core" / "cuda").iterdir()}
+    assert sources
+    assert sources <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_wheel_carries_licence_and_readme(wheel):
     archive = zipfile.ZipFile(wheel)
     (licence,) = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]

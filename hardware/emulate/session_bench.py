@@ -7,7 +7,7 @@ instrument, and a session is tried before the instruments are there.
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ from mmsar.hardware.session.setup import Session, StageSetup, TrackerSetup
 from mmsar.model.calibration import Calibration
 from mmsar.simulate.scene import Scene
 
+POINTS = ((-0.03, 0.0, 0.3), (0.025, 0.02, 0.3), (0.0, -0.025, 0.35))
+"""Points that a radar sees when no scene is named [m]."""
+UNHOMED = (150.0, 120.0, 40.0)
+"""How far from its switches an emulated GRBL stands before it is homed, within its travel [mm or degrees]."""
 REST = 1.0
 """Time the emulated hand is done before a freehand recording ends [s]."""
 
@@ -46,6 +50,18 @@ class Before:
     """RMS error of a tracked position along each axis [m]."""
     tracker_offset: float = 0.0
     """Radar time minus tracker time where the session has it estimated [s]."""
+
+
+def ready_scene(session: Session) -> Scene:
+    """A scene for a session: three points before a raster or on a turntable, one before a hand.
+
+    By hand the offset of the clocks is found by one echo that stands out.
+    """
+    if session.kind == "freehand":
+        return Scene.points([[0.0, 0.0, 0.3]])
+    if session.kind == "cylinder":
+        return Scene.points([[0.04, 0.0, 0.0], [-0.02, 0.0, 0.03], [0.0, 0.0, -0.05]])
+    return Scene.points(POINTS)
 
 
 def bench_for(session: Session, before: Before, *, speedup: float = 1.0, **options: Any) -> EmulatedBench:
@@ -118,7 +134,9 @@ def stage_for(setup: StageSetup, *, speedup: float = 1.0) -> PtyPort:
             if high > 0:  # a machine that counts upwards from its switch: GRBL's own soft limits cannot be used
                 settings[20] = 0
             settings[130 + CHANNELS.index(name)] = max(high, 0.0) - min(low, 0.0)
-        return GrblPty(settings=settings, rotary=rotary, speedup=speedup)
+        travel = [settings.get(130 + i, np.inf) for i in range(3)]
+        start = [-min(place, length / 2) for place, length in zip(UNHOMED, travel, strict=True)]
+        return GrblPty(start=start, settings=settings, rotary=rotary, speedup=speedup)
     if setup.kind == "amc4030":
         travel = [max(ends.get(name, (0.0, 400.0))[1], 1.0) for name in CHANNELS]
         start = [min(37.0, t / 2) for t in travel]
@@ -137,6 +155,16 @@ def _tracker(hand: HandClock, setup: TrackerSetup, before: Before) -> TrackerLog
     poses: Poses = body
     offset = before.tracker_offset if setup.offset is None else -setup.offset  # the session's: tracker less radar
     return TrackerLog(before.tracker_log, poses, noise=before.tracker_noise, offset=offset)
+
+
+def on_bench(session: Session, bench: EmulatedBench) -> Session:
+    """The same session with the ports and addresses of an emulated bench: for programs that drive both.
+
+    `redirected` makes a file of it, for a program that runs beside the bench.
+    """
+    card = replace(session.card, host_ip=bench.card.host_ip, card_ip=bench.card.card_ip)
+    stage = session.stage if bench.stage is None else replace(session.stage, port=bench.stage.port)
+    return replace(session, radar=replace(session.radar, port=bench.radar.port), card=card, stage=stage)
 
 
 def redirected(text: str, values: Mapping[str, Mapping[str, str]]) -> str:

@@ -126,6 +126,32 @@ def assemble(session: Session, folder: SessionFolder, *, poses: Path | None = No
     return scan, warnings
 
 
+def sweep_scan(session: Session, folder: SessionFolder, index: int) -> tuple[Scan, list[str]]:
+    """The scan of one sweep that is done, while others may still be driven, and what is doubtful about it.
+
+    Parameters
+    ----------
+    session : Session
+        One with a stage, which is recorded in `folder`.
+    index : int
+        Number of the sweep, from 0.
+
+    Raises
+    ------
+    CaptureError
+        A sweep that is not done yet.
+    FormatError
+        A recording or log that cannot be read, or too few frames on the planned way.
+    GeometryError
+        No valid pose.
+    """
+    if not folder.is_done(index):
+        raise CaptureError(f"{folder.sweep(index)}: is not recorded yet, wanted a sweep that is done")
+    warnings: list[str] = []
+    piece = sweep_piece(session, folder, session.sweeps[index], folder.halts(index), warnings)
+    return _scan(session, [piece], planned=False), warnings
+
+
 def open_capture(session: Session, folder: SessionFolder, index: int) -> tuple[Capture, CaptureSignal, FrameClock]:
     """The recording of a sweep, its samples by pose, and the clock of its frames."""
     capture = Capture.open(folder.recording(index))

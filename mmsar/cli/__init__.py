@@ -7,7 +7,7 @@ they run. Exit codes: 0 done, 2 usage, 3 bad file or geometry, 4 device or hardw
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from mmsar._version import __version__
@@ -55,8 +55,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; errors are one line on stderr, and what else went wrong on the way out a warning each."""
     args = build_parser().parse_args(argv)
     name = " ".join(["mmsar", args.verb, *([args.part] if "part" in args else [])])
+    return guarded(name, lambda: args.run(args), debug=args.debug)
+
+
+def guarded(name: str, run: Callable[[], int | None], *, debug: bool = False) -> int:
+    """Run a command and return its exit code; errors are one line on stderr that begins with its name.
+
+    Parameters
+    ----------
+    name : str
+        Of the command.
+    run : callable
+        Does the work and returns an exit code, None for 0.
+    debug : bool
+        Let errors through, with their traceback.
+    """
     try:
-        code = args.run(args) or 0
+        code = run() or 0
         sys.stdout.flush()
         return code
     except KeyboardInterrupt as error:
@@ -66,8 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has gone (`| head`): what is still to be flushed at exit goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (MmsarError, OSError) as error:
-        if args.debug:
+    except (MmsarError, OSError, MemoryError) as error:
+        if debug:
             raise
         message, code = explain_error(error)
         print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
@@ -79,6 +94,10 @@ def explain_error(error: Exception) -> tuple[str, int]:
     """One line and the exit code for an error."""
     if isinstance(error, DeviceError | CaptureError):
         return str(error), 4
+    if isinstance(error, MemoryError):
+        said = f" ({str(error)[0].lower()}{str(error)[1:]})" if str(error) else ""
+        advice = "nothing half-written was left behind; take a smaller grid, or a smaller --memory where there is one"
+        return f"the system gave no more memory{said}; {advice}", 3
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{error.filename}: no such file or folder; check the path", 3
     if isinstance(error, OSError) and error.filename:

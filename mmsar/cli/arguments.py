@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import math
+from collections.abc import Callable
 
 
 def number(text: str) -> float:
@@ -23,6 +24,19 @@ def listed(text: str) -> list[float]:
     except ValueError:
         return []
     return values if all(map(math.isfinite, values)) else []
+
+
+def numbers(*lengths: int) -> Callable[[str], list[float]]:
+    """A kind: numbers separated by commas, as many as one of `lengths`."""
+
+    def parse(text: str) -> list[float]:
+        values = listed(text)
+        if len(values) not in lengths:
+            wanted = " or ".join(str(n) for n in lengths)
+            raise argparse.ArgumentTypeError(f"got {text!r}, wanted {wanted} numbers separated by commas")
+        return values
+
+    return parse
 
 
 def positive(text: str, *, unit: str = "") -> float:

@@ -6,9 +6,17 @@ poses, the terms a plain sum would have to add, over the time. Times are the bes
 that is not counted (it compiles, and measures FFT plans). In a checkout, `make bench` measures the table of
 docs/benchmarks.md.
 
+--calibrate measures how long planning and imaging take beside what the planner predicts, on small and medium scans, and
+keeps one factor per method for this machine: `mmsar reconstruct --explain` and `auto` go by them from then on.
+--scaling grows samples, voxels, frequencies and threads one at a time, prints the slopes and draws the curves.
+--against compares how many times faster than bpa each method is with an earlier run's --json, and fails if that fell.
+
 example:
   mmsar bench
   mmsar bench --size small --repeat 5
+  mmsar bench --calibrate
+  mmsar bench --size small --scaling scaling.png
+  mmsar bench --json > before.json; mmsar bench --against before.json
 """
 
 import argparse
@@ -19,9 +27,11 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsar.cli.arguments import count
+from mmsar.cli.bench_guard import earlier, guard
 
 if TYPE_CHECKING:
     from mmsar.model.grid import ImageGrid
@@ -82,11 +92,20 @@ class Timing:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of `mmsar bench`."""
-    parser.add_argument("--size", choices=tuple(SIZES), default="medium", help="how much to compute (default: medium)")
+    parser.add_argument("--size", choices=tuple(SIZES), help="how much to compute (default: medium)")
     parser.add_argument(
         "--repeat", type=count, default=3, metavar="N", help="repetitions, the best counts (default: 3)"
     )
     parser.add_argument("--json", action="store_true", help="print the timings as JSON")
+    parser.add_argument(
+        "--calibrate", action="store_true", help="measure and keep the planner's factors for this machine"
+    )
+    parser.add_argument("--scaling", metavar="FIGURE", help="measure how time grows; figure to write: .png, .pdf, .svg")
+    parser.add_argument("--against", metavar="FILE.json", help="earlier --json output of the same size to compare with")
+    parser.add_argument(
+        "--tolerance", type=_share, default=0.4, metavar="F", help="how much of a ratio may be lost (default: 0.4)"
+    )
+    parser.set_defaults(fail=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,7 +115,14 @@ def run(args: argparse.Namespace) -> int:
 
     from mmsar._version import __version__
 
+    _check_modes(args)
+    if args.calibrate:
+        return _calibrate(args)
+    if args.scaling:
+        return _scaling(args)
+    args.size = args.size or "medium"
     size = SIZES[args.size]
+    before = earlier(args.against, args.size) if args.against else None
     machine = {
         "mmsar": __version__,
         "python": platform.python_version(),
@@ -106,6 +132,9 @@ def run(args: argparse.Namespace) -> int:
         "threads": numba.get_num_threads(),
     }
     timings = [t for name in METHODS for t in measure(name, size, args.repeat)]
+    if before is not None:
+        print(guard(timings, before, args.tolerance))
+        return 0
     if args.json:
         sized = {"name": args.size, **asdict(size)}
         print(json.dumps({"machine": machine, "size": sized, "timings": [asdict(t) for t in timings]}, indent=2))
@@ -124,9 +153,66 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_modes(args: argparse.Namespace) -> None:
+    given = [f"--{name}" for name in ("json", "calibrate", "scaling", "against") if getattr(args, name)]
+    if len(given) > 1:
+        args.fail(f"argument {given[1]}: not together with {given[0]}; leave one of them out")
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number between 0 and 1")
+    return value
+
+
+def _scaling(args: argparse.Namespace) -> int:
+    """Grow one thing at a time from a base size, print the slopes, draw the curves."""
+    from dataclasses import astuple
+
+    from mmsar.cli.bench_scaling import curves, report
+    from mmsar.io.atomic import check_target
+    from mmsar.view.save import FORMATS, save_figure
+    from mmsar.view.scaling_plot import figure_scaling
+
+    if Path(args.scaling).suffix.lower() not in FORMATS:
+        args.fail(f"argument --scaling: got {args.scaling!r}, wanted a file ending in {', '.join(FORMATS)}")
+    check_target(args.scaling)
+    name = args.size or "small"
+    found = curves(SIZES[name], METHODS, args.repeat)
+    print(report(found))
+    title = f"time from signal to image, from size {name}: {platform.machine()}, {os.cpu_count()} cores"
+    save_figure(figure_scaling([(*astuple(curve), curve.slope) for curve in found], title=title), args.scaling)
+    print(args.scaling)
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    """Measure the planner's factors on two sizes (or the one asked for), print how well they hold, and keep them."""
+    from mmsar._version import __version__
+    from mmsar.cli.bench_calibrate import check, factors_of, report
+    from mmsar.recon.speed import store_speed_factors
+
+    sizes = [args.size] if args.size else ["small", "medium"]
+    rows = [
+        row
+        for size in sizes
+        for name, methods in METHODS.items()
+        for row in check(size, name, methods, problem(name, SIZES[size]), args.repeat)
+    ]
+    factors = factors_of(rows)
+    print(report(rows, factors))
+    print(", ".join(f"{method} {factor:g}" for method, factor in factors.items()))
+    print(store_speed_factors(factors, __version__))
+    return 0
+
+
 def measure(name: str, size: Size, repeat: int) -> list[Timing]:
     """Time every method that accepts the scan `name` ("planar", "freehand" or "turntable")."""
-    scan, grid = _problem(name, size)
+    scan, grid = problem(name, size)
     signal = scan.read()
     measured = {}
     for method in METHODS[name]:
@@ -161,7 +247,7 @@ def _correlation(a: Any, b: Any) -> float:
     return float(abs(np.vdot(a, b)) / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def _problem(name: str, size: Size) -> tuple["Scan", "ImageGrid"]:
+def problem(name: str, size: Size) -> tuple["Scan", "ImageGrid"]:
     """A scan of 40 random points by an IWR1443 that fills the aperture at lambda/4, and a grid.
 
     They are 0.3 m in front of it, or within 50 mm of the axis that it goes round.

@@ -28,7 +28,9 @@ CORE = ("numpy", "scipy", "h5py", "matplotlib", "pyfftw", "finufft", "numba", "t
 
 OPTIONAL = {
     "pyvista": "3-D windows; pip install 'mmsar[viz]'",
+    "trame": "the view in a browser; pip install 'mmsar[web]'",
     "xarray": "Image.to_xarray; pip install xarray",
+    "distributed": "clusters; pip install 'mmsar[cluster]'",
     "trimesh": "meshes as scenes; pip install 'mmsar[mesh]'",
     "pytest": "running the tests; pip install 'mmsar[test]'",
 }
@@ -192,7 +194,9 @@ def _gpu() -> Iterator[Finding]:
         )
         yield Finding("cupy", "missing", text)
     try:
-        yield Finding("gpu", "ok", resolve_device("cuda"))
+        devices = resolve_device("cuda:all")
+        without = "" if _version("cufinufft") else "; empm of irregular scans and isar need cufinufft as well"
+        yield Finding("gpu", "hint" if without else "ok", devices + without)
     except DeviceError as error:
         yield Finding("gpu", "hint", str(error))
 

@@ -34,3 +34,11 @@ def add_part(parts: Any, name: str, module: Any, common: argparse.ArgumentParser
     part.set_defaults(fail=part.error)
     module.configure(part)
     return part
+
+
+def script_parser(name: str, description: str | None) -> Parser:
+    """The parser of a script of its own: `description` as it stands, `--debug`, and `args.fail` for usage errors."""
+    parser = Parser(prog=name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(fail=parser.error)
+    return parser

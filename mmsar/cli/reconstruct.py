@@ -4,35 +4,40 @@ Lengths are in millimetres. Without a grid the aperture's footprint is imaged ov
 a resolution cell. --extent takes six numbers (low and high along x, y, z) or three (the size around --center);
 --spacing and --grid (numbers of voxels) take one or three. A negative first number needs the = sign, as below.
 
+With --tiles, --resume, --workers or --cluster the image is made in tiles, kept in IMAGE.h5.tiles until it is written:
+--resume goes on where a killed run was. Several scans: -o is a folder, for SCAN_image.h5 each.
+
 Example:
   mmsar reconstruct scan.h5 -o image.h5
   mmsar reconstruct scan.h5 -o image.h5 --method nufft --extent=-60,60,-60,60,280,330 --spacing 1,1,5 --verify
+  mmsar reconstruct scan.h5 -o image.h5 --method bpa --tiles 32 --resume
+  mmsar reconstruct monday.h5 tuesday.h5 -o images --cluster tcp://10.0.0.5:8786
 """
 
 import argparse
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mmsar.cli.arguments import listed
+from mmsar.cli.arguments import count, number
+from mmsar.cli.grids import add_grid_options, check_grid_options, grid_asked_for
+from mmsar.cli.notices import say_notes, warn
 
 if TYPE_CHECKING:
-    from mmsar.model import ImageGrid, Scan
+    from mmsar.model import Image, ImageGrid, Scan
 
 HELP = "make an image of a scan"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("scan", metavar="SCAN.h5", help="scan to image")
-    parser.add_argument("-o", "--output", metavar="IMAGE.h5", help="image to write")
+    parser.add_argument("scan", metavar="SCAN.h5", nargs="+", help="scan to image, or several")
+    parser.add_argument("-o", "--output", metavar="IMAGE.h5", help="image to write; of several scans, a folder")
     parser.add_argument(
         "--method", choices=("auto", "rma", "empm", "nufft", "isar", "ffbp", "bpa"), default="auto", help="(auto)"
     )
-    parser.add_argument("--extent", type=_numbers(3, 6), metavar="MM,...", help="x0,x1,y0,y1,z0,z1 or sizes x,y,z [mm]")
-    parser.add_argument("--center", type=_numbers(3), metavar="X,Y,Z", help="centre of the grid [mm]")
-    parser.add_argument("--spacing", type=_numbers(1, 3), metavar="MM", help="voxel spacing, one or x,y,z [mm]")
-    parser.add_argument("--grid", type=_numbers(1, 3), metavar="N", help="number of voxels, one or x,y,z")
+    add_grid_options(parser)
     parser.add_argument("--window", default="none", help="taper over frequency and aperture, as hann or taylor (none)")
     parser.add_argument("--density", choices=("auto", "on", "off"), default="auto", help="density compensation (auto)")
     parser.add_argument("--phase", choices=("reference", "taylor"), default="reference", help="of rma, empm and isar")
@@ -43,34 +48,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="azimuth kernel of isar alone: as back-projection (matched), deconvolving (hankel), the paper's",
     )
     parser.add_argument("--far-field", action="store_true", help="samples are referred to the axis of rotation (isar)")
-    parser.add_argument("--z-ref", type=_number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
-    parser.add_argument("--error", type=_number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
-    parser.add_argument("--memory", type=_number, metavar="GIB", help="memory budget (half of what is free)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--z-ref", type=number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
+    parser.add_argument("--error", type=number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
+    parser.add_argument("--memory", type=number, metavar="GIB", help="memory budget (half of what is free)")
+    parser.add_argument("--device", default="auto", help="auto (the CPU), cpu, cuda:N, cuda:N,M or cuda:all")
     parser.add_argument("--background", choices=("none", "pose", "row"), default="none", help="mean to remove first")
     parser.add_argument("--reference", metavar="EMPTY.h5", help="scan of the empty scene to subtract first")
+    parser.add_argument("--tiles", type=count, metavar="N", help="make it in about N tiles, one in memory at a time")
+    parser.add_argument("--resume", action="store_true", help="make it in tiles, and go on with those that are there")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=count, metavar="N", help="make tiles in N processes of this machine (dask)")
+    where.add_argument("--cluster", metavar="ADDRESS", help="make tiles on a dask cluster, as tcp://10.0.0.5:8786")
     parser.add_argument("--explain", action="store_true", help="only say which method would be used and why")
     parser.add_argument("--verify", action="store_true", help="compare with back-projection on sub-volumes")
     parser.set_defaults(fail=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Condition the scan, image it, write the image."""
+    """Condition the scans, image them, write the images."""
     _check_usage(args)
     from mmsar.core.backend import resolve_device
-    from mmsar.io.atomic import check_target
-    from mmsar.io.image_h5 import save_image
-    from mmsar.io.scan_h5 import load_scan
-    from mmsar.recon.default_grid import beyond, tell_beyond
+    from mmsar.errors import DeviceError
     from mmsar.recon.options import ReconOptions
-    from mmsar.recon.planner import explain, reconstruct
-    from mmsar.recon.request import check_request
-    from mmsar.signal.background import remove_mean, subtract_reference
 
-    if args.output is not None:
-        check_target(args.output, sources=(args.scan, args.reference))
-    resolve_device(args.device)
-    options = ReconOptions(
+    device = resolve_device(args.device)
+    if device != "cpu" and (args.tiles or args.resume or args.workers or args.cluster):
+        raise DeviceError(
+            f"device: got {device} with tiles, which are made on CPUs; leave --device out, or --tiles, --resume, "
+            "--workers and --cluster: a GPU takes what is larger than it in pieces"
+        )
+    args.options = ReconOptions(
         window=args.window,
         density=args.density,
         phase=args.phase,
@@ -81,20 +88,91 @@ def run(args: argparse.Namespace) -> int:
         memory=None if args.memory is None else int(args.memory * 2**30),
         verify=args.verify,
     )
-    scan = load_scan(args.scan)
+    pairs = _targets(args)
+    if args.tiles or args.resume or args.workers or args.cluster:
+        from mmsar.cli.reconstruct_tiled import run_tiled
+
+        return run_tiled(args, pairs)
+    return each(pairs, lambda pair: _image_one(args, *pair), several=len(pairs) > 1)
+
+
+def _targets(args: argparse.Namespace) -> list[tuple[str, str | None]]:
+    """(scan, image to write) of every scan."""
+    from mmsar.io.atomic import check_target
+
+    if args.output is None:
+        return [(path, None) for path in args.scan]
+    if len(args.scan) == 1:
+        check_target(args.output, sources=(*args.scan, args.reference))
+        return [(args.scan[0], args.output)]
+    folder = Path(args.output)
+    if not folder.is_dir():
+        args.fail(f"argument -o/--output: got {args.output}, wanted a folder for several images; make it first")
+    pairs = [(path, str(folder / f"{Path(path).stem}_image.h5")) for path in args.scan]
+    names = [name for _, name in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        args.fail(f"argument SCAN.h5: two scans would become {twice}; wanted different names, or one at a time")
+    for path, name in pairs:
+        check_target(name, sources=(path, args.reference))
+    return pairs
+
+
+def each(items: Iterable[Any], work: Callable[[Any], None], *, several: bool) -> int:
+    """Do the work for every item; of several, one that fails is told of in a line and does not keep the others."""
+    from mmsar.cli import explain_error
+    from mmsar.errors import MmsarError
+
+    worst = 0
+    for item in items:
+        try:
+            work(item)
+        except (MmsarError, OSError, MemoryError) as error:
+            if not several:
+                raise
+            message, code = explain_error(error)
+            print(f"mmsar reconstruct: {' '.join(message.split())}", file=sys.stderr)
+            say_notes("mmsar reconstruct", error)
+            worst = max(worst, code)
+    return worst
+
+
+def prepared(args: argparse.Namespace, path: str) -> tuple["Scan", "ImageGrid"]:
+    """The scan, conditioned as asked for, and the grid to image it on; says what will be done."""
+    from mmsar.io.scan_h5 import load_scan
+    from mmsar.recon.planner import explain
+    from mmsar.recon.request import check_request
+    from mmsar.signal.background import remove_mean, subtract_reference
+
+    scan = load_scan(path)
     if args.reference is not None:
         scan = subtract_reference(scan, load_scan(args.reference))
     if args.background != "none":
         scan = remove_mean(scan, axis=args.background)
-    check_request(scan, args.method, options)
-    grid = _grid(args, scan)
-    print(explain(scan, grid, method=args.method, options=options), file=sys.stdout if args.explain else sys.stderr)
-    if args.explain:
-        return 0
+    check_request(scan, args.method, args.options)
+    grid = grid_asked_for(args, scan)
+    told = explain(scan, grid, method=args.method, options=args.options)
+    print(told, file=sys.stdout if args.explain else sys.stderr)
+    return scan, grid
+
+
+def _image_one(args: argparse.Namespace, path: str, output: str | None) -> None:
+    from mmsar.recon.planner import reconstruct
+
+    scan, grid = prepared(args, path)
+    if output is not None and not args.explain:
+        image = reconstruct(scan, grid, method=args.method, device=args.device, options=args.options)
+        write(args, image, scan, (path, output))
+
+
+def write(args: argparse.Namespace, image: "Image", scan: "Scan", pair: tuple[str, str]) -> None:
+    """Write an image and say what is to be known of it; `pair` is scan and image."""
+    from mmsar.io.image_h5 import save_image
+    from mmsar.recon.default_grid import beyond, tell_beyond
+
     given = any(value is not None for value in (args.extent, args.center, args.grid, args.spacing))
-    image = reconstruct(scan, grid, method=args.method, device=args.device, options=options)
     image = image if given else tell_beyond(image, scan)
-    save_image(image, args.output, scan_path=args.scan)
+    save_image(image, pair[1], scan_path=pair[0])
     step = image.history[-1]
     if "verify" in step:
         check = step["verify"]
@@ -102,75 +180,18 @@ def run(args: argparse.Namespace) -> int:
             f"verify: NCC {check['ncc']:.4f}, error {check['error_db']:.1f} dB against bpa on {check['voxels']} voxels"
         )
     if "warning" in step:
-        print(f"mmsar reconstruct: warning: {step['method']}: {step['warning']}", file=sys.stderr)
+        warn("mmsar reconstruct", f"{step['method']}: {step['warning']}")
     sized = args.extent is not None or args.center is not None or (args.grid is not None and args.spacing is not None)
     note = "" if sized else step.get("beyond", "") if not given else beyond(image, scan)
     if note:
         print(f"mmsar reconstruct: note: {note}", file=sys.stderr)
-    print(args.output)
-    return 0
-
-
-def _grid(args: argparse.Namespace, scan: "Scan") -> "ImageGrid":
-    """The grid asked for; what is not said comes from the default grid."""
-    from mmsar.model.grid import ImageGrid
-    from mmsar.recon.planner import default_grid
-
-    spacing = None if args.spacing is None else [v / 1e3 for v in args.spacing * (3 // len(args.spacing))]
-    count = None if args.grid is None else [int(v) for v in args.grid * (3 // len(args.grid))]
-    extent = None if args.extent is None else [v / 1e3 for v in args.extent]
-    centre = None if args.center is None else [v / 1e3 for v in args.center]
-    default = None
-    if extent is not None and len(extent) == 6:
-        limits = [(extent[0], extent[1]), (extent[2], extent[3]), (extent[4], extent[5])]
-    else:
-        sizes = extent
-        if sizes is None and spacing is not None and count is not None:
-            sizes = [(n - 1) * d for n, d in zip(count, spacing, strict=True)]
-        if sizes is None or centre is None:
-            default = default_grid(scan, far_field=args.far_field)
-        sizes = sizes or [high - low for low, high in default.extent]
-        limits = [(c - d / 2, c + d / 2) for c, d in zip(centre or default.centre, sizes, strict=True)]
-    if spacing is None and count is not None:
-        limits = [((a + b) / 2,) * 2 if n == 1 else (a, b) for (a, b), n in zip(limits, count, strict=True)]
-        if any(n > 1 and b <= a for (a, b), n in zip(limits, count, strict=True)):
-            args.fail("argument --grid: wanted 1 voxel along an axis without extent")
-        spacing = [(b - a) / (n - 1) if n > 1 else 1e-3 for (a, b), n in zip(limits, count, strict=True)]
-    elif spacing is None:
-        spacing = (default or ImageGrid.from_resolution(scan, z=limits[2])).spacing
-    return ImageGrid.from_extent(*limits, spacing=spacing)
+    print(pair[1])
 
 
 def _check_usage(args: argparse.Namespace) -> None:
     """Say which options are missing or do not go together, before anything is read."""
     if args.output is None and not args.explain:
         args.fail("the following arguments are required: -o/--output (or --explain)")
-    if len(args.extent or ()) == 6 and args.center is not None:
-        args.fail("argument --center: --extent with six numbers has its own centre; give sizes x,y,z instead")
-    if len(args.extent or ()) == 6 and any(a > b for a, b in zip(args.extent[::2], args.extent[1::2], strict=True)):
-        args.fail("argument --extent: wanted x0,x1,y0,y1,z0,z1 with the lower end of each axis first")
-    if len(args.extent or ()) == 3 and any(v < 0 for v in args.extent):
-        args.fail("argument --extent: wanted sizes of 0 mm or more")
-    if args.grid is not None and any(v < 1 or v != int(v) for v in args.grid):
-        args.fail("argument --grid: wanted whole numbers of voxels, as in 256,256,64")
-    if args.spacing is not None and any(v <= 0 for v in args.spacing):
-        args.fail("argument --spacing: wanted spacings above 0 mm")
-    if args.grid is not None and args.spacing is not None and args.extent is not None:
-        args.fail("argument --grid: --extent and --spacing already say how many voxels; leave one of the three out")
+    check_grid_options(args)
     if args.memory is not None and args.memory <= 0:
         args.fail("argument --memory: wanted more than 0 GiB")
-
-
-def _numbers(*lengths: int) -> Callable[[str], list[float]]:
-    def parse(text: str) -> list[float]:
-        values = listed(text)
-        if len(values) not in lengths:
-            wanted = " or ".join(str(n) for n in lengths)
-            raise argparse.ArgumentTypeError(f"got {text!r}, wanted {wanted} numbers separated by commas")
-        return values
-
-    return parse
-
-
-def _number(text: str) -> float:
-    return _numbers(1)(text)[0]

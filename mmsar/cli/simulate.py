@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scene", metavar="SCENE.toml", help="scene file")
     parser.add_argument("-o", "--output", metavar="SCAN.h5", required=True, help="scan to write")
     parser.add_argument("--seed", type=_seed, help="seed of noise and position errors, instead of the file's")
+    parser.add_argument("--device", help="where points are summed: cpu (default), cuda:N, cuda:N,M or cuda:all")
     parser.add_argument("--snr", type=_decibel, metavar="DB", help="thermal noise per sample, instead of the file's")
 
 
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_target(args.output, sources=(args.scene,))
     setup = load_setup(args.scene)
-    changes = {"seed": args.seed, "snr_db": args.snr}
+    changes = {"seed": args.seed, "snr_db": args.snr, "device": args.device}
     options = replace(setup.options, **{k: v for k, v in changes.items() if v is not None})
     n_pose, n_points = len(setup.trajectory), len(setup.scene)
     print(f"{setup.name}: {n_points:,} points, {n_pose:,} poses", file=sys.stderr)

@@ -8,6 +8,8 @@ where, or its power over range.
 window opens where there is a display. In 3-D, --kind is volume, iso (surfaces at --levels), slices3d or points, and
 --scan draws where the antennas were. Where 3-D cannot be drawn, the projections are written instead to a .png, with a
 line that says why and exit code 4.
+--serve shows the images of a folder in a browser: here, or on another machine through the tunnel whose line is printed.
+--export-html writes the isosurfaces as one page that needs no server. Both need mmsar[web].
 A negative first number needs the = sign: --point=-20,0,335 --levels=-20,-6.
 
 Example:
@@ -17,6 +19,8 @@ Example:
   mmsar view scan.h5 --save aperture.png
   mmsar view image.h5 --3d --scan scan.h5 --save volume.png
   mmsar view image.h5 image_sr.h5 --kind iso --levels=-15,-6 --save turn.gif
+  mmsar view image.h5 --serve
+  mmsar view image.h5 --levels=-20,-10 --export-html image.html
 """
 
 import argparse
@@ -25,6 +29,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmsar.cli import view_browser
 from mmsar.cli.arguments import listed
 
 HELP = "show an image or a scan, or save a figure of it"
@@ -41,7 +46,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     from mmsar.cli.points import parse_point
 
-    parser.add_argument("files", metavar="FILE.h5", nargs="+", help="image or scan to show; images: beside each other")
+    parser.add_argument(
+        "files",
+        metavar="FILE.h5",
+        nargs="+",
+        help="image or scan to show; images: beside each other; with --serve also a folder",
+    )
     parser.add_argument("--save", metavar="FILE", help="figure to write: .png, .pdf, .svg; 3-D: .png, .gif, .mp4")
     parser.add_argument("--3d", dest="solid", action="store_true", help="in three dimensions (needs mmsar[viz])")
     parser.add_argument(
@@ -61,11 +71,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scan", metavar="SCAN.h5", help="3-D: draw its phase centres")
     parser.add_argument("--camera", choices=CAMERAS, help="3-D: where to look from (oblique)")
     parser.add_argument("--title", help="heading")
+    view_browser.configure(parser)
     parser.set_defaults(fail=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw the figure, then save or show it."""
+    if view_browser.asked(args):
+        if args.levels and args.kind not in ("iso", None):
+            args.fail("argument --levels: only surfaces have levels; give --kind iso")
+        return view_browser.run(args)
     solid = args.solid or args.kind in SOLID or (args.save or "").lower().endswith((".gif", ".mp4"))
     if solid and args.kind in (*FLAT, *SCAN_KINDS):
         args.fail(f"argument --kind: {args.kind} is not 3-D; wanted one of {', '.join(SOLID)}")
@@ -135,7 +150,6 @@ def _scan(args: argparse.Namespace, style: dict[str, Any]) -> Any:
 def _run_solid(args: argparse.Namespace) -> int:
     from mmsar.io.image_h5 import load_image
     from mmsar.io.scan_h5 import load_scan
-    from mmsar.view.look import Look
     from mmsar.view.rendering import has_display, rendering
 
     if args.save is None and not has_display():
@@ -145,13 +159,7 @@ def _run_solid(args: argparse.Namespace) -> int:
     if args.point is not None and args.kind not in ("slices3d", None):
         args.fail("argument --point: only slices go through a point; give --kind slices3d")
     kind = args.kind or ("slices3d" if args.point is not None else "volume")
-    look = Look(
-        kind=kind,
-        floor=-30.0 if args.floor is None else args.floor,
-        levels=args.levels or (),
-        point=args.point,
-        camera=args.camera or "oblique",
-    )
+    look = view_browser.look_of(args, kind)
     if fault := rendering().fault:
         return _instead(args, fault)
     images = [load_image(path) for path in args.files]

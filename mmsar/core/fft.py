@@ -1,4 +1,4 @@
-"""Held FFT plans: aligned, in-place, one per thread, with stored wisdom (FFTW through pyfftw).
+"""Held FFT plans: aligned, in-place, one per thread, with stored wisdom (FFTW through pyfftw); cuFFT for GPU arrays.
 
 Many short contiguous rows are transformed by as many threads as there are cores, each with a plan of its own: FFTW
 releases the interpreter's lock, so this scales without FFTW's internal threads. Transforms are not normalised:
@@ -8,12 +8,16 @@ forward uses exp(-j...), backward exp(+j...), each the adjoint of the other.
 import contextlib
 import json
 import os
-import platform
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from mmsar.core.backend import namespace
+from mmsar.core.machine import cache_folder, machine_key
+from mmsar.core.parallel import threads
 
 _SIGN = {"forward": "FFTW_FORWARD", "backward": "FFTW_BACKWARD"}
 
@@ -32,24 +36,15 @@ def good_size(n: int) -> int:
 
 
 @cache
-def _machine_key() -> str:
+def _file_name() -> str:
     import pyfftw
 
-    key = f"{platform.machine()}-{_cpu_name()}-{pyfftw.__version__}"
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in key)
+    return f"fftw-{machine_key(pyfftw.__version__)}.json"
 
 
 def wisdom_path() -> Path:
     """File that keeps FFTW's wisdom for this machine and FFTW version."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "mmsar" / f"fftw-{_machine_key()}.json"
-
-
-def _cpu_name() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as lines:
-        found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-        return f"{found.get('model name', 'cpu')}-{found.get('model', '')}"
-    return platform.processor() or "cpu"
+    return cache_folder() / _file_name()
 
 
 @cache
@@ -120,3 +115,38 @@ class PlaneFFT(RowFFT):
     """In-place FFT over both axes of a private aligned buffer: fill `buffer`, call, read `buffer`."""
 
     _axes = (0, 1)
+
+
+class DeviceFFT:
+    """FFTs of whole arrays where they are, over their last one or two axes: cuFFT with held plans on a GPU, else scipy.
+
+    Not normalised, as all transforms here; the array given may be overwritten.
+    """
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple, Any] = {}
+
+    def __call__(self, array: Any, n_axes: int, direction: str) -> Any:
+        """Transform a C-contiguous complex64 array over its last `n_axes` axes, "forward" or "backward"."""
+        axes = tuple(range(array.ndim - n_axes, array.ndim))
+        options: dict[str, Any] = {"axes": axes, "overwrite_x": True}
+        if namespace(array) is np:
+            from scipy import fft
+
+            options["workers"] = threads()
+        else:
+            from cupyx.scipy import fft
+            from cupyx.scipy.fftpack import get_fft_plan
+
+            key = (array.shape, n_axes)
+            if key not in self._plans:
+                self._plans[key] = get_fft_plan(array, axes=axes)
+            if not array.flags.f_contiguous:  # one row, which cupy takes for Fortran's order and the plan for C's
+                options["plan"] = self._plans[key]
+        if direction == "forward":
+            return fft.fftn(array, **options)
+        return fft.ifftn(array, norm="forward", **options)
+
+    def forget(self) -> None:
+        """Drop the held plans and the memory they work in."""
+        self._plans.clear()

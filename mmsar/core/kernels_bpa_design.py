@@ -264,8 +264,8 @@ def choose(
     wanted : float
         Relative RMS error.
     limits : (reach, max_nodes, inner, lanes)
-        Largest path within a tile that the range polynomial can follow [m], scratch row length, inner node counts,
-        floats per group.
+        Largest path within a tile that the range polynomial can follow [m], scratch row length, inner node counts
+        (none: direct tiles only), floats per group.
 
     Raises
     ------
@@ -290,7 +290,7 @@ def choose(
             groups = -(-voxels // lanes)
             total = cost(n_tiles, n_pose * pose_cost(groups) + voxels)
             found.append(Design((2, 1, 0), size[::-1], size[::-1], None, total))
-    for axes in ((2, 1, 0), (2, 0, 1), (1, 0, 2)):
+    for axes in ((2, 1, 0), (2, 0, 1), (1, 0, 2)) if inner_nodes else ():
         a0, a1, a2 = axes
         columns = -(-shape[a2] // lanes)
         inner_sizes = {lanes * -(-columns // parts) for parts in range(1, 9)}

@@ -4,10 +4,26 @@ A tile is a box of voxels; packed, it is a row of `LANES` real parts, their imag
 upper edges hang over the grid: what they hold outside is computed and dropped.
 """
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
 
+from mmsar.core.backend import namespace
 from mmsar.core.kernels_bpa import LANES, STRIDE, TAPS
 from mmsar.core.kernels_bpa_design import Design, interpolation
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring tiles, one after the other in memory, that fill a box of the image."""
+
+    tiles: slice
+    """Which tiles."""
+    blocks: tuple[int, int, int]
+    """Tiles along their dimensions."""
+    region: tuple[slice, slice, slice]
+    """Voxels of the image (z, y, x)."""
 
 
 class Tiles:
@@ -56,34 +72,75 @@ class Tiles:
         """Size of the packed tiles [bytes]."""
         return 8 * self.voxels * len(self)
 
-    def zeros(self) -> np.ndarray:
-        """Empty tiles: (n_tiles, 2 voxels) float32."""
-        return aligned_zeros(2 * self.voxels * len(self)).reshape(len(self), -1)
+    def zeros(self, n: int | None = None) -> np.ndarray:
+        """Empty tiles: (n, 2 voxels) float32, all of them or `n`."""
+        n = len(self) if n is None else n
+        return aligned_zeros(2 * self.voxels * n).reshape(n, -1)
 
-    def unpack(self, packed: np.ndarray, scale: float) -> np.ndarray:
-        """Image (n_z, n_y, n_x) complex64, times `scale`."""
+    def runs(self, n: int) -> list[Run]:
+        """The tiles in at least `n` runs, or as many as there are: layers of dimension 0, cut along 1 where too few."""
+        outer = min(n, self.blocks[0])
+        inner = min(-(-n // outer), self.blocks[1])
+        found = []
+        for a0, b0 in pairwise(np.arange(outer + 1) * self.blocks[0] // outer):
+            for a1, b1 in pairwise(np.arange(inner + 1) * self.blocks[1] // inner):
+                blocks = (int(b0 - a0), int(b1 - a1), self.blocks[2])
+                if inner > 1 and blocks[0] > 1:  # not one run in memory: layer by layer
+                    found += [self._run((int(a), int(a1)), (1, *blocks[1:])) for a in range(a0, b0)]
+                else:
+                    found.append(self._run((int(a0), int(a1)), blocks))
+        return found
+
+    def _run(self, first: tuple[int, int], blocks: tuple[int, int, int]) -> Run:
+        start = (first[0] * self.blocks[1] + first[1]) * self.blocks[2]
+        starts = [f * s for f, s in zip((*first, 0), self.size, strict=True)]
+        ends = [a + b * s for a, b, s in zip(starts, blocks, self.size, strict=True)]
+        box = [slice(a, min(e, n)) for a, e, n in zip(starts, ends, self.shape, strict=True)]
+        region = tuple(box[i] for i in np.argsort(self.from_image))
+        return Run(slice(start, start + int(np.prod(blocks))), blocks, region)
+
+    def unpack(self, packed: np.ndarray, scale: float, run: Run | None = None) -> np.ndarray:
+        """Image (n_z, n_y, n_x) complex64 of all tiles, or of a run of them, times `scale`."""
+        run = run or self._run((0, 0), self.blocks)
         parts = packed.reshape(len(packed), -1, 2, LANES)
         tiles = np.empty((len(packed), self.voxels), dtype=np.complex64)
         view = tiles.reshape(len(packed), -1, LANES)
         view.real, view.imag = parts[:, :, 0], parts[:, :, 1]
-        whole = tiles[:, : int(np.prod(self.size))].reshape(*self.blocks, *self.size).transpose(0, 3, 1, 4, 2, 5)
-        whole = whole.reshape([b * s for b, s in zip(self.blocks, self.size, strict=True)])
+        held = [tiles]
         del tiles, view  # three times the image at most is held, as BpaPlan.nbytes says
-        n0, n1, n2 = self.shape
+        return self.joined(held, scale, run)
+
+    def joined(self, tiles: list[np.ndarray], scale: float, run: Run | None = None) -> np.ndarray:
+        """Image (n_z, n_y, n_x) complex64, times `scale`, of tiles (n, voxels) in order: all, or those of a run.
+
+        The list is emptied.
+        """
+        run = run or self._run((0, 0), self.blocks)
+        whole = np.concatenate(tiles) if len(tiles) > 1 else tiles[0]
+        tiles.clear()
+        whole = whole[:, : int(np.prod(self.size))].reshape(*run.blocks, *self.size).transpose(0, 3, 1, 4, 2, 5)
+        whole = whole.reshape([b * s for b, s in zip(run.blocks, self.size, strict=True)])
+        n0, n1, n2 = (run.region[i].stop - run.region[i].start for i in self.from_image)
         return whole[:n0, :n1, :n2].transpose(np.argsort(self.from_image)) * np.float32(scale)
 
     def pack(self, image: np.ndarray, scale: float) -> np.ndarray:
         """The transpose of `unpack`: (n_tiles, 2 voxels) float32 from an image, zeros outside the grid."""
-        whole = np.zeros([b * s for b, s in zip(self.blocks, self.size, strict=True)], dtype=np.complex64)
+        packed = self.zeros()
+        tiles = self.cut(image, scale).reshape(len(self), -1, LANES)
+        view = packed.reshape(len(self), -1, 2, LANES)
+        view[:, :, 0], view[:, :, 1] = tiles.real, tiles.imag
+        return packed
+
+    def cut(self, image: np.ndarray, scale: float) -> np.ndarray:
+        """The transpose of `joined`: (n_tiles, voxels) complex64 from an image, zeros outside the grid."""
+        xp = namespace(image)
+        whole = xp.zeros([b * s for b, s in zip(self.blocks, self.size, strict=True)], dtype=np.complex64)
         n0, n1, n2 = self.shape
         whole[:n0, :n1, :n2] = image.transpose(self.from_image) * scale
         blocks = whole.reshape([n for pair in zip(self.blocks, self.size, strict=True) for n in pair])
-        tiles = np.zeros((len(self), self.voxels), dtype=np.complex64)
+        tiles = xp.zeros((len(self), self.voxels), dtype=np.complex64)
         tiles[:, : int(np.prod(self.size))] = blocks.transpose(0, 2, 4, 1, 3, 5).reshape(len(self), -1)
-        packed = self.zeros()
-        view, tiles = packed.reshape(len(self), -1, 2, LANES), tiles.reshape(len(self), -1, LANES)
-        view[:, :, 0], view[:, :, 1] = tiles.real, tiles.imag
-        return packed
+        return tiles
 
 
 def range_bins(tx: np.ndarray, rx: np.ndarray, centres: np.ndarray, step: float) -> np.ndarray:

@@ -7,6 +7,9 @@ from contextlib import suppress
 
 from mmsar.errors import MmsarError
 
+MEMORY_ADVICE = "allow more memory (--memory), use a smaller grid, or make it in tiles (--tiles)"
+"""What to do where an image does not fit."""
+
 
 def free_memory() -> int:
     """Memory that can be used now without swapping [bytes]; 4 GiB where the system does not say."""

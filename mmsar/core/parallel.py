@@ -22,6 +22,21 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def use_cores(which: int, of: int | None) -> None:
+    """Keep this thread, and the pools it starts, to its share of the cores: number `which` of `of` (None: to all).
+
+    For processes that share a machine. Systems that do not bind threads to cores get what they give.
+    """
+    if of is None or not hasattr(os, "sched_setaffinity"):
+        return
+    import numba
+
+    cores = sorted(os.sched_getaffinity(os.getppid()))
+    mine = cores[which % of :: of] or [cores[which % len(cores)]]
+    os.sched_setaffinity(0, mine)
+    numba.set_num_threads(min(len(mine), numba.config.NUMBA_NUM_THREADS))
+
+
 @cache
 def _blas():
     from threadpoolctl import ThreadpoolController

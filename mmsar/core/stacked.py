@@ -25,6 +25,31 @@ SIGMA_Z = 1.5
 """Oversampling along z."""
 
 
+def kernel_width(error: float) -> int:
+    """Taps of the kernel for a wanted relative error."""
+    return int(np.clip(np.ceil(-np.log(error) / (np.pi * np.sqrt(1 - 1 / SIGMA))), 2, 8))
+
+
+def fine_length(n_modes: int, width: int) -> int:
+    """Length of the transform along x or y for so many modes."""
+    return good_size(max(int(np.ceil(SIGMA * n_modes)), 2 * width))
+
+
+def middle_kappa(k2: float, sine: float) -> float:
+    """Half of the largest K - kz [rad/m] at the largest K and sine of the angle to z."""
+    return k2 * (1 - np.sqrt(1 - min(sine, 0.9999) ** 2)) / 2
+
+
+def flat(depth: float, centre: float) -> bool:
+    """Whether points `depth` [m] deep need one plane only."""
+    return depth * centre < 1e-4
+
+
+def plane_step(centre: float) -> float:
+    """Distance of the planes along z [m]."""
+    return np.pi / (SIGMA_Z * centre)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WaveFamily:
     """The plane waves: in-band pairs of a block of uniform modes, and the wavenumbers of the data sets."""
@@ -60,7 +85,7 @@ class StackedNufft:
 
     def __init__(self, points: np.ndarray, waves: WaveFamily, *, error: float, memory: int) -> None:
         self.waves = waves
-        self._width = width = int(np.clip(np.ceil(-np.log(error) / (np.pi * np.sqrt(1 - 1 / SIGMA))), 2, 8))
+        self._width = width = kernel_width(error)
         kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(waves.dk, waves.first, waves.count, strict=True))
         a, b = np.unravel_index(waves.flat, waves.count)
         self._kx, self._ky = kx[a], ky[b]
@@ -68,7 +93,7 @@ class StackedNufft:
         shift = np.zeros(len(points))
         for axis in (0, 1):
             n, dk = waves.count[axis], waves.dk[axis]
-            length = good_size(max(int(np.ceil(SIGMA * n)), 2 * width))
+            length = fine_length(n, width)
             h = 2 * np.pi / (length * dk)
             middle = waves.first[axis] + n // 2
             mode = waves.first[axis] + np.arange(n) - middle
@@ -106,15 +131,14 @@ class StackedNufft:
 
     def _plan_z(self, z: np.ndarray) -> np.ndarray:
         """Planes along z, the table of the kernel's correction, and the points' places in units of planes."""
-        low_k = float(self.waves.k2.min())
-        sine = min(self.waves.largest_sine, 0.9999, float(np.max(np.hypot(self._kx, self._ky), initial=0.0)) / low_k)
-        self._centre = float(self.waves.k2.max()) * (1 - np.sqrt(1 - sine**2)) / 2
+        widest = float(np.max(np.hypot(self._kx, self._ky), initial=0.0)) / float(self.waves.k2.min())
+        self._centre = middle_kappa(float(self.waves.k2.max()), min(self.waves.largest_sine, widest))
         low, high = float(z.min()), float(z.max())
-        if (high - low) * self._centre < 1e-4:
+        if flat(high - low, self._centre):
             self._n_planes, self._z_scale = 1, (self._centre, (low + high) / 2, 0.0, 0.0)
             self._z_correction = np.ones(2)
             return np.full(len(z), 0.5)
-        h = np.pi / (SIGMA_Z * self._centre)
+        h = plane_step(self._centre)
         place = (z - low) / h + self._width / 2
         self._n_planes = int(np.ceil(place.max() + self._width / 2)) + 1
         table = np.linspace(-self._centre, self._centre, 1024)

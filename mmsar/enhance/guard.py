@@ -20,6 +20,7 @@ from mmsar.core.checks import check_shape
 from mmsar.core.progress import progress
 from mmsar.enhance.infer import Enhancer, enhance, pixel_ratio
 from mmsar.enhance.resample import resample, resized
+from mmsar.enhance.score import local_maxima
 from mmsar.enhance.statistics import distance, features, loudest
 from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
@@ -241,10 +242,10 @@ def _back(data: np.ndarray, turn: int) -> np.ndarray:
 
 def _maxima(volume: np.ndarray, near: list[int], least: float) -> list[tuple[int, int, int]]:
     """Indices of local maxima above `least`; a plateau counts once, in its middle."""
-    from scipy.ndimage import label, maximum_filter
+    from scipy.ndimage import label
 
-    size = (3, 2 * near[0] + 1, 2 * near[1] + 1)
-    top = (volume >= least) & (volume == maximum_filter(volume, size=size, mode="nearest"))
+    box = np.ones((3, 2 * near[0] + 1, 2 * near[1] + 1), dtype=bool)
+    top = (volume >= least) & local_maxima(volume, box)
     marked, count = label(top, structure=np.ones((3, 3, 3)))
     places, owner = np.argwhere(top), marked[top]
     size_of = np.bincount(owner, minlength=count + 1)[1:]

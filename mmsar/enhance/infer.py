@@ -22,7 +22,7 @@ from mmsar.core.memory import budget, require
 from mmsar.core.parallel import threads
 from mmsar.core.progress import counter
 from mmsar.enhance.resample import factors, resample, resized
-from mmsar.enhance.statistics import check_statistics
+from mmsar.enhance.statistics import check_statistics, robust_scale
 from mmsar.enhance.tiles import spans
 from mmsar.errors import FormatError, GeometryError, MmsarError
 from mmsar.model.image import Image
@@ -34,20 +34,6 @@ EXTRAS = ("statistics", "spacing_mm")
 """Facts that a file may hold: statistics of the training images, and the size of their pixels [mm]."""
 STEP = "learned enhancement"
 """Name of the step in histories."""
-
-
-def robust_scale(magnitude: np.ndarray) -> float:
-    """Contraharmonic mean sum |x|^3 / sum |x|^2 of an array, 0 when it is 0 everywhere."""
-    peak = float(magnitude.max())
-    if peak == 0:
-        return 0.0
-    cubes = squares = 0.0
-    for plane in magnitude:
-        relative = plane / np.float32(peak)
-        square = relative * relative
-        squares += float(square.sum(dtype=np.float64))
-        cubes += float((square * relative).sum(dtype=np.float64))
-    return peak * cubes / squares
 
 
 class Enhancer:

@@ -50,14 +50,19 @@ def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
     return distance_transform_edt(~mask) <= pixels if mask.any() else mask
 
 
-def maxima(image: np.ndarray, pixels: int) -> np.ndarray:
-    """Local maxima above `LIT` of the peak, the largest within `pixels`; (n, 2) rows and columns."""
+def local_maxima(values: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Which values no other one exceeds in a neighbourhood (a mask about its middle), as far as that lies inside."""
     from scipy.ndimage import maximum_filter
 
+    return values == maximum_filter(values, footprint=around, mode="nearest")
+
+
+def maxima(image: np.ndarray, pixels: int) -> np.ndarray:
+    """Local maxima above `LIT` of the peak, the largest within `pixels`; (n, 2) rows and columns."""
     axis = np.arange(-pixels, pixels + 1)
     disc = axis[:, None] ** 2 + axis**2 <= pixels**2
     peak = image.max()
-    found = (image == maximum_filter(image, footprint=disc)) & (image > LIT * peak)
+    found = local_maxima(image, disc) & (image > LIT * peak)
     return np.argwhere(found) if peak > 0 else np.empty((0, 2), dtype=int)
 
 

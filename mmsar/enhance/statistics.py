@@ -1,7 +1,7 @@
 """A handful of numbers that say what kind of image it is, and how far they are from those a network was trained on.
 
-None changes with the scale of the image or when it is turned or mirrored. With C the contraharmonic mean (the robust
-scale of `mmsar.enhance.infer`) and floors that keep logarithms finite:
+None changes with the scale of the image or when it is turned or mirrored. With C the contraharmonic mean
+(`robust_scale`) and floors that keep logarithms finite:
 
     contrast     log10(C / median)                         how far what is bright stands above the ground
     peak         log10(peak / C)                           0 for solids, large for a single spike
@@ -55,8 +55,7 @@ def features(magnitude: np.ndarray) -> np.ndarray:
     if not (np.isfinite(peak) and peak > 0):
         raise GeometryError(f"statistics: got a peak of {peak:g}, wanted a finite one above 0")
     plane /= peak
-    square = plane * plane
-    scale = (square * plane).sum() / square.sum()
+    scale = robust_scale(plane[None])
     shares = [np.mean(plane > 10 ** (level / 20)) for level in (-10, -20, -30)]
     variance = max(float(plane.var()), FLOOR**2)
     x, y = (np.mean(np.diff(plane, axis=axis) ** 2) / variance for axis in (1, 0))
@@ -69,6 +68,20 @@ def features(magnitude: np.ndarray) -> np.ndarray:
             abs(np.log10(max(x, FLOOR) / max(y, FLOOR))),
         ]
     )
+
+
+def robust_scale(magnitude: np.ndarray) -> float:
+    """Contraharmonic mean sum |x|^3 / sum |x|^2 of magnitudes (z, y, x), 0 when they are 0 everywhere."""
+    peak = float(magnitude.max())
+    if peak == 0:
+        return 0.0
+    cubes = squares = 0.0
+    for plane in magnitude:
+        relative = plane / np.float32(peak)
+        square = relative * relative
+        squares += float(square.sum(dtype=np.float64))
+        cubes += float((square * relative).sum(dtype=np.float64))
+    return peak * cubes / squares
 
 
 def loudest(magnitude: np.ndarray) -> np.ndarray:

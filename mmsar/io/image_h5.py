@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from mmsar._version import __version__
 from mmsar.errors import FormatError, GeometryError
@@ -10,7 +11,7 @@ from mmsar.io.h5file import write_field as _write_field
 from mmsar.io.schema import GRID_UNITS, IMAGE_DATA
 from mmsar.model import Image, ImageGrid
 
-__all__ = ["load_image", "save_image", "scan_digest"]
+__all__ = ["load_history", "load_image", "save_image", "scan_digest"]
 
 
 def save_image(image: Image, path: str | os.PathLike[str], *, scan_path: str | os.PathLike[str] | None = None) -> None:
@@ -44,6 +45,19 @@ def save_image(image: Image, path: str | os.PathLike[str], *, scan_path: str | o
         write_json(file, "history", history)
 
 
+def load_history(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
+    """The history of an image file, without its voxels. Errors are those of `load_image`."""
+    with open_h5(path, "image") as file:
+        return tuple(_history(file, Path(path)))
+
+
+def _history(file: Any, source: Path) -> list[dict[str, Any]]:
+    history = read_json(file, "history", list)
+    if not all(isinstance(step, dict) for step in history):
+        raise FormatError(f"{source}: @history: got steps that are not objects, wanted a list of JSON objects")
+    return history
+
+
 def load_image(path: str | os.PathLike[str]) -> Image:
     """Read an image.
 
@@ -58,9 +72,7 @@ def load_image(path: str | os.PathLike[str]) -> Image:
         try:
             grid = ImageGrid(**values)
             sizes = dict(zip(IMAGE_DATA.axes, grid.shape, strict=True))
-            history = read_json(file, "history", list)
-            if not all(isinstance(step, dict) for step in history):
-                raise FormatError(f"{source}: @history: got steps that are not objects, wanted a list of JSON objects")
+            history = _history(file, source)
             return Image(data=read_field(file, "data", IMAGE_DATA, sizes), grid=grid, history=tuple(history))
         except GeometryError as error:
             raise FormatError(f"{source}: {error}") from error

@@ -46,6 +46,14 @@ def ncc(image: Image | np.ndarray, reference: Image | np.ndarray, *, kind: str =
     GeometryError
         Grids or shapes that differ, an image that is zero everywhere, "complex" with one magnitude image and one
         complex image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmsar.metrics import ncc
+    >>> a = np.array([1.0, 2.0, 3.0])
+    >>> round(ncc(a, 5 * a), 6), round(ncc(a, np.array([1.0, 0.0, 0.0])), 3)
+    (1.0, 0.267)
     """
     a, b = _pair("ncc", image, reference, kind)
     return float(min(abs(np.vdot(b, a)) / (np.linalg.norm(a) * np.linalg.norm(b)), 1.0))
@@ -55,6 +63,14 @@ def error_db(image: Image | np.ndarray, reference: Image | np.ndarray, *, kind: 
     """Error of an image after the best scale, in dB of the reference's norm; the scale is returned too.
 
     Parameters and errors as for `ncc`; a magnitude image takes a real scale.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmsar.metrics import error_db
+    >>> reference = np.ones(100)
+    >>> f"{error_db(2 * reference + np.tile([0.02, -0.02], 50), reference).error_db:.1f} dB"
+    '-40.0 dB'
     """
     a, b = _pair("error_db", image, reference, kind)
     scale = complex(np.vdot(a, b) / np.vdot(a, a).real)

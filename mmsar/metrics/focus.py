@@ -34,6 +34,13 @@ def entropy(image: Image | np.ndarray) -> float:
     ------
     GeometryError
         An image that is zero everywhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmsar.metrics import entropy
+    >>> round(entropy(np.ones(100)), 2)  # ln(100)
+    4.61
     """
     p = intensity("entropy", image)
     p = p[p > 0]

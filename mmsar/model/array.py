@@ -23,6 +23,15 @@ class AntennaArray:
     ------
     GeometryError
         Wrong shape, values that are not finite, or a polarity other than +1 / -1.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> board = mmsar.AntennaArray.iwr1443()
+    >>> board.virtual.shape
+    (2, 4, 3)
+    >>> f"{board.uniform_pitch() * 1e3:.3f} mm"
+    '0.949 mm'
     """
 
     tx: np.ndarray

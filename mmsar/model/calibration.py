@@ -28,6 +28,14 @@ class Calibration:
     GeometryError
         Gains that are zero, not finite or of another shape than (n_tx, n_rx); delays of another shape, or without
         their frequency.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> import numpy as np
+    >>> calibration = mmsar.Calibration(gain=np.ones((2, 4), complex), range_bias=0.065)
+    >>> calibration.gain.shape
+    (2, 4)
     """
 
     gain: np.ndarray

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmsar.constants import C0
 from mmsar.core.checks import finite_number, positive_int
+from mmsar.errors import GeometryError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,13 @@ class Chirp:
     ------
     GeometryError
         A value that is not finite and positive, with its unit.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=256)
+    >>> f"{chirp.bandwidth / 1e9:.3f} GHz, {chirp.range_resolution * 1e3:.1f} mm, to {chirp.range_max:.1f} m"
+    '3.584 GHz, 41.8 mm, to 10.7 m'
     """
 
     f0: float
@@ -86,3 +94,19 @@ class Chirp:
     def range_max(self) -> float:
         """Unambiguous (one-way) range fs c / (2 slope) [m]."""
         return C0 / (2 * self.step)
+
+    def samples_in(self, low: float, high: float) -> slice:
+        """The samples whose frequencies lie in [low, high] [Hz], for `Scan.subset(samples=...)`.
+
+        Raises
+        ------
+        GeometryError
+            Fewer than two samples in that band.
+        """
+        inside = np.flatnonzero((self.f >= low) & (self.f <= high))
+        if inside.size < 2:
+            raise GeometryError(
+                f"Chirp.samples_in: got {low * 1e-9:g} to {high * 1e-9:g} GHz, wanted a band with two samples or more "
+                f"of {self.f[0] * 1e-9:.6g} to {self.f[-1] * 1e-9:.6g} GHz"
+            )
+        return slice(int(inside[0]), int(inside[-1]) + 1)

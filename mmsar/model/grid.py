@@ -24,6 +24,15 @@ class ImageGrid:
     ------
     GeometryError
         Counts below 1, spacings not above 0, or values that are not finite.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> grid = mmsar.ImageGrid.from_extent((-0.1, 0.1), (-0.05, 0.05), 0.3, spacing=1e-3)
+    >>> grid.shape  # z, y, x
+    (1, 101, 201)
+    >>> grid.x[:3].round(4)
+    array([-0.1  , -0.099, -0.098])
     """
 
     shape: tuple[int, int, int]

@@ -18,6 +18,15 @@ class Image:
     ------
     GeometryError
         Data of another shape than the grid, of a type other than complex64 or float32, or not finite.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> import numpy as np
+    >>> grid = mmsar.ImageGrid.from_extent((-0.01, 0.01), 0.0, 0.3, spacing=0.01)
+    >>> image = mmsar.Image(data=np.array([[[0.1, 1.0, 0.01]]]), grid=grid)
+    >>> image.db(floor=-30).round(1)
+    array([[[-20.,   0., -30.]]], dtype=float32)
     """
 
     data: np.ndarray

@@ -115,6 +115,17 @@ class Scan:
     ------
     GeometryError
         Parts that disagree in shape, a signal that is not complex64, or NaN in a signal held in memory.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> import numpy as np
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=64)
+    >>> path, board = mmsar.Trajectory.linear(50, 1e-3), mmsar.AntennaArray.iwr1443()
+    >>> samples = np.zeros((50, 2, 4, 64), np.complex64)
+    >>> scan = mmsar.Scan(signal=samples, chirp=chirp, array=board, trajectory=path)
+    >>> scan.virtual_position.shape
+    (50, 2, 4, 3)
     """
 
     signal: Any

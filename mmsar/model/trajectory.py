@@ -26,6 +26,15 @@ class Trajectory:
     ------
     GeometryError
         Wrong shapes, values that are not finite, time running backwards, or quaternions that are not of unit length.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> path = mmsar.Trajectory.raster((3, 100), (1e-3, 7.59e-3))
+    >>> len(path), path.is_rotated
+    (300, False)
+    >>> mmsar.Trajectory.turntable(360, 0.25).position[90].round(3)
+    array([0.25, 0.  , 0.  ])
     """
 
     time: np.ndarray

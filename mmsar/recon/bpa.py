@@ -12,18 +12,23 @@ of the cluster taken out (see `core.kernels_bpa_tiles`). Nodes and tiles are cho
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsar.core import kernels_bpa_design as design
+from mmsar.core.backend import open_devices
 from mmsar.core.checks import check_shape, finite_number, real_array
-from mmsar.core.memory import budget, require
+from mmsar.core.memory import MEMORY_ADVICE, budget, require
 from mmsar.core.progress import progress as bar
 from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid, Scan
-from mmsar.recon.fourier import only_cpu
+from mmsar.recon.device_bpa import BpaShare, Tables
+from mmsar.recon.device_plan import DevicePlan
 from mmsar.recon.options import ReconOptions
+
+if TYPE_CHECKING:
+    from mmsar.core.device_cuda import Device
 
 MAX_LEVEL = 12
 """Cuts of the tree of poses at most."""
@@ -77,7 +82,7 @@ def exact_image(signal: np.ndarray, geometry: Geometry, grid: ImageGrid) -> np.n
 
 def plan(
     geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
-) -> "BpaPlan":
+) -> "BpaPlan | DevicePlan":
     """Prepare fast back-projection of one geometry onto one grid.
 
     Parameters
@@ -87,7 +92,7 @@ def plan(
     grid : ImageGrid
         Where to image.
     device : str
-        "auto" or "cpu" in this version.
+        Where to compute; see `core.backend.resolve_device`.
     options : ReconOptions, optional
         `error_db` is the wanted relative RMS error of the image against `exact` [dB], -20 to -70; `memory` bounds
         tables and tiles (poses are taken in chunks that fit); `progress` shows a bar.
@@ -102,16 +107,26 @@ def plan(
         A device that is not there.
     """
     options = options or ReconOptions()
-    only_cpu(device, "bpa")
+    devices = open_devices(device)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
-    return BpaPlan(geometry, grid, error_db=options.error_db, memory=options.memory, progress=options.progress)
+    if devices:
+        return DevicePlan(BpaPlan(geometry, grid, error_db=options.error_db, direct=True), devices, options)
+    return BpaPlan(
+        geometry,
+        grid,
+        error_db=options.error_db,
+        memory=options.memory,
+        progress=options.progress,
+        tiles=options.tiles,
+    )
 
 
 class BpaPlan:
     """Back-projection of one geometry onto one grid, made by `plan`: apply by `plan(signal)`, `plan.adjoint(image)`.
 
     Attributes: `geometry`, `grid`, `error_db` (the wanted error [dB]), `nbytes` (memory used while applied), `seconds`
-    (predicted time) and `design` (tiles, nodes and clusters chosen).
+    (predicted time) and `design` (tiles, nodes and clusters chosen; `direct`: none but direct tiles, as a GPU's kernel
+    takes them).
     """
 
     def __init__(
@@ -122,7 +137,10 @@ class BpaPlan:
         error_db: float = -50.0,
         memory: int | None = None,
         progress: bool | None = False,
+        tiles: int = 1,
+        direct: bool = False,
     ) -> None:
+        self._direct = direct
         self.geometry, self.grid, self.progress = geometry, grid, progress
         self.error_db = finite_number("bpa error_db", error_db, "dB")
         if not -70 <= self.error_db <= -20:
@@ -131,6 +149,7 @@ class BpaPlan:
         wanted = 10 ** (self.error_db / 20)
         self._set_design(wanted)
         self._set_bins()
+        self._runs = self._tiles.runs(tiles)
         self._set_chunks(memory)
 
     # ---- what the geometry gives ------------------------------------------------------------------------------
@@ -176,9 +195,9 @@ class BpaPlan:
             fits = design.fit_profile(offset, fweight, middle, TAPS).error <= share
             low, high = (middle, high) if fits else (low, middle)
         n_legs = self._tx.shape[1] + self._rx.shape[1]
-        self._threads = numba.get_num_threads()
+        self._threads = 1 if self._direct else numba.get_num_threads()
         counts = (n_pose, n_legs, self._weight[0].size, self._threads)
-        limits = (low, NODES, INNER_NODES, LANES)
+        limits = (low, NODES, () if self._direct else INNER_NODES, LANES)
         self.design = design.choose(probe, self.grid.shape[::-1], counts, wanted, limits=limits)
         self._tiles = Tiles(self.design, grid.shape[::-1], grid.origin, grid.spacing)
         size = self.design.size
@@ -203,10 +222,11 @@ class BpaPlan:
         """Runs of poses whose tables fit in the memory, each with its own clusters."""
         n_pose, n_bins = len(self._tx), self._compress.shape[1]
         per_pose = 8 * n_bins * self._weight[0].size
-        fixed = 3 * self._tiles.nbytes + self._compress.nbytes
+        largest = max(run.tiles.stop - run.tiles.start for run in self._runs)
+        fixed = 3 * self._tiles.nbytes * largest // len(self._tiles) + self._compress.nbytes
         fixed += 8 * min(ROWS_PER_STEP, self._weight.size) * (n_bins + self.geometry.shape[3])
         allowed = budget(memory)
-        require("bpa", fixed + per_pose, allowed, "image a smaller grid or give more memory")
+        require("bpa", fixed + per_pose, allowed, MEMORY_ADVICE)
         size = int(min(n_pose, (allowed - fixed) // per_pose))
         n_chunks = -(-n_pose // size)
         edges = np.arange(n_chunks + 1) * n_pose // n_chunks
@@ -226,6 +246,32 @@ class BpaPlan:
     def seconds(self) -> float:
         """Predicted time of one application on idle cores [s] (a cost model: right to a factor of two or so)."""
         return self.design.cost * 1e-9 / self._threads
+
+    # ---- on devices (recon.device_plan) -----------------------------------------------------------------------
+
+    @property
+    def n_parts(self) -> int:
+        """Tiles."""
+        return len(self._tiles)
+
+    def on_device(self, device: "Device", mine: slice, memory: int) -> BpaShare:
+        """Some of the tiles on a device."""
+        tables = Tables(
+            tiles=self._tiles,
+            elements=(self._tx, self._rx, self._weight),
+            compress=self._compress,
+            scale=self._scale,
+            fit=self._fit,
+        )
+        return BpaShare(self.geometry.shape, tables, device, mine, memory)
+
+    def join(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The image of all tiles, (n, voxels) complex64 each."""
+        return self._tiles.joined(parts, 1 / self.geometry.norm)
+
+    def part(self, image: np.ndarray) -> np.ndarray:
+        """The transpose of `join`."""
+        return self._tiles.cut(image, 1 / self.geometry.norm)
 
     # ---- application ------------------------------------------------------------------------------------------
 
@@ -248,9 +294,36 @@ class BpaPlan:
             A signal of another shape than the geometry.
         """
         packed = self._tiles.zeros()
+        for number, (channels, clusters) in enumerate(self._tables(signal)):
+            for tiles in self._steps(f"bpa {number + 1}/{len(self._chunks)}"):
+                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=True)
+        return self._tiles.unpack(packed, 1 / self.geometry.norm)
+
+    @property
+    def regions(self) -> list[tuple[slice, slice, slice]]:
+        """The tiles that the image may be made in, one at a time (`ReconOptions.tiles`): voxels (z, y, x) of each."""
+        return [run.region for run in self._runs]
+
+    def prepare(self, signal: Any) -> Any:
+        """What `tile` takes in place of a signal: its range profiles, or itself where these do not fit in the memory.
+
+        Parameters and errors are those of a call.
+        """
+        return list(self._tables(signal)) if len(self._chunks) == 1 else signal
+
+    def tile(self, prepared: Any, number: int) -> np.ndarray:
+        """The part `regions[number]` of the image, the same as in the whole one, complex64."""
+        run = self._runs[number]
+        packed = self._tiles.zeros(run.tiles.stop - run.tiles.start)
+        for channels, clusters in prepared if isinstance(prepared, list) else self._tables(prepared):
+            self._run(packed, self._tiles.centres[run.tiles], channels, clusters, forward=True)
+        return self._tiles.unpack(packed, 1 / self.geometry.norm, run)
+
+    def _tables(self, signal: Any) -> Iterator[tuple[tuple, tuple]]:
+        """(range profiles of the channels, clusters) of every chunk of poses."""
         pieces = signal_pieces(signal, self.geometry.shape)
         block, done = next(pieces), 0
-        for number, (poses, order, clusters) in enumerate(self._chunks):
+        for poses, order, clusters in self._chunks:
             place = np.argsort(order)
             table = self._table(poses)
             filled = poses.start
@@ -260,10 +333,8 @@ class BpaPlan:
                 filled, done = filled + take, done + take
                 if done == len(block) and filled < self.geometry.shape[0]:
                     block, done = next(pieces), 0
-            channels = self._channels(poses, order, table)
-            for tiles in self._steps(f"bpa {number + 1}/{len(self._chunks)}"):
-                self._run(packed[tiles], self._tiles.centres[tiles], channels, clusters, forward=True)
-        return self._tiles.unpack(packed, 1 / self.geometry.norm)
+            yield self._channels(poses, order, table), clusters
+            del table
 
     def adjoint(self, data: np.ndarray) -> np.ndarray:
         """The conjugate transpose of the same linear map: an image to the signal's shape.

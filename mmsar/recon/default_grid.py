@@ -75,13 +75,15 @@ def beyond(image: Image, scan: Scan) -> str:
     Echoes are looked for along x and y before a plane and along y round an axis, where the grid ends with the antennas.
     Empty when none within `EDGE_DB` of the brightest voxel is at an end.
     """
-    magnitude = image.magnitude()
-    peak = float(magnitude.max())
+    data = image.data  # may be larger than the memory
+    peak = max(float(np.abs(plane).max()) for plane in data)
     found = []
     for name, axis in (("x", 2), ("y", 1)) if round_of(scan.geometry) is None else (("y", 1),):
-        n = magnitude.shape[axis]
+        n = data.shape[axis]
         ends = (
-            [float(np.take(magnitude, cells, axis=axis).max()) for cells in ((0, 1), (n - 2, n - 1))] if n > 8 else []
+            [float(np.abs(np.take(data, cells, axis=axis)).max()) for cells in ((0, 1), (n - 2, n - 1))]
+            if n > 8
+            else []
         )
         if ends and max(ends) > peak * 10 ** (EDGE_DB / 20):
             found.append((name, 20 * np.log10(max(ends) / peak)))

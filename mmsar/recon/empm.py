@@ -7,9 +7,11 @@ scene's centre. Both treat the 2 dz of motion in depth as if every voxel stood s
 k dz theta^2, and `recon.nufft` does without it. Smith and Torlak, IEEE Access 10:10283 (2022), arXiv 2305.02064.
 """
 
+from mmsar.core.backend import open_devices
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon.fourier import FourierPlan, front_of_aperture, only_cpu
+from mmsar.recon.device_plan import DevicePlan, host_options
+from mmsar.recon.fourier import FourierPlan, front_of_aperture
 from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
 from mmsar.recon.lines import onto_line
 from mmsar.recon.options import ReconOptions
@@ -18,7 +20,7 @@ from mmsar.signal.multistatic import path_difference
 
 def plan(
     geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
-) -> FourierPlan:
+) -> FourierPlan | DevicePlan:
     """Plan EMPM imaging: a regular transform when x and y lie on a product grid, a 2-D type-1 NUFFT when not.
 
     Raises
@@ -29,7 +31,7 @@ def plan(
         A device that is not there.
     """
     options = options or ReconOptions()
-    only_cpu(device, "empm")
+    devices = open_devices(device)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
     virtual, z_ref = front_of_aperture(geometry, options.z_ref)
     flat = virtual.copy()
@@ -43,7 +45,7 @@ def plan(
             return IrregularFront(flat, migration, n_frequencies=n, eps=eps)
         return RectilinearFront(raster, migration)
 
-    return FourierPlan(
+    made = FourierPlan(
         geometry,
         grid,
         method="empm",
@@ -51,5 +53,6 @@ def plan(
         virtual=flat,
         z_ref=z_ref,
         make_front=make_front,
-        options=options,
+        options=host_options(options, devices),
     )
+    return DevicePlan(made, devices, options) if devices else made

@@ -31,7 +31,7 @@ from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid, Scan
 from mmsar.recon.bpa import signal_pieces
 from mmsar.recon.ffbp_levels import Levels
-from mmsar.recon.fourier import only_cpu, path_limits
+from mmsar.recon.fourier import only_cpu, path_limits, slabs
 from mmsar.recon.options import ReconOptions
 from mmsar.signal.compress import compress
 
@@ -82,6 +82,7 @@ class FfbpPlan:
 
     def __init__(self, geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> None:
         self.geometry, self.grid, self.progress = geometry, grid, options.progress
+        self._slabs = slabs(grid.shape[0], options.tiles)
         self.error_db = finite_number("ffbp error_db", options.error_db, "dB")
         if not -70 <= self.error_db <= -20:
             raise GeometryError(f"ffbp error_db: got {self.error_db:g}, wanted -70 to -20 [dB]")
@@ -101,7 +102,8 @@ class FfbpPlan:
             runs = np.searchsorted(used, self._edges * per_pose)
             self._levels = Levels(geometry, grid, used, runs, self._compression.k, 10 ** (self.error_db / 20))
             self.design = self._levels.design
-            fixed = 8 * grid.n_voxels + self._levels.fixed_bytes
+            planes = max(z.stop - z.start for z in self._slabs)
+            fixed = 8 * planes * grid.n_voxels // grid.shape[0] + self._levels.fixed_bytes
             self.nbytes = fixed + self._levels.held_bytes + self._bytes_per_channel * int(np.diff(runs).max())
             if self.nbytes <= allowed or chunks == len(geometry.weight):
                 break
@@ -151,6 +153,27 @@ class FfbpPlan:
         with self._counted("ffbp") as tick:
             for chunk, table in enumerate(tables):
                 self._levels.image(image, chunk, table, 1 / self.geometry.norm, tick)
+        return image
+
+    @property
+    def regions(self) -> list[tuple[slice, slice, slice]]:
+        """The tiles that the image may be made in, one at a time (`ReconOptions.tiles`): voxels (z, y, x) of each."""
+        _, n_y, n_x = self.grid.shape
+        return [(z, slice(0, n_y), slice(0, n_x)) for z in self._slabs]
+
+    def prepare(self, signal: Any) -> Any:
+        """What `tile` takes in place of a signal: compressed samples, or itself where these do not fit in the memory.
+
+        Parameters and errors are those of a call.
+        """
+        return list(self._tables(signal)) if len(self.chunks) == 1 else signal
+
+    def tile(self, prepared: Any, number: int) -> np.ndarray:
+        """The part `regions[number]` of the image, the same as in the whole one, complex64."""
+        planes = self._slabs[number]
+        image = np.zeros((planes.stop - planes.start, *self.grid.shape[1:]), dtype=np.complex64)
+        for chunk, table in enumerate(prepared if isinstance(prepared, list) else self._tables(prepared)):
+            self._levels.image(image, chunk, table, 1 / self.geometry.norm, lambda share: None, low=planes.start)
         return image
 
     def adjoint(self, data: np.ndarray) -> np.ndarray:

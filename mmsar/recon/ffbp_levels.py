@@ -77,9 +77,19 @@ class Levels:
         """Whatever the chunks: planes of a block, scratch, positions and order [bytes]."""
 
     def image(
-        self, image: np.ndarray, chunk: int, table: np.ndarray, scale: float, tick: Callable[[float], None]
+        self,
+        image: np.ndarray,
+        chunk: int,
+        table: np.ndarray,
+        scale: float,
+        tick: Callable[[float], None],
+        *,
+        low: int = 0,
     ) -> None:
-        """Add a chunk's channels, (n, m) complex64 in the tree's order, to an image (n_z, n_y, n_x) complex64."""
+        """Add a chunk's channels, (n, m) complex64 in the tree's order, to the planes from `low` on of the image.
+
+        `image` is (planes, n_y, n_x) complex64: all planes, or a slab of them.
+        """
         from mmsar.core import kernels_ffbp as leaves
         from mmsar.core import kernels_ffbp_grids as grids
 
@@ -88,6 +98,9 @@ class Levels:
         tx, rx, weight, levels = self._chunk(chunk)
         share = len(table) / len(self._tx) / int(np.prod(self.design.parts))
         for first, centre in self._blocks():
+            planes = slice(max(low - first[0], 0), min(low + len(image) - first[0], self.design.size[2]))
+            if planes.start >= planes.stop:
+                continue
             coefs = leaves.coefficients(table, self._k, tx, rx, weight, self._fit.fit, centre)
             start, means = levels[0]
             held = np.zeros((len(means), self.design.stages[0].size), dtype=np.float32)
@@ -104,8 +117,10 @@ class Levels:
                 held = parents
             (tables, nodes), shape = self._last, self.design.stages[-1].shape
             strip = int(min(STRIP, max(1, self.design.size[1] * self.design.size[2] // (2 * threads()))))
+            tables = (tuple(a[planes] for a in tables[0]), *tables[1:])
+            nodes = (nodes[0][planes], *nodes[1:])
             last = (held, levels[-1][1], shape, tables, nodes, self._numbers[0], centre, np.float32(scale), strip)
-            grids.image(image.view(np.float32), first, *last)
+            grids.image(image.view(np.float32), (first[0] + planes.start - low, *first[1:]), *last)
 
     def echoes(self, image: np.ndarray, chunk: int, scale: float, tick: Callable[[float], None]) -> np.ndarray:
         """The conjugate transpose of `image`: a chunk's channels, (n, m) complex64 in the tree's order."""

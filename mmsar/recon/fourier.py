@@ -6,21 +6,26 @@ Each step is linear and has its adjoint; the plan's adjoint is the chain of them
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mmsar.core.backend import resolve_device
 from mmsar.core.checks import check_shape
-from mmsar.core.memory import budget, release, require
+from mmsar.core.memory import MEMORY_ADVICE, budget, release, require
 from mmsar.core.parallel import matmul_rows, threads
 from mmsar.errors import DeviceError, GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
+from mmsar.recon.device_spectral import SpectralShare, Tables
 from mmsar.recon.fronts import Front
 from mmsar.recon.migration import Migration
 from mmsar.recon.options import ReconOptions
 from mmsar.signal.compress import FrequencyCompression, compress
+
+if TYPE_CHECKING:
+    from mmsar.core.device_cuda import Device
 
 
 def path_limits(geometry: Geometry, grid: ImageGrid) -> tuple[float, float]:
@@ -98,7 +103,7 @@ class SpectralPlan:
         self._front = make_front(self._migration, len(k), eps)
         if self.nbytes > allowed:
             self._migration.shrink(self.nbytes - allowed)
-        require(f"method {method}", self.nbytes, allowed, "use a smaller grid, or allow more memory")
+        require(f"method {method}", self.nbytes, allowed, MEMORY_ADVICE)
         release()
 
     @property
@@ -110,11 +115,32 @@ class SpectralPlan:
     def nbytes(self) -> int:
         """Memory held and in flight, the image included [bytes]."""
         data = 8 * self.n_frequencies * self.geometry.n_channels
-        spectrum, image = 8 * self.n_frequencies * self._migration.n_pairs, 8 * self.grid.n_voxels
+        spectrum = 8 * self.n_frequencies * self._migration.n_pairs
+        image = 8 * self.grid.n_voxels // self.grid.shape[0] * max(z.stop - z.start for z, _, _ in self.regions)
         centres = 24 * self.geometry.n_channels  # the geometry keeps its phase centres once they were asked for
         held = centres + self._compression.nbytes + self._phase.nbytes + self._front.nbytes + self._migration.nbytes
         blocks = 8 * threads() * 4096 * (self.geometry.shape[3] + self.n_frequencies)
         return held + max(2 * data + blocks, spectrum + max(data, image))  # the samples go when there is a spectrum
+
+    @property
+    def n_parts(self) -> int:
+        """Planes along z, which devices share out."""
+        return self.grid.shape[0]
+
+    def on_device(self, device: "Device", mine: slice, memory: int) -> SpectralShare:
+        """Some of the planes on a device."""
+        tables = Tables(
+            matrix=self._compression.matrix, phase=self._phase, front=self._front, migration=self._migration
+        )
+        return SpectralShare(self, tables, device, mine, memory)
+
+    def join(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The image of all planes in order."""
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def part(self, image: np.ndarray) -> np.ndarray:
+        """The transpose of `join`."""
+        return image
 
     def __call__(self, signal: Any) -> np.ndarray:
         """Image the signal.
@@ -134,13 +160,22 @@ class SpectralPlan:
         GeometryError
             A signal of another shape than the geometry.
         """
+        return self._migration(self.prepare(signal), self.show)
+
+    @property
+    def regions(self) -> list[tuple[slice, slice, slice]]:
+        """The tiles that the image may be made in, one at a time (`ReconOptions.tiles`): voxels (z, y, x) of each."""
+        return [tuple(slice(0, n) for n in self.grid.shape)]
+
+    def prepare(self, signal: Any) -> np.ndarray:
+        """The spectrum of a signal, (m, n_pairs) complex64: what `tile` takes. Parameters and errors as of a call."""
         data = self._compressed(signal)
         data *= self._phase
         release()
         spectrum = self._front(data)
         del data
         release()
-        return self._migration(spectrum, self.show)
+        return spectrum
 
     def adjoint(self, image: np.ndarray) -> np.ndarray:
         """The exact adjoint of the imaging map: image (n_z, n_y, n_x) to signal (n_pose, n_tx, n_rx, n_samples)."""
@@ -196,6 +231,8 @@ class FourierPlan(SpectralPlan):
         compression = compress(
             geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=options.error_db - 10
         )
+        self._slabs = slabs(grid.shape[0], options.tiles)
+        thickest = max(slab.stop - slab.start for slab in self._slabs)
         super().__init__(
             geometry,
             grid,
@@ -203,17 +240,33 @@ class FourierPlan(SpectralPlan):
             path=path,
             compression=compression,
             make_migration=lambda room, eps: Migration(
-                compression.k, grid, virtual, z_ref=z_ref, scale=1 / geometry.norm, memory=room
+                compression.k, grid, virtual, z_ref=z_ref, scale=1 / geometry.norm, memory=room, planes=thickest
             ),
             make_front=make_front,
             options=options,
         )
 
+    @property
+    def regions(self) -> list[tuple[slice, slice, slice]]:
+        """The tiles that the image may be made in: slabs of planes."""
+        return [(slab, *(slice(0, n) for n in self.grid.shape[1:])) for slab in self._slabs]
+
+    def tile(self, prepared: np.ndarray, number: int) -> np.ndarray:
+        """The part `regions[number]` of the image from its spectrum; that of the whole to 1e-5, complex64."""
+        return self._migration.slab(prepared, self._slabs[number], self.show)
+
+
+def slabs(n: int, count: int) -> list[slice]:
+    """`n` planes in `count` nearly equal slabs, or fewer where there are not as many planes."""
+    edges = np.linspace(0, n, min(n, count) + 1).round().astype(int).tolist()
+    return [slice(a, b) for a, b in pairwise(edges)]
+
 
 def only_cpu(device: str, method: str) -> None:
-    """Raise DeviceError for a device this version has no kernels for."""
-    if resolve_device(device) != "cpu":
-        raise DeviceError(f"device: {device} asked for, but method {method} has no CUDA path yet; use device='cpu'")
+    """Raise DeviceError where a method that has no kernels for GPUs is asked for on one."""
+    name = resolve_device(device)
+    if name != "cpu":
+        raise DeviceError(f"device: {name} asked for, but method {method} has no CUDA path yet; use device='cpu'")
 
 
 def front_of_aperture(geometry: Geometry, z_ref: float | None) -> tuple[np.ndarray, float]:

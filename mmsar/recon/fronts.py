@@ -69,6 +69,11 @@ class RectilinearFront:
         self._line = next((axis for axis, k in enumerate((kx, ky)) if len(k) == 1 and k[0] == 0), None)
 
     @property
+    def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Waves (n_kx, n_x) and (n_y, n_ky), places of the channels on the grid, in-band pairs."""
+        return self._x, self._y, self._index, self._flat
+
+    @property
     def nbytes(self) -> int:
         """Memory held and in flight [bytes]."""
         return (
@@ -141,6 +146,11 @@ class IrregularFront:
         self._plan = Type1(x, y, first=tuple(migration.first), shape=self._shape, n_trans=n_frequencies, eps=eps)
 
     @property
+    def tables(self) -> tuple[Type1, np.ndarray]:
+        """The transform and the in-band pairs."""
+        return self._plan, self._flat
+
+    @property
     def nbytes(self) -> int:
         """Memory held and in flight [bytes]."""
         return self._plan.nbytes + 8 * self._plan.n_trans * self._shape[0] * self._shape[1]
@@ -168,6 +178,11 @@ class ExactFront:
             largest_sine=float(migration.band[4] + migration.band[5]),
         )
         self._transform = StackedNufft(points, waves, error=error, memory=memory)
+
+    @property
+    def transform(self) -> StackedNufft:
+        """The transform."""
+        return self._transform
 
     @property
     def nbytes(self) -> int:

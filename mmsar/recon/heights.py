@@ -8,7 +8,7 @@ where spreading saves nothing the matrix takes the wavenumbers as they are.
 
 import numpy as np
 
-from mmsar.core.gridding import SUBDIVISIONS, kernel_correction, kernel_table
+from mmsar.core.gridding import kernel_correction, kernel_table, tap_rows
 from mmsar.core.kernels_polar import gather_lines, spread_lines
 
 SIGMA = 1.5
@@ -52,17 +52,14 @@ class HeightSynthesis:
             n_coarse = coarse_rows(band, y)
             step = band / (n_coarse - 1)
             place = (ky - low) / step + width / 2
-            start = np.ceil(place - width / 2).astype(np.int64)
+            start, taps = tap_rows(place, kernel_table(width, SIGMA))
             used = np.unique(start[:, None] + np.arange(width))
             if len(used) <= MIN_SAVING * len(ky):
                 self._start = np.searchsorted(used, start)
         if self._start is None:
             self._matrix = (np.exp(1j * np.outer(offset, ky)) * weight).astype(np.complex64)
         else:
-            fraction = (start - place + width / 2) * SUBDIVISIONS
-            row = fraction.astype(int)
-            table, rest = kernel_table(width, SIGMA), (fraction - row)[:, None]
-            self._taps = ((table[row] + rest * (table[row + 1] - table[row])) * weight[:, None]).astype(np.float32)
+            self._taps = (taps * weight[:, None]).astype(np.float32)
             coarse = low + (used - width / 2) * step
             correction = kernel_correction(width, SIGMA, offset * step / (2 * np.pi))
             self._matrix = (np.exp(1j * np.outer(offset, coarse)) * correction[:, None]).astype(np.complex64)
@@ -72,6 +69,15 @@ class HeightSynthesis:
     def nbytes(self) -> int:
         """Memory held [bytes]."""
         return 2 * self._matrix.nbytes
+
+    def dense(self) -> np.ndarray:
+        """The whole map as one matrix, complex64 (n_y, n)."""
+        if self._start is None:
+            return self._matrix
+        spread = np.zeros((self._matrix.shape[1], len(self._start)), dtype=np.float32)
+        width = self._taps.shape[1]
+        spread[self._start[:, None] + np.arange(width), np.arange(len(self._start))[:, None]] = self._taps
+        return self._matrix @ spread
 
     def buffer(self, n_x: int) -> np.ndarray:
         """Room for one slice on the coarse grid, complex64."""

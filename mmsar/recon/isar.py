@@ -18,16 +18,18 @@ Smith, Torlak: Near-field MIMO-ISAR millimeter-wave imaging, IEEE RadarConf 2020
 
 import numpy as np
 
+from mmsar.core.backend import open_devices
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon.fourier import SpectralPlan, only_cpu
+from mmsar.recon.device_plan import DevicePlan, host_options
+from mmsar.recon.fourier import SpectralPlan, slabs
 from mmsar.recon.fronts import IrregularFront, RectilinearFront, product_grid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.polar import PolarMigration
 from mmsar.recon.ring import RingAperture, is_flat, largest_rho, path_limits
 from mmsar.recon.ringfront import EvenRing, RingFront, even_ring
-from mmsar.signal.compress import compress
+from mmsar.signal.compress import FrequencyCompression, compress
 from mmsar.signal.cylinder import Cylinder, cylinder_of, cylinder_path_difference
 
 MAX_DEVIATION = 0.5
@@ -35,8 +37,13 @@ MAX_DEVIATION = 0.5
 
 
 def plan(
-    geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
-) -> SpectralPlan:
+    geometry: Geometry | Scan,
+    grid: ImageGrid,
+    *,
+    device: str = "auto",
+    options: ReconOptions | None = None,
+    share: int | None = None,
+) -> SpectralPlan | DevicePlan:
     """Plan imaging in rotation.
 
     Parameters
@@ -46,7 +53,9 @@ def plan(
     grid : ImageGrid
         Inside that radius, anywhere along y. One voxel along y is a slice.
     options : ReconOptions
-        `kernel`, `phase`, `far_field`, accuracy, memory and progress count.
+        `kernel`, `phase`, `far_field`, accuracy, memory and progress count; `tiles` with a share only.
+    share : int, optional
+        Which of `options.tiles` shares of the frequencies to image, from 0: the sum of all their images is the image.
 
     Raises
     ------
@@ -58,8 +67,54 @@ def plan(
         More memory needed than allowed.
     """
     options = options or ReconOptions()
-    only_cpu(device, "isar")
+    devices = open_devices(device)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
+    cylinder, raster, ring = _ring(geometry, grid)
+    aperture = ring_aperture(cylinder, geometry, options, ring)
+    if options.far_field:
+        path = np.zeros(geometry.weight.shape)
+    else:
+        centre = (0.0, grid.centre[1], 0.0)
+        path = cylinder_path_difference(geometry, cylinder, centre=centre, phase=options.phase)
+    compression, scale = _compressed(geometry, grid, aperture, options)
+    rows = slice(None) if share is None else slabs(len(compression.k), options.tiles)[share]
+    whole = compression.k
+    compression = FrequencyCompression(
+        k=whole[rows], matrix=np.ascontiguousarray(compression.matrix[:, rows]), error_db=compression.error_db
+    )
+
+    def make_migration(_: int, eps: float) -> PolarMigration:
+        return PolarMigration(whole, grid, aperture, scale=scale, eps=eps, rows=rows)
+
+    def make_front(migration: PolarMigration, n: int, eps: float) -> RingFront | RectilinearFront | IrregularFront:
+        if ring is not None and not migration.flat_ring:
+            return RingFront(ring, migration)
+        if raster is not None:
+            return RectilinearFront(raster, migration)
+        places = np.stack([cylinder.angle.ravel(), cylinder.height.ravel()], axis=1)
+        return IrregularFront(places, migration, n_frequencies=n, eps=eps)
+
+    made = SpectralPlan(
+        geometry,
+        grid,
+        method="isar",
+        path=path,
+        compression=compression,
+        make_migration=make_migration,
+        make_front=make_front,
+        options=host_options(options, devices),
+    )
+    return DevicePlan(made, devices, options) if devices else made
+
+
+def n_frequencies(geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> int:
+    """Frequencies that are imaged, after compression: as many shares as there may be. Errors are those of `plan`."""
+    cylinder, _, ring = _ring(geometry, grid)
+    return len(_compressed(geometry, grid, ring_aperture(cylinder, geometry, options, ring), options)[0].k)
+
+
+def _ring(geometry: Geometry, grid: ImageGrid) -> tuple[Cylinder, tuple | None, EvenRing | None]:
+    """The cylinder, its raster of angles and heights, and the ring where that is even all the way round."""
     cylinder = cylinder_of(geometry)
     if cylinder.deviation > MAX_DEVIATION * cylinder.radius:
         raise GeometryError(
@@ -69,38 +124,19 @@ def plan(
     angle, height = cylinder.angle.ravel(), cylinder.height.ravel()
     wavelength, rho = geometry.chirp.wavelength, max(largest_rho(grid), geometry.chirp.wavelength)
     raster = angle_raster(angle, height, wavelength, rho)
-    ring = None if raster is None else even_ring(raster, (wavelength / 40 / rho, wavelength / 40))
-    aperture = ring_aperture(cylinder, geometry, options, ring)
-    if options.far_field:
-        path = np.zeros(geometry.weight.shape)
-    else:
-        centre = (0.0, grid.centre[1], 0.0)
-        path = cylinder_path_difference(geometry, cylinder, centre=centre, phase=options.phase)
-    flat = is_flat(aperture, grid, geometry.chirp.k)
-    power = 0.0 if options.far_field else 0.5 if flat else 1.0
+    return cylinder, raster, None if raster is None else even_ring(raster, (wavelength / 40 / rho, wavelength / 40))
+
+
+def _compressed(
+    geometry: Geometry, grid: ImageGrid, aperture: RingAperture, options: ReconOptions
+) -> tuple[FrequencyCompression, float]:
+    """The frequencies that are imaged, and the factor on the image."""
+    power = 0.0 if options.far_field else 0.5 if is_flat(aperture, grid, geometry.chirp.k) else 1.0
     low, high = path_limits(aperture, grid)
     compression = compress(
         geometry.chirp.k, geometry.frequency_weight, low=low, high=high, error_db=options.error_db - 10, power=power
     )
-    scale = ((low + high) / 4) ** power / geometry.norm
-
-    def make_front(migration: PolarMigration, n: int, eps: float) -> RingFront | RectilinearFront | IrregularFront:
-        if ring is not None and not migration.flat_ring:
-            return RingFront(ring, migration)
-        if raster is not None:
-            return RectilinearFront(raster, migration)
-        return IrregularFront(np.stack([angle, height], axis=1), migration, n_frequencies=n, eps=eps)
-
-    return SpectralPlan(
-        geometry,
-        grid,
-        method="isar",
-        path=path,
-        compression=compression,
-        make_migration=lambda _, eps: PolarMigration(compression.k, grid, aperture, scale=scale, eps=eps),
-        make_front=make_front,
-        options=options,
-    )
+    return compression, ((low + high) / 4) ** power / geometry.norm
 
 
 def ring_aperture(cylinder: Cylinder, geometry: Geometry, options: ReconOptions, ring: EvenRing | None) -> RingAperture:

@@ -32,11 +32,11 @@ import numpy as np
 
 from mmsar.core import gridding
 from mmsar.core import kernels_lateral as lateral
-from mmsar.core.fft import RowFFT, good_size
+from mmsar.core.fft import RowFFT
 from mmsar.core.parallel import Workers, threads
 from mmsar.model.grid import ImageGrid
-from mmsar.recon.band import Band
 from mmsar.recon.stolt import BLOCK, FEW, Direct, Gridded, Waves, fine_size, uniform
+from mmsar.recon.wavegrid import WaveGrid
 
 
 class Migration:
@@ -56,29 +56,34 @@ class Migration:
         Factor on the image (1 / norm).
     memory : int
         Bytes that planes of spectrum in flight may take.
+    planes : int, optional
+        Planes of the image that are asked for at a time (`slab`), at most; default all.
     """
 
     def __init__(
-        self, k: np.ndarray, grid: ImageGrid, virtual: np.ndarray, *, z_ref: float, scale: float, memory: int
+        self,
+        k: np.ndarray,
+        grid: ImageGrid,
+        virtual: np.ndarray,
+        *,
+        z_ref: float,
+        scale: float,
+        memory: int,
+        planes: int | None = None,
     ) -> None:
         self.grid, self.z_ref, self.scale = grid, z_ref, scale
-        self.k2 = 2 * np.asarray(k, dtype=float)
-        self.line = missing_axis(virtual, grid)
-        """Axis (0 x, 1 y) that is not transformed: one voxel, and one coordinate of all phase centres; or None."""
-        band = Band(virtual, grid, k, self.line)
-        self.band = band.limits
+        self._modes = modes = WaveGrid(virtual, grid, k)
+        self.k2, self.line, self.band = modes.k2, modes.line, modes.band.limits
+        self.period, self.first, self.count, self.dk = modes.period, modes.first, modes.count, modes.dk
         self._distance = grid.z - z_ref
         if self.line is not None:
             aside = grid.centre[self.line] - float(virtual[0, self.line])
             self._distance = np.hypot(aside, self._distance)
         self._direct = grid.shape[0] <= FEW or not uniform(self._distance, self.k2)
         self.centre = grid.centre[:2]
-        modes = (self._modes(band, axis) for axis in (0, 1))
-        self.period, self.first, self.count, self.dk = (list(pair) for pair in zip(*modes, strict=True))
         kx, ky = self.mode_axes
-        self._masks = [band.mask(axis, modes / self.k2.mean()) for axis, modes in enumerate((kx, ky))]
-        inside = np.zeros((kx.size, ky.size), dtype=bool)
-        gridding.in_band(kx, ky, np.array([self.k2.min(), self.k2.max()]), self.band, inside)
+        self._masks = [modes.band.mask(axis, values / self.k2.mean()) for axis, values in enumerate((kx, ky))]
+        inside = modes.inside()
         a, b = np.nonzero(inside)
         self.flat = np.flatnonzero(inside)
         """Position of every in-band pair in the (n_kx, n_ky) block of modes, (n_pairs,)."""
@@ -94,19 +99,7 @@ class Migration:
         self._root = None if self.line is None else self._root_kz()
         self._workers: dict[tuple, Workers] = {}
         self._held_planes: np.ndarray | None = None
-        self._z_step = int(np.clip(memory // max(1, 8 * self.n_pairs), 1, grid.shape[0]))
-
-    def _modes(self, band: Band, axis: int) -> tuple[int, int, int, float]:
-        """Period, first mode, number of modes and their spacing [rad/m] along an axis."""
-        if axis == self.line:
-            return 1, 0, 1, 1.0  # the one wave k = 0, and a factor that changes nothing
-        spacing, far = self.grid.spacing[axis], max(abs(end) for end in band.offsets[axis])
-        # nothing within the band's reach may wrap around into the image
-        needed = max(far + band.reach(axis), self.grid.extent[axis][1] - self.grid.extent[axis][0])
-        period = good_size(int(np.ceil(needed / spacing)) + 1)
-        dk = 2 * np.pi / (period * spacing)
-        first, last = band.modes(axis, self.k2, dk)
-        return period, first, last - first + 1, dk
+        self._z_step = int(np.clip(memory // max(1, 8 * self.n_pairs), 1, planes or grid.shape[0]))
 
     def _buffer_index(self, column: np.ndarray) -> np.ndarray:
         """Where pairs add up in the first lateral buffer: one row of it is enough where an axis has one voxel."""
@@ -131,8 +124,7 @@ class Migration:
     @property
     def mode_axes(self) -> tuple[np.ndarray, np.ndarray]:
         """kx (n_kx,) and ky (n_ky,) of the block of modes that holds the band [rad/m]."""
-        kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(self.dk, self.first, self.count, strict=True))
-        return kx, ky
+        return self._modes.mode_axes
 
     def shrink(self, excess: int) -> None:
         """Take the heights in smaller pieces, to need `excess` bytes less as far as that goes."""
@@ -144,31 +136,47 @@ class Migration:
         arrays = (self.flat, self.kx, self.ky, self._row, self._mode, self._index, self._waves.phase, *self._masks)
         held = sum(v.nbytes for v in arrays) + (0 if self._root is None else 3 * self._root.nbytes)
         fine = 0 if self._direct else fine_size(self._z_step)
-        per_thread = 8 * (BLOCK * fine + sum(a * b for a, b in self._lateral_shapes()))
+        per_thread = 8 * (BLOCK * fine + sum(a * b for a, b in self._modes.lateral_shapes()))
         return held + 8 * self._z_step * self.n_pairs + threads() * per_thread
 
-    def _pieces(self):
-        """(slice of planes, their Stolt step)."""
-        n_z = self.grid.shape[0]
-        factor = self._distance / (2 * np.pi)
-        factor = self.scale * np.prod(self.dk) * (factor if self.line is None else np.sqrt(factor))
-        edges = np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)
+    @property
+    def tables(self) -> tuple[Waves, list[np.ndarray], np.ndarray | None]:
+        """The waves, the masks of the planes along x and y, and the amplitude of a line (sqrt(k_z)) or None."""
+        return self._waves, self._masks, self._root
+
+    def heights(self, planes: slice) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Distances from the aperture plane [m] and factors of some planes, and whether direct sums suit them."""
+        z = self._distance[planes]
+        factor = z / (2 * np.pi)
+        scale = self.scale * np.prod(self.dk) * (factor if self.line is None else np.sqrt(factor))
+        return z, scale, self._direct or len(z) <= FEW
+
+    def _pieces(self, among: slice | None = None):
+        """(slice of planes, their Stolt step), for some of the planes or all."""
+        among = among or slice(0, self.grid.shape[0])
+        n_z = among.stop - among.start
+        edges = among.start + np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)
         for start, stop in itertools.pairwise(edges):
             planes = slice(int(start), int(stop))
-            z, scale = self._distance[planes], factor[planes]
-            direct = self._direct or len(z) <= FEW
+            z, scale, direct = self.heights(planes)
             yield planes, Direct(self._waves, z, scale) if direct else Gridded(self._waves, z, scale, self._held)
 
     def __call__(self, spectrum: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(m, n_pairs) complex64 spectrum to the image, complex64 (n_z, n_y, n_x)."""
-        out = np.empty(self.grid.shape, dtype=np.complex64)
+        return self.slab(spectrum, slice(0, self.grid.shape[0]), show)
+
+    def slab(self, spectrum: np.ndarray, among: slice, show: bool | None = None) -> np.ndarray:
+        """Some planes of the image, complex64 (n, n_y, n_x)."""
+        out = np.empty((among.stop - among.start, *self.grid.shape[1:]), dtype=np.complex64)
         if self._root is not None:
             spectrum = spectrum * self._root
-        for planes, stolt in self._pieces():
+        for planes, stolt in self._pieces(among):
             spec = self._planes(planes.stop - planes.start)
 
-            def to_image(j: int, *ffts: RowFFT, spec=spec, start=planes.start) -> None:
-                masks = self._masks_at(start + j)
+            def to_image(
+                j: int, *ffts: RowFFT, spec=spec, first=planes.start, start=planes.start - among.start
+            ) -> None:
+                masks = self._masks_at(first + j)
                 lateral.place(spec[j], self._row, self._mode, *masks, self._index, ffts[0].buffer)
                 row = ffts[0]()
                 if len(ffts) == 2:
@@ -214,28 +222,11 @@ class Migration:
     def _masks_at(self, plane: int) -> tuple[np.ndarray, np.ndarray]:
         return self._masks[0][plane], self._masks[1][plane]
 
-    def _lateral_shapes(self) -> list[tuple[int, int]]:
-        """Buffers of the lateral FFTs: along y for every kx, then along x; one row where an axis has one voxel."""
-        _, n_y, n_x = self.grid.shape
-        if n_x == 1:
-            return [(1, self.period[1])]
-        if n_y == 1:
-            return [(1, self.period[0])]
-        return [(self.count[0], self.period[1]), (n_y, self.period[0])]
-
     def _lateral_workers(self, direction: str) -> Workers:
-        shapes = self._lateral_shapes()
+        shapes = self._modes.lateral_shapes()
         return self._held(("lateral", direction), lambda: tuple(RowFFT(*shape, direction) for shape in shapes))
 
     def _held(self, key: tuple, make_plans: Callable[[], tuple]) -> Workers:
         if key not in self._workers:
             self._workers[key] = Workers(make_plans)
         return self._workers[key]
-
-
-def missing_axis(virtual: np.ndarray, grid: ImageGrid) -> int | None:
-    """Axis (0 x, 1 y) on which the grid has one voxel and all phase centres (n, 3) one coordinate, or None."""
-    for axis in (0, 1):
-        if grid.shape[2 - axis] == 1 and np.ptp(virtual[:, axis]) == 0:
-            return axis
-    return None

@@ -9,10 +9,12 @@ is a type-3 NUFFT at the in-band (kx, ky) of every frequency (`core.stacked`). T
 at the scene's centre, with every phase centre at its own place. Rotation and lever arms are in the positions.
 """
 
+from mmsar.core.backend import open_devices
 from mmsar.core.memory import budget
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon.fourier import FourierPlan, front_of_aperture, only_cpu
+from mmsar.recon.device_plan import DevicePlan, host_options
+from mmsar.recon.fourier import FourierPlan, front_of_aperture
 from mmsar.recon.fronts import ExactFront
 from mmsar.recon.lines import onto_line
 from mmsar.recon.options import ReconOptions
@@ -21,7 +23,7 @@ from mmsar.signal.multistatic import path_difference
 
 def plan(
     geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
-) -> FourierPlan:
+) -> FourierPlan | DevicePlan:
     """Plan exact imaging of an irregular scan.
 
     Raises
@@ -32,13 +34,13 @@ def plan(
         A device that is not there.
     """
     options = options or ReconOptions()
-    only_cpu(device, "nufft")
+    devices = open_devices(device)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
     virtual, z_ref = front_of_aperture(geometry, None)
     path = path_difference(geometry, centre=grid.centre, z_ref=None, phase="reference")
     path = path - 2 * (virtual[:, 2] - z_ref).reshape(path.shape)
     virtual, path = onto_line(virtual, path, grid, geometry.chirp.k)
-    return FourierPlan(
+    made = FourierPlan(
         geometry,
         grid,
         method="nufft",
@@ -48,5 +50,6 @@ def plan(
         make_front=lambda migration, n, eps: ExactFront(
             virtual, migration, error=eps, memory=budget(options.memory) // 4
         ),
-        options=options,
+        options=host_options(options, devices),
     )
+    return DevicePlan(made, devices, options) if devices else made

@@ -66,6 +66,19 @@ def dot_test(plan: Plan, seed: int = 0) -> float:
         Any imager's plan.
     seed : int
         Seed of the random signal and image.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> from mmsar.recon import bpa
+    >>> from mmsar.recon.operators import dot_test
+    >>> from mmsar.simulate.scene import Scene
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=8)
+    >>> path, board = mmsar.Trajectory.linear(20, 1e-3), mmsar.AntennaArray.single()
+    >>> scan = mmsar.simulate(Scene.points([[0.0, 0.0, 0.3]]), chirp=chirp, array=board, trajectory=path)
+    >>> grid = mmsar.ImageGrid.from_extent((-0.02, 0.02), 0.0, 0.3, spacing=1e-3)
+    >>> dot_test(bpa.plan(scan.geometry, grid)) < 1e-4
+    True
     """
     rng = np.random.default_rng(seed)
     signal = _normal(rng, plan.geometry.shape)

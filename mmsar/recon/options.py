@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mmsar.core.checks import finite_number, one_of
+from mmsar.core.checks import finite_number, one_of, positive_int
 from mmsar.errors import GeometryError
 from mmsar.signal.multistatic import PHASES
 from mmsar.signal.window import TAPERS
@@ -41,6 +41,8 @@ class ReconOptions:
     """Accuracy of the numerics (interpolation, compression, NUFFT) relative to an exact sum [dB]."""
     memory: int | None = None
     """Memory budget [bytes]; default half of what is free."""
+    tiles: int = 1
+    """Tiles that the image is made in, one in memory at a time (`recon.tiles`); plans count their memory so."""
     progress: bool | None = None
     """Progress bar: True, False, or only on a terminal."""
     verify: bool = False
@@ -55,5 +57,6 @@ class ReconOptions:
             finite_number("z_ref", self.z_ref, "m")
         if not -100.0 <= finite_number("error_db", self.error_db, "dB") <= -20.0:
             raise GeometryError(f"error_db: got {self.error_db:g}, wanted -100 to -20 dB")
+        positive_int("tiles", self.tiles)
         if self.memory is not None and finite_number("memory", self.memory, "bytes") < 2**20:
             raise GeometryError(f"memory: got {self.memory:g} bytes, wanted at least 1 MiB (1048576 bytes)")

@@ -1,7 +1,7 @@
 """From a scan to an image in one call: conditions the signal, picks grid and method, runs it, says what it did."""
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -49,7 +49,7 @@ def reconstruct(
     method : str
         "auto", "rma", "empm", "nufft", "isar", "ffbp" or "bpa".
     device : str
-        "auto" or "cpu" in this version.
+        "auto", "cpu", "cuda:N", "cuda:all"; see `core.backend.resolve_device`.
     options : ReconOptions, optional
         Window, density compensation, phase, accuracy, memory, progress, verification.
 
@@ -66,26 +66,73 @@ def reconstruct(
         A device that is not there.
     MmsarError
         More memory needed than allowed.
+
+    Examples
+    --------
+    A point 0.3 m before a line of antennas comes out where it was put, with its reflectivity:
+
+    >>> import mmsar
+    >>> from mmsar.simulate.scene import Scene
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=16)
+    >>> path, board = mmsar.Trajectory.linear(60, 1e-3), mmsar.AntennaArray.single()
+    >>> point = Scene.points([[0.01, 0.0, 0.3]], 2.0)
+    >>> scan = mmsar.simulate(point, chirp=chirp, array=board, trajectory=path)
+    >>> grid = mmsar.ImageGrid.from_extent((-0.05, 0.05), 0.0, 0.3, spacing=1e-3)
+    >>> image = mmsar.reconstruct(scan, grid, method="bpa")
+    >>> line = image.magnitude()[0, 0]
+    >>> f"{line.max():.2f} at x = {grid.x[line.argmax()] * 1e3:.0f} mm"
+    '2.00 at x = 10 mm'
     """
+    wanted = request(scan, grid, method=method, device=device, options=options)
+    plan = make_plan(wanted.chosen.method, wanted.geometry, wanted.grid, device=device, options=wanted.options)
+    return finished(wanted, plan(wanted.scan))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """A reconstruction that is decided on: what a plan takes, and what the image is to tell."""
+
+    scan: Scan
+    """Conditioned: its signal is what the plan images."""
+    geometry: Geometry
+    """With the weights of the options."""
+    grid: ImageGrid
+    chosen: Prediction
+    """Of the method that is used."""
+    options: ReconOptions
+    """As asked for, with what the scan says of itself."""
+    step: dict[str, Any]
+    """The entry for the history."""
+    whole: bool
+    """Whether the grid is the default one."""
+
+
+def request(
+    scan: Scan,
+    grid: ImageGrid | None = None,
+    *,
+    method: str = "auto",
+    device: str = "auto",
+    options: ReconOptions | None = None,
+) -> Request:
+    """What `reconstruct` decides before it makes a plan. Parameters and errors are its own."""
     asked = options or ReconOptions()
     check_request(scan, method, asked)
-    resolve_device(device)
+    device = resolve_device(device)
     options = _options_for(scan, asked)
-    scan = _conditioned(scan)
+    scan = conditioned(scan)
     whole = grid is None
     grid = grid or default_grid(scan, far_field=options.far_field)
     density = density_of(scan.geometry, options)
     geometry = _weighted(scan.geometry, density, options.window)
     predictions = {p.method: p for p in _predicted(geometry, grid, options)}
     chosen = choose(list(predictions.values()), options) if method == "auto" else predictions[method]
-    plan = make_plan(chosen.method, geometry, grid, device=device, options=options)
-    image = Image(data=plan(scan), grid=grid, history=tuple(scan.attrs.get("history", ())))
     step: dict[str, Any] = {
         "step": "reconstruct",
         "version": __version__,
         "method": chosen.method,
         "requested": method,
-        "device": "cpu",
+        "device": device,
         "window": options.window,
         "density": "off" if density is None else "on",
         "predicted_error_db": round(chosen.error_db, 1),
@@ -97,10 +144,18 @@ def reconstruct(
     warnings = [text for text in (chosen.reason, near_field_warning(scan, grid, asked)) if text]
     if warnings:
         step["warning"] = "; ".join(warnings)
-    if options.verify:
-        step["verify"] = verify(image, scan, geometry)
+    return Request(scan=scan, geometry=geometry, grid=grid, chosen=chosen, options=options, step=step, whole=whole)
+
+
+def finished(wanted: Request, data: np.ndarray, **told: Any) -> Image:
+    """The image of a request from its voxels (n_z, n_y, n_x), verified where asked for; `told` goes to the history."""
+    history = tuple(wanted.scan.attrs.get("history", ()))
+    image = Image(data=data, grid=wanted.grid, history=history)
+    step = wanted.step | told
+    if wanted.options.verify:
+        step["verify"] = verify(image, wanted.scan, wanted.geometry)
     image = image.with_step(**step)
-    return tell_beyond(image, scan) if whole else image
+    return tell_beyond(image, wanted.scan) if wanted.whole else image
 
 
 def make_plan(
@@ -128,23 +183,24 @@ def explain(
     asked = options or ReconOptions()
     check_request(scan, method, asked)
     options = _options_for(scan, asked)
-    scan = _conditioned(scan)
+    scan = conditioned(scan)
     grid = grid or default_grid(scan, far_field=options.far_field)
     geometry = weighted_geometry(scan, options)
     predictions = _predicted(geometry, grid, options)
     chosen = choose(predictions, options).method if method == "auto" else method
     for name, planning in (("ffbp", FFBP_PLANNING), ("bpa", BPA_PLANNING)):
         with suppress(MmsarError):  # its plan knows its time better; where it cannot be planned the rough figure stands
-            plan = make_plan(name, geometry, grid, options=options)
+            plan = make_plan(name, geometry, grid, device="cpu", options=options)
             better = {"seconds": planning + plan.seconds, "memory": plan.nbytes}
             predictions = [replace(p, **better) if p.method == name else p for p in predictions]
     n_z, n_y, n_x = grid.shape
     lines = [f"grid {n_x} x {n_y} x {n_z} voxels, {geometry.n_channels} channels x {geometry.chirp.n_samples} samples"]
     for p in predictions:
         mark = ">" if p.method == chosen else " "
-        cost = f"about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB" + (f" in {p.pieces} pieces" * (p.pieces > 1))
+        cost = f", about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB" + (f" in {p.pieces} pieces" * (p.pieces > 1))
+        cost *= bool(np.isfinite(p.seconds))  # unknown where the method has no model of the geometry
         note = f"; not for auto: {p.reason}" if p.reason else ""
-        lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB, {cost}{note}")
+        lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB{cost}{note}")
     warning = near_field_warning(scan, grid, asked)
     if warning:
         lines.append(f"warning: {warning}")
@@ -159,6 +215,7 @@ def _predicted(geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> li
         z_ref=options.z_ref,
         far_field=options.far_field,
         memory=options.memory,
+        error_db=options.error_db,
     )
 
 
@@ -240,7 +297,9 @@ def verify(image: Image, scan: Scan, geometry: Geometry, *, size: int = 12, seed
         values = image.data[part].ravel()
         scale = 1 / max(float(np.linalg.norm(values)), 1e-30)
         mine.append(values * scale)
-        exact.append(bpa.plan(geometry, block, options=ReconOptions(error_db=-60.0))(scan).ravel() * scale)
+        exact.append(
+            bpa.plan(geometry, block, device="cpu", options=ReconOptions(error_db=-60.0))(scan).ravel() * scale
+        )
     a, b = np.concatenate(mine), np.concatenate(exact)
     return {
         "ncc": round(float(ncc(a, b)), 4),
@@ -267,7 +326,8 @@ def _options_for(scan: Scan, options: ReconOptions) -> ReconOptions:
     return replace(options, far_field=True) if scan.attrs.get("far_field") else options
 
 
-def _conditioned(scan: Scan) -> Scan:
+def conditioned(scan: Scan) -> Scan:
+    """The scan with the calibration that it carries applied."""
     if scan.calibration is None:
         return scan
     from mmsar.signal.calibrate import apply_calibration

@@ -47,6 +47,8 @@ class PolarMigration:
         Factor on the image.
     eps : float
         Accuracy of the transforms.
+    rows : slice, optional
+        Frequencies whose part of the image is made, with the orders, angles and heights of all `k`; default all.
 
     Raises
     ------
@@ -54,7 +56,16 @@ class PolarMigration:
         A grid that reaches the antennas, or several heights from far away.
     """
 
-    def __init__(self, k: np.ndarray, grid: ImageGrid, aperture: RingAperture, *, scale: float, eps: float) -> None:
+    def __init__(
+        self,
+        k: np.ndarray,
+        grid: ImageGrid,
+        aperture: RingAperture,
+        *,
+        scale: float,
+        eps: float,
+        rows: slice = slice(None),
+    ) -> None:
         self.grid, self.aperture, self.eps = grid, aperture, eps
         self.k2 = 2 * np.asarray(k, dtype=float)
         rho = largest_rho(grid)
@@ -62,7 +73,7 @@ class PolarMigration:
         self.order = int(highest_order(self.k2.max() * rho))
         self.n_angles = good_size(2 * self.order + 2)
         angle = 2 * np.pi * np.arange(self.n_angles) / self.n_angles
-        self._cosine, self._sine = np.cos(angle), np.sin(angle)
+        self.cosine, self.sine = np.cos(angle), np.sin(angle)
         self._band = HeightBand(aperture, grid, self.k2)
         self.flat_ring, self.ky, self.dky = self._band.flat, self._band.ky, self._band.dky
         self._rho = rho
@@ -77,16 +88,18 @@ class PolarMigration:
             factor = np.full(len(self.k2), -0.5j * self.dky)
         self._scale = scale / self.n_angles * factor
         last = len(self.ky) - 1
-        self._pairs = [pair for pair in ((i, last - i) for i in range(last // 2 + 1)) if self._band.masks(pair).any()]
+        self.pairs = [pair for pair in ((i, last - i) for i in range(last // 2 + 1)) if self._band.masks(pair).any()]
         """Height wavenumbers -|ky| and |ky| that are imaged together, by index."""
-        self._sides = 1 if last == 0 else 2
+        self.k2, self._scale = self.k2[rows], self._scale[rows]
+        self._band.k2 = self.k2
+        self.sides = 1 if last == 0 else 2
         self._middle = float(grid.y[0] + grid.y[-1]) / 2
         self._workers: dict[tuple, Workers] = {}
         self.pieces = whole_image(
             grid,
-            n_pairs=len(self._pairs),
+            n_pairs=len(self.pairs),
             dky=self.dky,
-            sides=self._sides,
+            sides=self.sides,
             n_waves=len(self.k2) * self.n_angles,
             eps=eps,
         )
@@ -154,22 +167,22 @@ class PolarMigration:
     def __call__(self, spectrum: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(m, n_pairs) complex64 spectrum to the image, complex64 (n_z, n_y, n_x)."""
         out = np.empty(self.grid.shape, dtype=np.complex64)
-        if not self._pairs:
+        if not self.pairs:
             out[:] = 0
         room = self._room()
         for slab, middle, pairs, step in self._steps():
             heights, planes = self._heights(pairs), self._planes(room, slab, pairs)
 
             def to_plane(p: int, fft: RowFFT, rays: _Rays, middle=middle, pairs=pairs, planes=planes) -> None:
-                kr, weights = self._weights(pairs[p])
-                rays.place(kr, self._cosine, self._sine, self.grid.spacing[::2])
-                for side, column in enumerate(pairs[p][: self._sides]):
+                kr, weights = self.weights(pairs[p])
+                rays.place(kr, self.cosine, self.sine, self.grid.spacing[::2])
+                for side, column in enumerate(pairs[p][: self.sides]):
                     kernels.load_orders(spectrum, column, len(self.ky), weights[side], fft.buffer)
-                    kernels.turn_rays(fft(), kr, self._cosine, self._sine, middle, 1.0, rays.strengths[side])
+                    kernels.turn_rays(fft(), kr, self.cosine, self.sine, middle, 1.0, rays.strengths[side])
                 rays.waves(rays.flat, planes[p])
 
             def to_image(j: int, coarse, part, slab=slab, pairs=pairs, planes=planes, heights=heights) -> None:
-                first = pairs[0] == self._pairs[0]
+                first = pairs[0] == self.pairs[0]
                 row = out[slab.start + j]
                 heights(self._columns(planes, j), coarse, row if first else part)
                 if not first:
@@ -191,12 +204,12 @@ class PolarMigration:
                 heights.adjoint(image[slab.start + j], coarse, self._columns(planes, j))
 
             def from_plane(p: int, fft: RowFFT, rays: _Rays, middle=middle, pairs=pairs, planes=planes) -> None:
-                kr, weights = self._weights(pairs[p])
-                rays.place(kr, self._cosine, self._sine, self.grid.spacing[::2])
+                kr, weights = self.weights(pairs[p])
+                rays.place(kr, self.cosine, self.sine, self.grid.spacing[::2])
                 rays.waves.adjoint(planes[p], rays.flat)
-                for side, column in enumerate(pairs[p][: self._sides]):
+                for side, column in enumerate(pairs[p][: self.sides]):
                     rows = rays.strengths[side]
-                    kernels.turn_rays(rows, kr, self._cosine, self._sine, middle, -1.0, fft.buffer)
+                    kernels.turn_rays(rows, kr, self.cosine, self.sine, middle, -1.0, fft.buffer)
                     kernels.store_orders(fft(), weights[side], column, len(self.ky), total)
 
             with one_blas_thread():
@@ -208,30 +221,30 @@ class PolarMigration:
         """(slice along z, its middle pixel (x, z) [m], pairs of height wavenumbers, "" or which piece it is)."""
         n_z, n_x, size = self.grid.shape[0], self.grid.shape[2], self.pieces
         edges = np.linspace(0, n_z, size.n_slabs + 1).round().astype(int).tolist()
-        shares = np.linspace(0, len(self._pairs), size.n_blocks + 1).round().astype(int).tolist()
+        shares = np.linspace(0, len(self.pairs), size.n_blocks + 1).round().astype(int).tolist()
         n = 0
         for start, stop in pairwise(edges):
             middle = float(self.grid.x[n_x // 2]), float(self.grid.z[start + (stop - start) // 2])
             for first, last in pairwise(shares):
                 n += 1
                 which = f" {n}/{size.count}" if size.count > 1 else ""
-                yield slice(start, stop), middle, self._pairs[first:last], which
+                yield slice(start, stop), middle, self.pairs[first:last], which
 
     def _room(self) -> np.ndarray:
         """Room for the planes of the largest piece, used by one after the other."""
         size = self.pieces
-        return np.empty(size.block * self._sides * size.slab * self.grid.shape[2], dtype=np.complex64)
+        return np.empty(size.block * self.sides * size.slab * self.grid.shape[2], dtype=np.complex64)
 
     def _planes(self, room: np.ndarray, slab: slice, pairs: list) -> np.ndarray:
         """The pictures of a slab at some height wavenumbers, (pairs, sides, n_z, n_x), in `room`."""
-        shape = len(pairs), self._sides, slab.stop - slab.start, self.grid.shape[2]
+        shape = len(pairs), self.sides, slab.stop - slab.start, self.grid.shape[2]
         return room[: np.prod(shape)].reshape(shape)
 
     def _columns(self, planes: np.ndarray, j: int) -> np.ndarray:
         """One row of pixels along x at every height wavenumber, (pairs * sides, n_x)."""
         return planes.reshape(-1, *planes.shape[2:])[:, j]
 
-    def _weights(self, pair: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def weights(self, pair: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """k_r (m,) and the factors of the orders |n| at both height wavenumbers, complex64 (2, m, N + 1)."""
         kr = np.sqrt(np.maximum(self.k2**2 - self.ky[pair[0]] ** 2, (0.05 * self.k2) ** 2))
         last = np.minimum(highest_order(kr * self._rho), self.order)
@@ -246,11 +259,15 @@ class PolarMigration:
 
     def _heights(self, pairs: list) -> HeightSynthesis:
         """From some height wavenumbers to the image's heights."""
-        columns = np.array(pairs)[:, : self._sides].ravel()
+        columns = np.array(pairs)[:, : self.sides].ravel()
         weight = np.ones(len(columns))
-        if self._sides == 2 and columns[-2] == columns[-1]:
+        if self.sides == 2 and columns[-2] == columns[-1]:
             weight[-1] = 0  # ky = 0 is there once
         return HeightSynthesis(self.ky[columns], self.grid.y, weight, error=self.eps)
+
+    def height_matrix(self) -> np.ndarray:
+        """From all height wavenumbers to the image's heights, complex64 (n_y, n_pairs * sides)."""
+        return self._heights(self.pairs).dense()
 
     def _products(self, heights: HeightSynthesis) -> Workers:
         n_x = self.grid.shape[2]
@@ -262,7 +279,7 @@ class PolarMigration:
             self._workers[key] = Workers(
                 lambda: (
                     RowFFT(len(self.k2), self.n_angles, direction),
-                    _Rays((key[1], self.grid.shape[2]), self._sides, (len(self.k2), self.n_angles), self.eps),
+                    _Rays((key[1], self.grid.shape[2]), self.sides, (len(self.k2), self.n_angles), self.eps),
                 )
             )
         return self._workers[key]

@@ -17,8 +17,10 @@ from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.isar import MAX_DEVIATION
+from mmsar.recon.planar_cost import planar_cost
 from mmsar.recon.ring import largest_rho
 from mmsar.recon.rotation_cost import rotation_cost
+from mmsar.recon.speed import speed_factors
 from mmsar.signal.cylinder import cylinder_of, cylinder_path_difference, on_cylinder
 from mmsar.signal.multistatic import path_difference
 
@@ -50,11 +52,11 @@ class Prediction:
     error_db: float
     """Predicted error relative to exact back-projection [dB]."""
     seconds: float
-    """Rough time on this machine's cores [s]."""
+    """Time on this machine's cores, planning included [s]: measured there once (`recon.speed`), else as elsewhere."""
     memory: int
-    """Rough memory [bytes]."""
+    """Memory [bytes]."""
     pieces: int = 1
-    """Pieces it is worked in to keep within the budget; counted for isar only."""
+    """Pieces it is worked in to keep within the budget; not counted for bpa."""
 
 
 def predict(
@@ -65,6 +67,7 @@ def predict(
     z_ref: float | None = None,
     far_field: bool = False,
     memory: int | None = None,
+    error_db: float = -50.0,
 ) -> list[Prediction]:
     """Predictions for every method, fastest family first.
 
@@ -77,11 +80,13 @@ def predict(
     far_field : bool
         Samples referred to the axis of rotation: a case for isar only.
     memory : int, optional
-        Memory budget [bytes] that isar is cut in pieces for; default half of what is free.
+        Memory budget [bytes] that the work is cut in pieces for; default half of what is free.
+    error_db : float
+        Accuracy of the numerics asked for [dB].
     """
-    out = []
+    out, factors = [], speed_factors()
     for method in METHODS:
-        seconds, needed, pieces = cost(method, geometry, grid, memory=memory)
+        seconds, needed, pieces = cost(method, geometry, grid, memory=memory, error_db=error_db)
         if far_field:
             coherence, reason = (1.0, "") if method == "isar" else (0.0, FAR_FIELD)
         else:
@@ -93,7 +98,7 @@ def predict(
                 reason=reason,
                 coherence=coherence,
                 error_db=float(error),
-                seconds=seconds,
+                seconds=seconds * factors.get(method, 1.0),
                 memory=needed,
                 pieces=pieces,
             )
@@ -207,8 +212,13 @@ def coherence_at(
     return gains
 
 
-def cost(method: str, geometry: Geometry, grid: ImageGrid, *, memory: int | None = None) -> tuple[float, int, int]:
-    """Rough (seconds, bytes, pieces) of one method; isar is cut in pieces for the budget."""
+def cost(
+    method: str, geometry: Geometry, grid: ImageGrid, *, memory: int | None = None, error_db: float = -50.0
+) -> tuple[float, int, int]:
+    """(seconds, bytes, pieces) of one method, cut in pieces for the budget; seconds as on the machine of the constants.
+
+    bpa's time is rough: its plan knows it better.
+    """
     channels, cores = geometry.n_channels, threads()
     if method == "bpa":
         seconds = BPA_PLANNING + channels * grid.n_voxels / (BPA_RATE * cores)
@@ -217,23 +227,10 @@ def cost(method: str, geometry: Geometry, grid: ImageGrid, *, memory: int | None
         return _factorised_cost(geometry, grid)
     if method == "isar":
         return rotation_cost(geometry, grid, budget(memory))
-    low, high = path_limits(geometry, grid)
-    span = high - low
-    frequencies = min(geometry.chirp.n_samples, int(2 * geometry.chirp.bandwidth * span / 3e8 / 2) + 7)
-    lateral = 1.0
-    for axis in (0, 1):
-        virtual = geometry.virtual_position[..., axis]
-        size = np.ptp(virtual) + (grid.extent[axis][1] - grid.extent[axis][0]) + 0.3 * grid.extent[2][1]
-        if grid.shape[2 - axis] > 1:
-            lateral *= size / grid.spacing[axis]
-        elif np.ptp(virtual) >= geometry.chirp.wavelength:  # waves are summed, not transformed; a line has one
-            lateral *= size / (geometry.chirp.wavelength / 4)
-    points = grid.shape[0] * lateral
-    per_sample = {"rma": 2e-8, "empm": 1e-7, "nufft": 3e-7}[method]
-    per_pair = {"rma": 5e-8, "empm": 5e-8, "nufft": 4e-7}[method]
-    work = frequencies * (channels * per_sample + 0.3 * lateral * per_pair) + points * 2e-8
-    needed = 8 * (frequencies * (2 * channels + lateral) + points * 0.4 + grid.n_voxels)
-    return 0.05 + 2 * work / cores, int(needed), 1
+    try:
+        return planar_cost(method, geometry, grid, budget(memory), error_db)
+    except GeometryError:  # not wholly in front of the aperture: it is refused anyway, with that reason
+        return np.inf, 0, 1
 
 
 def _factorised_cost(geometry: Geometry, grid: ImageGrid) -> tuple[float, int, int]:

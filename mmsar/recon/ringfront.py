@@ -67,57 +67,57 @@ class RingFront:
     """Samples of an even ring to the spectrum (m, n_orders * n_ky), and the adjoint."""
 
     def __init__(self, ring: EvenRing, migration: PolarMigration) -> None:
-        self._ring = ring
+        self.ring = ring
         orders, ky = migration.mode_axes
-        self._length = round(2 * np.pi / (migration.dky * ring.height_step))
-        if abs(self._length * migration.dky * ring.height_step / (2 * np.pi) - 1) > 1e-9:
+        self.length = round(2 * np.pi / (migration.dky * ring.height_step))
+        if abs(self.length * migration.dky * ring.height_step / (2 * np.pi) - 1) > 1e-9:
             raise ValueError("RingFront: height wavenumbers that are no multiples of 2 pi / (M h)")
-        self._order_place = orders % ring.n_angles
-        self._height_place = (np.arange(len(ky)) - len(ky) // 2) % self._length
+        self.order_place = orders % ring.n_angles
+        self.height_place = (np.arange(len(ky)) - len(ky) // 2) % self.length
         turn = np.exp(-1j * orders * ring.first_angle)
         lift = np.exp(-1j * ky * (ring.first_height - migration.centre[1]))
-        self._turn, self._lift = turn.astype(np.complex64)[:, None], lift.astype(np.complex64)
+        self.turn, self.lift = turn.astype(np.complex64)[:, None], lift.astype(np.complex64)
         self._shape = (len(orders), len(ky))
         self._workers: dict[str, Workers] = {}
 
     @property
     def nbytes(self) -> int:
         """Memory held and in flight [bytes]."""
-        per_thread = self._ring.n_heights * self._ring.n_angles + self._shape[0] * (self._length + self._shape[1])
-        return self._ring.index.nbytes + 8 * threads() * (per_thread + self._shape[0] * self._ring.n_heights)
+        per_thread = self.ring.n_heights * self.ring.n_angles + self._shape[0] * (self.length + self._shape[1])
+        return self.ring.index.nbytes + 8 * threads() * (per_thread + self._shape[0] * self.ring.n_heights)
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
         """(m, n_channels) complex64 to (m, n_orders * n_ky) complex64."""
         out = np.empty((len(data), *self._shape), dtype=np.complex64)
-        n = self._ring.n_heights
+        n = self.ring.n_heights
 
         def one(m: int, round_: RowFFT, up: RowFFT) -> None:
             round_.buffer.fill(0)
-            round_.buffer.ravel()[self._ring.index] = data[m]
+            round_.buffer.ravel()[self.ring.index] = data[m]
             up.buffer[:, n:] = 0
-            np.multiply(round_()[:, self._order_place].T, self._turn, out=up.buffer[:, :n])
-            np.multiply(up()[:, self._height_place], self._lift, out=out[m])
+            np.multiply(round_()[:, self.order_place].T, self.turn, out=up.buffer[:, :n])
+            np.multiply(up()[:, self.height_place], self.lift, out=out[m])
 
         self._held("forward").run(one, range(len(data)))
         return out.reshape(len(data), -1)
 
     def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
         """(m, n_orders * n_ky) complex64 to (m, n_channels) complex64."""
-        out = np.empty((len(spectrum), len(self._ring.index)), dtype=np.complex64)
+        out = np.empty((len(spectrum), len(self.ring.index)), dtype=np.complex64)
         blocks = spectrum.reshape(len(spectrum), *self._shape)
-        n = self._ring.n_heights
+        n = self.ring.n_heights
 
         def one(m: int, round_: RowFFT, up: RowFFT) -> None:
-            _add_columns(up.buffer, self._height_place, blocks[m] * self._lift.conj())
-            _add_columns(round_.buffer, self._order_place, (up()[:, :n] * self._turn.conj()).T)
-            np.take(round_().ravel(), self._ring.index, out=out[m])
+            _add_columns(up.buffer, self.height_place, blocks[m] * self.lift.conj())
+            _add_columns(round_.buffer, self.order_place, (up()[:, :n] * self.turn.conj()).T)
+            np.take(round_().ravel(), self.ring.index, out=out[m])
 
         self._held("backward").run(one, range(len(spectrum)))
         return out
 
     def _held(self, direction: str) -> Workers:
         if direction not in self._workers:
-            shapes = ((self._ring.n_heights, self._ring.n_angles), (self._shape[0], self._length))
+            shapes = ((self.ring.n_heights, self.ring.n_angles), (self._shape[0], self.length))
             self._workers[direction] = Workers(lambda: tuple(RowFFT(*shape, direction) for shape in shapes))
         return self._workers[direction]
 

@@ -5,11 +5,13 @@ separable transforms and migrated (`recon.migration`). Yanik and Torlak, IEEE Ac
 4.31-4.42.
 """
 
+from mmsar.core.backend import open_devices
 from mmsar.core.checks import one_of
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon.fourier import FourierPlan, front_of_aperture, only_cpu
+from mmsar.recon.device_plan import DevicePlan, host_options
+from mmsar.recon.fourier import FourierPlan, front_of_aperture
 from mmsar.recon.fronts import RectilinearFront, product_grid
 from mmsar.recon.lines import onto_line
 from mmsar.recon.options import ReconOptions
@@ -19,7 +21,7 @@ from mmsar.signal.multistatic import PHASES, path_difference
 
 def plan(
     geometry: Geometry | Scan, grid: ImageGrid, *, device: str = "auto", options: ReconOptions | None = None
-) -> FourierPlan:
+) -> FourierPlan | DevicePlan:
     """Plan planar range migration.
 
     Raises
@@ -30,7 +32,7 @@ def plan(
         A device that is not there.
     """
     options = options or ReconOptions()
-    only_cpu(device, "rma")
+    devices = open_devices(device)
     one_of("phase", options.phase, PHASES)
     geometry = geometry.geometry if isinstance(geometry, Scan) else geometry
     virtual, z_ref = front_of_aperture(geometry, None)
@@ -44,7 +46,7 @@ def plan(
             else "isar (round the y axis) or bpa"
         )
         raise GeometryError(f"method rma: {raster}; use method {others}")
-    return FourierPlan(
+    made = FourierPlan(
         geometry,
         grid,
         method="rma",
@@ -52,5 +54,6 @@ def plan(
         virtual=virtual,
         z_ref=z_ref,
         make_front=lambda migration, n, eps: RectilinearFront(raster, migration),
-        options=options,
+        options=host_options(options, devices),
     )
+    return DevicePlan(made, devices, options) if devices else made

@@ -85,23 +85,28 @@ class Gridded:
         What is migrated.
     z, scale : (n_z,) arrays
         Heights [m] and factors of the planes.
-    hold : callable
-        (key, make) to the `Workers` held under that key: FFT plans outlive this piece.
+    hold : callable, optional
+        (key, make) to the `Workers` held under that key: FFT plans outlive this piece. Not needed for the tables only.
+
+    Attributes: `fine` (points of the fine grid), `table` (taps), `middle` and `spacing` (of the heights [m]), `scale`
+    (factors of the planes, de-apodisation included).
     """
 
-    def __init__(self, waves: Waves, z: np.ndarray, scale: np.ndarray, hold: Callable[..., Workers]) -> None:
-        self._fine = fine_size(len(z))
-        table, correction = gridding.kaiser_bessel(len(z), self._fine)
-        spacing = float(z[-1] - z[0]) / (len(z) - 1)
-        self._stolt = (waves.kx, waves.ky, waves.k2, waves.band, float(z[len(z) // 2]), spacing, table)
-        self._scale, self._waves, self._hold = (scale * correction).astype(np.float32), waves, hold
+    def __init__(
+        self, waves: Waves, z: np.ndarray, scale: np.ndarray, hold: Callable[..., Workers] | None = None
+    ) -> None:
+        self.fine = fine_size(len(z))
+        self.table, correction = gridding.kaiser_bessel(len(z), self.fine)
+        self.middle, self.spacing = float(z[len(z) // 2]), float(z[-1] - z[0]) / (len(z) - 1)
+        self._stolt = (waves.kx, waves.ky, waves.k2, waves.band, self.middle, self.spacing, self.table)
+        self.scale, self._waves, self._hold = (scale * correction).astype(np.float32), waves, hold
 
     def forward(self, spectrum: np.ndarray, planes: np.ndarray, show: bool | None) -> None:
         """(m, n_pairs) to (n_z, n_pairs), overwritten."""
 
         def one(first: int, fft: RowFFT) -> None:
             gridding.spread(spectrum, first, *self._stolt, fft.buffer)
-            gridding.rows_to_planes(fft(), first, self._scale, self._waves.phase, planes)
+            gridding.rows_to_planes(fft(), first, self.scale, self._waves.phase, planes)
 
         self._workers("forward").run(one, self._waves.blocks, label="migrate: range", show=show)
 
@@ -109,10 +114,10 @@ class Gridded:
         """(n_z, n_pairs) to (m, n_pairs), overwritten."""
 
         def one(first: int, fft: RowFFT) -> None:
-            gridding.planes_to_rows(planes, first, self._scale, self._waves.phase, fft.buffer)
+            gridding.planes_to_rows(planes, first, self.scale, self._waves.phase, fft.buffer)
             gridding.gather(fft(), first, *self._stolt, spectrum)
 
         self._workers("backward").run(one, self._waves.blocks, label="adjoint: range", show=show)
 
     def _workers(self, direction: str) -> Workers:
-        return self._hold(("stolt", direction, self._fine), lambda: (RowFFT(BLOCK, self._fine, direction),))
+        return self._hold(("stolt", direction, self.fine), lambda: (RowFFT(BLOCK, self.fine, direction),))

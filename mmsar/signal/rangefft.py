@@ -20,7 +20,7 @@ from mmsar.model.scan import Scan, check_signal
 from mmsar.signal.calibrate import calibrate_block
 from mmsar.signal.window import taper as band_taper
 
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 4 * 2**20
 """Samples transformed at a time [bytes]."""
 ENERGY_BYTES = 64 * 2**20
 """Samples that `energy_interval` looks at, at most [bytes]: poses spread evenly over the scan."""

@@ -58,6 +58,12 @@ def taper(name: str, n: int, *, nbar: int = 4, sll: float = 30.0, alpha: float =
     ------
     GeometryError
         An unknown name or a parameter out of range.
+
+    Examples
+    --------
+    >>> from mmsar.signal.window import taper
+    >>> taper("hann", 5).round(2)
+    array([0.1 , 0.65, 1.  , 0.65, 0.1 ])
     """
     n = positive_int("taper n", n)
     return taper_at(name, (np.arange(n) + 0.5) / n - 0.5, nbar=nbar, sll=sll, alpha=alpha)

@@ -13,7 +13,7 @@ The recorded positions of a `Scan` are the nominal ones of the trajectory; posit
 only in the simulated world.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from mmsar._version import __version__
 from mmsar.constants import C0
+from mmsar.core.backend import open_devices
 from mmsar.core.checks import check_shape, finite_number, real_array
 from mmsar.core.memory import budget, require
 from mmsar.core.progress import progress
@@ -29,6 +30,7 @@ from mmsar.model.array import AntennaArray
 from mmsar.model.chirp import Chirp
 from mmsar.model.scan import Geometry, Scan
 from mmsar.model.trajectory import Trajectory
+from mmsar.simulate.device_forward import ForwardOnDevice
 from mmsar.simulate.noise import add_noise, drift_error, smooth_error, white_error
 from mmsar.simulate.pattern import Pattern
 from mmsar.simulate.scene import Scene
@@ -36,6 +38,8 @@ from mmsar.simulate.shadows import sight
 
 _CHUNK = 5e8
 """Channel x point x frequency terms between two looks at the clock and the keyboard."""
+_DEVICE_CHUNK = 2e11
+"""The same on devices."""
 _ZERO = (0.0, 0.0, 0.0)
 
 
@@ -77,6 +81,8 @@ class SimulationOptions:
     """Progress bar: True, False, or only on a terminal."""
     memory: int | None = None
     """Memory budget [bytes]; default half of what is free."""
+    device: str = "cpu"
+    """Where the sum over points is made, see `core.backend.resolve_device`; GPUs sum in single precision (-85 dB)."""
 
     def __post_init__(self) -> None:
         for name in ("position_error", "position_jitter", "drift"):
@@ -149,6 +155,16 @@ def simulate(
         Parts that disagree, or a point on an antenna where the amplitude has no value.
     MmsarError
         More memory needed than the budget allows.
+
+    Examples
+    --------
+    >>> import mmsar
+    >>> from mmsar.simulate.scene import Scene
+    >>> chirp = mmsar.Chirp(f0=77e9, slope=70e12, fs=5e6, n_samples=16)
+    >>> path, board = mmsar.Trajectory.linear(20, 1e-3), mmsar.AntennaArray.iwr1443()
+    >>> scan = mmsar.simulate(Scene.points([[0.0, 0.0, 0.3]]), chirp=chirp, array=board, trajectory=path)
+    >>> scan.shape
+    (20, 2, 4, 16)
     """
     shape = (len(trajectory), array.n_tx, array.n_rx, chirp.n_samples)
     n_channel = shape[0] * shape[1] * shape[2]
@@ -185,7 +201,7 @@ def forward(
     scene : Scene
         Point scatterers.
     options : SimulationOptions
-        `amplitude`, `pattern`, `shadows`, `rvp`, `progress` and `memory` are used.
+        `amplitude`, `pattern`, `shadows`, `rvp`, `progress`, `memory` and `device` are used.
     board : array_like, optional
         Rotation matrices board to world, (n_pose, n_tx, 3, 3); default no rotation. Used with a pattern.
 
@@ -197,11 +213,12 @@ def forward(
     ------
     GeometryError
         A wrong shape, or a point on an antenna where the amplitude has no value.
+    DeviceError
+        A device that is not there.
     MmsarError
         More memory needed than the budget allows.
     """
-    from mmsar.core.kernels_forward import forward_channels
-
+    devices = open_devices(options.device)
     n_pose, n_tx, n_rx, n_samples = geometry.shape
     advice = "simulate fewer poses or raise the memory budget"
     require("forward model", 8 * geometry.n_channels * n_samples, budget(options.memory), advice)
@@ -221,30 +238,32 @@ def forward(
     chirp = geometry.chirp
     cycles = (chirp.f0 / C0, chirp.step / C0, chirp.slope / (2 * C0**2) if options.rvp else 0.0)
     out = np.empty((geometry.n_channels, n_samples), dtype=np.complex64)
-    size = max(1, int(_CHUNK / (len(scene) * n_samples)))
+    of_scene = (points, surface, sigma, options.amplitude, pattern, seen)
+    channels = ForwardOnDevice(devices, of_scene, cycles) if devices else _on_the_cpu(of_scene, cycles)
+    size = max(1, int((_DEVICE_CHUNK if devices else _CHUNK) / (len(scene) * n_samples)))
     for start in progress(range(0, len(out), size), "simulate", show=options.progress):
         part = slice(start, min(start + size, len(out)))
         turn = board[np.arange(part.start, part.stop) // n_rx]
-        forward_channels(
-            tx[part],
-            rx[part],
-            turn,
-            gain[part],
-            points,
-            surface,
-            sigma,
-            cycles,
-            options.amplitude,
-            pattern,
-            (view[part], seen),
-            out[part],
-        )
+        channels((tx[part], rx[part], turn, gain[part], view[part]), out[part])
         if not np.isfinite(out[part]).all():
             raise GeometryError(
                 "simulate: got samples that are not finite, wanted every scene point away from the antennas "
                 "and moderate reflectivities; move the scene or switch amplitude and pattern off"
             )
     return out.reshape(geometry.shape)
+
+
+def _on_the_cpu(scene: tuple, cycles: tuple[float, float, float]) -> Callable[[tuple, np.ndarray], None]:
+    """The kernel of the CPU, called as `ForwardOnDevice` is."""
+    from mmsar.core.kernels_forward import forward_channels
+
+    points, surface, sigma, amplitude, pattern, seen = scene
+
+    def channels(of_channels: tuple, out: np.ndarray) -> None:
+        *some, view = of_channels
+        forward_channels(*some, points, surface, sigma, cycles, amplitude, pattern, (view, seen), out)
+
+    return channels
 
 
 def _true_trajectory(

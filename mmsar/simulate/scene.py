@@ -33,6 +33,13 @@ class Scene:
     GeometryError
         Wrong shapes, no points, values that are not finite, normals that are neither unit vectors nor zero, or negative
         exponents.
+
+    Examples
+    --------
+    >>> from mmsar.simulate.scene import Scene
+    >>> word, point = Scene.letters("R", 30e-3), Scene.points([[0.0, 0.05, 0.3]], 8.0)
+    >>> len(word + point) - len(word)
+    1
     """
 
     position: np.ndarray

@@ -121,10 +121,12 @@ def decibel_label(floor: float) -> str:
     return f"dB re peak ({floor:g} to 0)"
 
 
-def colour_bar(figure: Figure, where: Rectangle | list[Axes], drawn: ScalarMappable, label: str) -> Colorbar:
-    """A vertical bar in a place of the page, or beside axes, which make room for it."""
+def colour_bar(
+    figure: Figure, where: Rectangle | list[Axes], drawn: ScalarMappable, label: str, *, slender: float = 20.0
+) -> Colorbar:
+    """A vertical bar in a place of the page, or beside axes, which make room for it, as many times as high as wide."""
     beside = isinstance(where, list)
-    bar = figure.colorbar(drawn, **({"ax": where} if beside else {"cax": figure.add_axes(where)}))
+    bar = figure.colorbar(drawn, **({"ax": where, "aspect": slender} if beside else {"cax": figure.add_axes(where)}))
     bar.set_label(label, fontsize=10)
     bar.locator = MaxNLocator(nbins=6, steps=[1, 2, 3, 5, 10])
     bar.ax.tick_params(labelsize=9)

@@ -5,7 +5,8 @@ Everything here makes `matplotlib.figure.Figure` objects, which need no display 
 stand as on a drawing: the front view (x to the right, y up, as seen facing the aperture) at the lower left, the top
 view (x, z) above it, the side view (z, y) to its right, with common scales, so that a target is found by following a
 line up or across. z is the depth, away from the radar. Axes with a single voxel have no view: two such axes leave a
-curve. A figure of an image whose history tells of a learned enhancement says so.
+curve. A figure of an image whose history tells of a learned enhancement says so. `figure_volume`, the image in three
+dimensions, is a picture of its own and takes no axes.
 """
 
 from mmsar.view.aperture_plot import figure_aperture
@@ -16,6 +17,7 @@ from mmsar.view.phase_plot import figure_phase
 from mmsar.view.profile_plot import figure_range_profile
 from mmsar.view.psf_plot import figure_psf
 from mmsar.view.save import DPI, FORMATS, KINDS, can_show, save_figure, show_figure
+from mmsar.view.volume_figure import figure_volume
 
 __all__ = [
     "DPI",
@@ -30,6 +32,7 @@ __all__ = [
     "figure_psf",
     "figure_range_profile",
     "figure_slices",
+    "figure_volume",
     "save_figure",
     "show_figure",
 ]

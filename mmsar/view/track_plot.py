@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from mmsar.core.checks import check_shape, real_array
 from mmsar.errors import GeometryError
+from mmsar.view.given import AxesLike, given_axes, root_figure, set_heading
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green")
 LEFT_OUT = "tab:red"
@@ -28,6 +29,7 @@ def figure_track(
     used: np.ndarray | None = None,
     marks: Mapping[str, np.ndarray] | None = None,
     title: str | None = None,
+    axes: AxesLike | None = None,
 ) -> Figure:
     """The picture of a track.
 
@@ -45,11 +47,14 @@ def figure_track(
         Kind of finding -> (k, 2) starts and lengths [s].
     title : str, optional
         Heading.
+    axes : sequence of Axes, optional
+        Where to draw: the front and the top view, position, rotation where it is given, and the strip of findings.
+        Default: a new figure.
 
     Raises
     ------
     GeometryError
-        Shapes that do not fit each other, or no row that counts.
+        Shapes that do not fit each other, no row that counts, another number of axes.
     """
     seconds = real_array("figure_track seconds", seconds, (None,), "s")
     n = len(seconds)
@@ -61,12 +66,14 @@ def figure_track(
     if not used.any():
         raise GeometryError("figure_track: got no row that counts, wanted at least one")
     marks = {name: np.asarray(spans, dtype=np.float64).reshape(-1, 2) for name, spans in (marks or {}).items()}
-    figure = Figure(figsize=(13, 7), layout="constrained")
-    strip = 0.28 * max(len(marks), 1)
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.7))
-    front, top = left.subplots(2, 1)
-    lines = 1 if turn is None else 2
-    panels = right.subplots(lines + 1, 1, sharex=True, height_ratios=[*[2.5] * lines, strip])
+    if axes is None:
+        figure, front, top, *panels = _page(len(marks), turning=turn is not None)
+        if title:
+            figure.suptitle(title, fontsize=11)
+    else:
+        names = ["front", "top", "position", *([] if turn is None else ["rotation"]), "findings"]
+        front, top, *panels = given_axes("figure_track", axes, names)
+        figure = root_figure(front)
     _path(front, position, used, (0, 1), "front: x, y")
     _path(top, position, used, (0, 2), "top: x, z")
     centre = np.median(position[used], axis=0)
@@ -79,9 +86,18 @@ def figure_track(
         )  # no line across +-180 degrees
         _components(panels[1], seconds, np.degrees(turn), used, "rotation from the first pose [deg]", cut=wrapped)
     _strip(panels[-1], marks, float(np.ptp(seconds)))
-    if title:
-        figure.suptitle(title, fontsize=11)
+    if axes is not None:
+        set_heading(front, title)
     return figure
+
+
+def _page(n_marks: int, *, turning: bool) -> tuple[Figure, *tuple[Axes, ...]]:
+    """A figure of its own and its panels: front, top, position, rotation if wanted, strip."""
+    figure = Figure(figsize=(13, 7), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.7))
+    lines = 2 if turning else 1
+    heights = [*[2.5] * lines, 0.28 * max(n_marks, 1)]
+    return figure, *left.subplots(2, 1), *right.subplots(lines + 1, 1, sharex=True, height_ratios=heights)
 
 
 def _path(axes: Axes, position: np.ndarray, used: np.ndarray, pair: tuple[int, int], caption: str) -> None:

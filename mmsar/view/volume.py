@@ -24,6 +24,17 @@ from mmsar.view.marks import learned_mark
 from mmsar.view.movie import check_movie, write_movie, write_picture
 from mmsar.view.panels import COLOURS
 from mmsar.view.rendering import drawing_into, rendering
+from mmsar.view.solids import (
+    APERTURE_SAID,
+    INK,
+    bounds_round,
+    draw_aperture,
+    draw_axes,
+    slices_at,
+    surface_at,
+    surface_opacities,
+    thinned,
+)
 from mmsar.view.views import voxel_at
 
 PICTURES = (".png",)
@@ -33,11 +44,8 @@ SIZE = {1: (1200, 900), 2: (1700, 850)}
 MOVIE_VOXELS = 192**3
 FRAMES, PER_SECOND = 48, 12
 MOST_POINTS = 100_000
-MOST_ANTENNAS = 20_000
 BESIDE_BAR = 0.08
 """How far the scene stands to the left of the middle, to leave the colour bar free [half widths of the view]."""
-APERTURE_COLOUR = "tab:red"
-INK = "black"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -104,25 +112,15 @@ class Pane:
 
     def _surfaces(self, grid: pyvista.ImageData, levels: Sequence[float]) -> tuple[pyvista.Prop3D, ...]:
         drawn = []
-        for i, decibel in enumerate(levels):
-            level = np.floor(self.volume.level(decibel)) + 0.5  # between two levels: no plateau lies on the surface
-            surface = grid.contour([level], scalars=ARRAY, method="flying_edges")
+        for i, (decibel, opacity) in enumerate(zip(levels, surface_opacities(len(levels)), strict=True)):
+            surface = surface_at(self.volume, decibel, grid=grid)
             if surface.n_points:
-                opacity = 1.0 if len(levels) == 1 else 0.18 + 0.82 * (i / (len(levels) - 1)) ** 1.5
                 drawn.append(self._mesh(surface, i, opacity=opacity, smooth_shading=True))
         return tuple(drawn)
 
     def _slices(self, point: tuple[float, float, float] | None) -> tuple[pyvista.Prop3D, ...]:
-        at = voxel_at(self.image, point)
-        grid, full = self.volume.to_pyvista(), self.image.data.shape
-        steps = [-(-n // m) for n, m in zip(full, self.volume.grid.shape, strict=True)]
-        drawn = []
-        for axis in range(3):
-            extent = [edge for n in grid.dimensions for edge in (0, n - 1)]
-            index = at[2 - axis] // steps[2 - axis]
-            extent[2 * axis : 2 * axis + 2] = [index, index]
-            drawn.append(self._mesh(grid.extract_subset(extent), axis, lighting=False))
-        return tuple(drawn)
+        cut = slices_at(self.volume, self.image.data.shape, voxel_at(self.image, point))
+        return tuple(self._mesh(piece, axis, lighting=False) for axis, piece in enumerate(cut))
 
     def _points(self, volume: DecibelVolume, low: float) -> tuple[pyvista.Prop3D, ...]:
         levels = volume.levels.reshape(-1)
@@ -231,23 +229,18 @@ def build_scene(
         raise GeometryError(f"view in 3-D: got {len(images)} images and {len(titles)} titles, wanted as many, >= 1")
     limit = {} if max_voxels is None else {"max_voxels": max_voxels}
     volumes = [decibel_volume(image, floor=look.floor, **limit) for image in images]
-    antennas = None if aperture is None else _thinned(np.reshape(aperture, (-1, 3)) * 1e3)
+    antennas = None if aperture is None else thinned(aperture)
     if plotter is None:
         size = SIZE.get(len(images), (700 * len(images), 700))
         plotter = pyvista.Plotter(off_screen=True, shape=(1, len(images)), window_size=size, border=False)
-    edges = [np.reshape(volume.bounds, (3, 2)) for volume in volumes]
-    if antennas is not None:
-        edges.append(np.stack([antennas.min(axis=0), antennas.max(axis=0)], axis=1))
-    low, high = np.min([e[:, 0] for e in edges], axis=0), np.max([e[:, 1] for e in edges], axis=0)
     panes = []
     for column, (image, volume, title) in enumerate(zip(images, volumes, titles, strict=True)):
         pane = Pane(plotter=plotter, column=column, image=image, volume=volume, title=title)
         pane.draw(look)
         panes.append(pane)
         _furnish(plotter, pane, look, antennas, bar=column == len(images) - 1)
-    scene = Scene(
-        plotter=plotter, panes=tuple(panes), look=look, bounds=tuple(np.stack([low, high], axis=1).reshape(-1))
-    )
+    bounds = bounds_round([volume.bounds for volume in volumes], antennas)
+    scene = Scene(plotter=plotter, panes=tuple(panes), look=look, bounds=bounds)
     if len(images) > 1:
         plotter.link_views()
     scene.aim(look.camera)
@@ -256,42 +249,10 @@ def build_scene(
 
 def _furnish(plotter: pyvista.Plotter, pane: Pane, look: Look, antennas: np.ndarray | None, *, bar: bool) -> None:
     """Background, axes in mm over the grid, aperture, captions, colour bar."""
-    plotter.set_background("white")
-    plotter.add_mesh(
-        pyvista.Box(pane.volume.bounds).extract_all_edges(),
-        name=f"box{pane.column}",
-        color="grey",
-        lighting=False,
-        reset_camera=False,
-        render=False,
-    )
-    plotter.show_bounds(
-        bounds=pane.volume.bounds,
-        xtitle="x [mm]",
-        ytitle="y [mm]",
-        ztitle="z [mm]",
-        location="outer",
-        use_3d_text=False,
-        fmt="%.0f",
-        n_xlabels=5,
-        n_ylabels=5,
-        n_zlabels=5,
-        font_size=16,
-        color=INK,
-        render=False,
-    )
+    draw_axes(plotter, pane.volume.bounds, name=f"box{pane.column}")
     if antennas is not None:
-        plotter.add_mesh(
-            pyvista.PolyData(antennas.astype(np.float32)),
-            name=f"aperture{pane.column}",
-            color=APERTURE_COLOUR,
-            style="points",
-            point_size=2,
-            lighting=False,
-            reset_camera=False,
-            render=False,
-        )
-    lines = [pane.title, caption(look)] + (["red: phase centres"] if antennas is not None else [])
+        draw_aperture(plotter, antennas, name=f"aperture{pane.column}")
+    lines = [pane.title, caption(look)] + ([APERTURE_SAID] if antennas is not None else [])
     plotter.add_text(
         "\n".join(filter(None, lines)), position="upper_left", font_size=9, color=INK, name=f"t{pane.column}"
     )
@@ -324,10 +285,6 @@ def caption(look: Look) -> str:
     if look.kind == "points":
         return f"voxels above {look.points_from:.3g} dB"
     return "" if look.kind == "volume" else "slices"
-
-
-def _thinned(antennas: np.ndarray) -> np.ndarray:
-    return antennas[:: max(1, -(-len(antennas) // MOST_ANTENNAS))]
 
 
 def save_scene(

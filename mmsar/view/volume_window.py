@@ -17,7 +17,8 @@ from mmsar.model.image import Image
 from mmsar.view.decibel_volume import DRAGGED, DecibelVolume, decibel_volume
 from mmsar.view.look import KINDS, Look
 from mmsar.view.movie import write_picture
-from mmsar.view.volume import INK, SIZE, Scene, build_scene
+from mmsar.view.solids import INK
+from mmsar.view.volume import SIZE, Scene, build_scene
 
 HELP = """k  next kind: volume, isosurfaces, slices, points
 b  clip box on and off: drag its faces

@@ -1,6 +1,7 @@
 """`mmsar bench` measures every method it promises and says how well they agree; no time is asserted."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,97 @@ def test_bad_options_are_usage_errors(capsys, options):
         main(["bench", *options])
     assert stop.value.code == 2
     assert options[0] in capsys.readouterr().err
+
+
+def test_calibration_is_kept_and_scales_what_the_planner_predicts(capsys, monkeypatch, tmp_path):
+    from mmsar.recon.predict import predict
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    scan, grid = bench.problem("planar", bench.SIZES["tiny"])
+    before = {p.method: p for p in predict(scan.geometry, grid)}
+    assert main(["bench", "--calibrate", "--size", "tiny", "--repeat", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + sum(map(len, bench.METHODS.values())) + 2
+    stored = json.loads(Path(lines[-1]).read_text())["factors"]
+    assert Path(lines[-1]).parent == tmp_path / "mmsar" and set(stored) == {"rma", "empm", "nufft", "isar", "bpa"}
+    after = {p.method: p for p in predict(scan.geometry, grid)}
+    for method, factor in stored.items():
+        assert factor > 0
+        assert after[method].seconds == pytest.approx(factor * before[method].seconds)
+        assert after[method].memory == before[method].memory
+    rma = [float(line.split()[5]) for line in lines if " rma " in line]
+    assert rma == [pytest.approx(1, abs=0.02)], "one scan of this method: its factor makes the prediction exact"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"factors": {"rma": "fast"}}', '{"factors": {"rma": -1}}', '{"factors": 3}']
+)
+def test_a_damaged_calibration_counts_as_none(monkeypatch, tmp_path, text):
+    from mmsar.recon.speed import speed_factors, speed_path
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    speed_path().parent.mkdir()
+    speed_path().write_text(text)
+    assert speed_factors() == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        (["--calibrate", "--json"], "argument --calibrate: not together with --json"),
+        (["--scaling", "x.png", "--against", "b.json"], "argument --against: not together with --scaling"),
+        (["--scaling", "x.txt"], "argument --scaling: got 'x.txt', wanted a file ending in .png"),
+        (["--tolerance", "1.5"], "argument --tolerance: got '1.5', wanted a number between 0 and 1"),
+    ],
+)
+def test_modes_exclude_each_other(options, wrong, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", *options])
+    assert stop.value.code == 2
+    assert wrong in capsys.readouterr().err
+
+
+TINY = bench.Size((1, 8), 8, (2, 8, 8))
+
+
+def test_scaling_measures_every_axis_and_draws_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(bench.SIZES, "tiny", TINY)
+    monkeypatch.setattr(bench, "METHODS", {"planar": ("rma", "bpa"), "turntable": ("isar", "bpa")})
+    figure = tmp_path / "scaling.png"
+    assert main(["bench", "--size", "tiny", "--repeat", "1", "--scaling", str(figure)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {tuple(line.split()[:2]): line for line in lines[1:-1]}
+    methods = {m for methods in bench.METHODS.values() for m in methods}
+    assert set(rows) == {(axis, m) for axis in ("samples", "voxels", "frequencies", "threads") for m in methods}
+    assert "at 64, " in rows["samples", "rma"] and rows["samples", "rma"].endswith("at 512")
+    assert rows["voxels", "bpa"].endswith("at 1,024") and rows["frequencies", "isar"].endswith("at 64")
+    assert lines[-1] == str(figure) and figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_slope_is_the_exponent():
+    from mmsar.cli.bench_scaling import Curve
+
+    assert Curve("samples", "bpa", (1, 2, 4, 8), (1.0, 4.0, 16.0, 64.0)).slope == pytest.approx(2)
+
+
+def test_the_guard_compares_ratios(monkeypatch, tmp_path, capsys):
+    def timed(speedup):
+        rows = [bench.Timing("planar", m, 0.5, 0.25, 4e9, s, 0.99) for m, s in (("rma", speedup), ("bpa", 1.0))]
+        monkeypatch.setattr(bench, "measure", lambda name, size, repeat: rows if name == "planar" else [])
+
+    timed(10.0)
+    assert main(["bench", "--size", "tiny", "--json"]) == 0
+    before = tmp_path / "before.json"
+    before.write_text(capsys.readouterr().out)
+    against = ["bench", "--size", "tiny", "--against", str(before)]
+    timed(6.5)
+    assert main(against) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["planar", "rma", "6.5", "10.0", "0.65"]
+    assert main([*against, "--tolerance", "0.2"]) == 3
+    error = capsys.readouterr().err
+    assert "slower than before by more than 20 %: rma on the planar scan 6.5 times bpa, before 10.0" in error
+    assert main(["bench", "--size", "small", "--against", str(before)]) == 3
+    assert "got timings of size tiny, wanted small" in capsys.readouterr().err
+    before.write_text("[]")
+    assert main(against) == 3
+    assert "not what mmsar bench --json prints" in capsys.readouterr().err

@@ -177,6 +177,12 @@ def test_no_verb_is_a_usage_error(argv, capsys):
         (FileNotFoundError(2, "No such file", "x.h5"), "x.h5: no such file or folder; check the path", 3),
         (PermissionError(13, "Permission denied", "x"), "x: permission denied; check the path and its permissions", 3),
         (OSError("disk on fire"), "disk on fire", 3),
+        (
+            MemoryError("Unable to allocate 32 MiB"),
+            "the system gave no more memory (unable to allocate 32 MiB); nothing half-written was left behind; "
+            "take a smaller grid, or a smaller --memory where there is one",
+            3,
+        ),
     ],
 )
 def test_errors_become_a_line_and_a_code(error, line, code):

@@ -127,8 +127,8 @@ USAGE = [
     (["-o", "x.h5", "--phase", "magic"], "invalid choice"),
     (["-o", "x.h5", "--density", "magic"], "invalid choice"),
     (["-o", "x.h5", "--background", "magic"], "invalid choice"),
-    (["-o", "x.h5", "--z-ref", "1,2"], "1 numbers"),
-    (["-o", "x.h5", "--error", "high"], "1 numbers"),
+    (["-o", "x.h5", "--z-ref", "1,2"], "wanted a number"),
+    (["-o", "x.h5", "--error", "high"], "wanted a number"),
 ]
 
 

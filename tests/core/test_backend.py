@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from mmsar.core.backend import namespace, resolve_device, to_device, to_host
+from mmsar.core.backend import namespace, open_devices, resolve_device, to_device, to_host
 from mmsar.errors import DeviceError
 
 
@@ -72,7 +72,27 @@ def test_cpu_needs_nothing(device, no_cupy):
     assert resolve_device(device) == "cpu"
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:-1", "CPU", ""])
+def test_auto_is_the_cpu_beside_a_gpu_too(fake_cupy):
+    assert resolve_device("auto") == "cpu"
+
+
+def test_several_gpus(fake_cupy):
+    assert resolve_device("cuda:all") == "cuda:0,1"
+    assert resolve_device("cuda:1,0") == "cuda:1,0"
+    assert [device.name for device in open_devices("cuda:1,0")] == ["cuda:1", "cuda:0"]
+    with pytest.raises(DeviceError, match="got cuda:3, wanted a number below 2"):
+        resolve_device("cuda:0,3")
+    with pytest.raises(DeviceError, match="wanted every GPU once"):
+        resolve_device("cuda:1,1")
+    with pytest.raises(DeviceError, match="for one array, wanted one GPU"):
+        to_device(np.zeros(2), "cuda:all")
+
+
+def test_the_cpu_opens_no_devices(no_cupy):
+    assert open_devices("cpu") == open_devices("auto") == []
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:-1", "cuda:", "cuda:0,", "cuda:all,1", "CPU", ""])
 def test_unknown_device_is_refused(device):
     with pytest.raises(DeviceError, match="wanted auto, cpu, cuda or cuda:N"):
         resolve_device(device)

@@ -65,3 +65,13 @@ def test_refusals_name_value_and_unit(change, message):
 def test_frozen():
     with pytest.raises(AttributeError):
         Chirp(**GOOD).f0 = 1.0
+
+
+def test_a_band_is_the_samples_within_it():
+    chirp = Chirp.stepped(77e9, 0.5e9, 9)
+    assert chirp.samples_in(78e9, 79.2e9) == slice(2, 5)
+    assert chirp.samples_in(0, 1e12) == slice(0, 9)
+    with pytest.raises(
+        GeometryError, match=r"got 81\.2 to 84 GHz, wanted a band with two samples or more of 77 to 81 GHz"
+    ):
+        chirp.samples_in(81.2e9, 84e9)

@@ -141,6 +141,17 @@ def test_adjoint_of_a_voxel_is_its_weighted_echo():
     assert np.linalg.norm(echo - wanted) <= 5e-3 * np.linalg.norm(wanted)
 
 
+def test_tiles_are_the_image_in_slabs():
+    trajectory, _, grid = SCENES["deep, in blocks"]
+    scan = scan_of(trajectory)
+    plan = plan_of(scan, grid, tiles=7)
+    whole = plan(scan.signal)
+    assert len(plan.regions) == 7 and np.prod(plan.design.parts) > 1
+    prepared = plan.prepare(scan.signal)
+    for number, region in enumerate(plan.regions):
+        assert np.array_equal(plan.tile(prepared, number), whole[region])
+
+
 class Lazy:
     """A signal that is only to be had in blocks."""
 

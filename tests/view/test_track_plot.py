@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from mmsar.errors import GeometryError
 from mmsar.view.track_plot import figure_track
@@ -87,3 +88,14 @@ def test_refuses(values, message):
     arguments = {"seconds": SECONDS, "position": POSITION} | values
     with pytest.raises(GeometryError, match=message):
         figure_track(arguments.pop("seconds"), arguments.pop("position"), **arguments)
+
+
+def test_track_draws_on_given_axes() -> None:
+    figure = Figure()
+    axes = figure.subplots(1, 5)
+    turn = np.zeros((len(SECONDS), 3))
+    assert figure_track(SECONDS, POSITION, turn=turn, title="mine", axes=axes) is figure
+    assert axes[0].get_title() == "mine\nfront: x, y"
+    assert all(each.get_lines() for each in axes[:4]) and axes[4].texts[0].get_text() == "nothing found"
+    with pytest.raises(GeometryError, match=r"axes: got 5, wanted 4 \(front, top, position, findings\)"):
+        figure_track(SECONDS, POSITION, axes=axes)

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image as Picture
 
 from mmsar.cli import main
@@ -13,6 +14,7 @@ from mmsar.model import Image, ImageGrid
 from mmsar.view import rendering
 from mmsar.view.decibel_volume import block_steps, decibel_volume, opacity_ramp
 from mmsar.view.look import CAMERAS, Look, turned
+from mmsar.view.plot import figure_volume
 
 AT = (9, 6, 14)
 """The target (z, y, x)."""
@@ -230,6 +232,27 @@ def test_window_answers_to_its_controls(drawn, tmp_path, monkeypatch) -> None:
     assert window.take_picture(tmp_path).name == "mmsar-view-1.png"
     assert window.take_picture(tmp_path).name == "mmsar-view-2.png"
     window.scene.close()
+
+
+def test_the_figure_holds_the_picture_of_the_scene(drawn) -> None:
+    image, look = make_image(), Look(kind="iso", camera="front", levels=(-3,))
+    figure = figure_volume(image, look=look, title="one voxel")
+    (axes,) = figure.axes
+    pixels = axes.images[0].get_array()
+    scene = drawn.build_scene([image], ["one voxel"], look=look)
+    try:
+        np.testing.assert_array_equal(pixels, scene.picture())
+    finally:
+        scene.close()
+    assert pixels.std() > 0 and not axes.axison
+    assert np.allclose(figure.get_size_inches() * figure.dpi, pixels.shape[1::-1])
+
+
+def test_the_figure_holds_projections_where_nothing_is_drawn_and_says_so(monkeypatch) -> None:
+    monkeypatch.setattr("mmsar.view.volume_figure.rendering", lambda: rendering.Rendering(fault="no GL; install it"))
+    figure = figure_volume(make_image(), title="one voxel")
+    assert {"one voxel", "3-D not drawn: no GL; install it"} <= {text.get_text() for text in figure.findobj(Text)}
+    assert len([axes for axes in figure.axes if axes.images]) == 3
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def _run_bench(args: argparse.Namespace) -> None:
 
     from mmsar.hardware.emulate.bench import EmulatedBench, Instrument
     from mmsar.hardware.emulate.faults import FaultPlan
-    from mmsar.hardware.emulate.session_bench import Before, bench_for, redirected
+    from mmsar.hardware.emulate.session_bench import Before, bench_for, ready_scene, redirected
 
     addresses = {"host_ip": args.host_ip, "card_ip": args.card_ip}
     common = {**addresses, "faults": FaultPlan.parse(args.faults), "banner": True}
@@ -116,15 +116,11 @@ def _run_bench(args: argparse.Namespace) -> None:
         _summary(bench.card)
         return
     from mmsar.hardware.session.setup import read_session
-    from mmsar.simulate.scene import Scene
 
     session = read_session(args.session)
     log = Path(args.tracker_log) if args.tracker_log else Path(args.session).with_suffix(".tracker.txt")
     freehand = session.stage is None
-    if freehand and args.scene is None:
-        scene = Scene.points([[0.0, 0.0, 0.3]])  # its time offset is found by one echo that stands out
-    elif session.kind == "cylinder" and args.scene is None:
-        scene = Scene.points([[0.04, 0.0, 0.0], [-0.02, 0.0, 0.03], [0.0, 0.0, -0.05]])  # on the turntable
+    scene = ready_scene(session) if args.scene is None else scene
     stand = Before(scene=scene, noise=args.noise, tracker_log=log if freehand else None)
     with bench_for(session, stand, **common) as bench:
         bench.radar.on_problem = _problem
@@ -227,10 +223,11 @@ def _run_pty(args: argparse.Namespace) -> None:
 
 
 def _scene(args: argparse.Namespace) -> "Scene":
+    from mmsar.hardware.emulate.session_bench import POINTS
     from mmsar.simulate.scene import Scene
 
     if args.scene is None:
-        return Scene.points([[-0.03, 0.0, 0.3], [0.025, 0.02, 0.3], [0.0, -0.025, 0.35]])
+        return Scene.points(POINTS)
     from mmsar.simulate.setup import load_setup
 
     return load_setup(args.scene).scene

@@ -2,7 +2,7 @@
 
 The scale is the contraharmonic mean s = sum |x|^3 / sum |x|^2: about the amplitude of what is bright, whatever the
 area of the empty part, smooth, cheap, and s(g x) = g s(x), so that a network between the two is scale-equivariant.
-`mmsar.enhance.infer.robust_scale` is the same number in numpy.
+`mmsar.enhance.statistics.robust_scale` is the same number in numpy.
 """
 
 import torch

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mmsar.core.checks import one_of, positive_int
-from mmsar.enhance.infer import robust_scale
+from mmsar.enhance.statistics import robust_scale
 from mmsar.enhance.train.batches import Batch
 from mmsar.errors import MmsarError
 from mmsar.io.pairs_h5 import PairFile

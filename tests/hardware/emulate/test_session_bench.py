@@ -50,6 +50,11 @@ def test_every_place_a_session_allows_can_be_driven_to(kind, axes):
             stage.close()
 
 
+def test_a_short_stage_stands_within_its_travel_before_it_is_homed():
+    with stage_for(stage_setup("grbl", [Axis(name="x", low=0.0, high=0.04, zero=-0.04)])) as emulator:
+        assert emulator.position_at(time.time_ns())[:2] == pytest.approx([-0.02, -0.12])
+
+
 def test_what_cannot_be_emulated_is_refused():
     with pytest.raises(GeometryError, match="got 'zaber', wanted grbl or amc4030"):
         stage_for(stage_setup("zaber", [Axis(name="x", low=0, high=1, channel="X")]))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmsar.errors import CaptureError, FormatError
+from mmsar.hardware.session.assemble import sweep_scan
 from mmsar.hardware.session.folder import SessionFolder, digest_of, plan_of
 from mmsar.hardware.session.setup import read_session
 from mmsar.hardware.session.sweeps import extent
@@ -123,6 +124,14 @@ def test_an_interrupted_sweep_is_kept_aside(tmp_path):
     kept = sorted(p.name for p in folder.path.glob("sweep_0000.broken_*"))
     assert kept == ["sweep_0000.broken_1", "sweep_0000.broken_2"]
     assert (folder.sweep(0) / "data").read_text() == "2"
+
+
+def test_a_sweep_that_is_not_done_makes_no_scan(tmp_path):
+    session = read_session(EXAMPLES / "raster.toml")
+    folder = SessionFolder.create(tmp_path / "scan", session)
+    folder.begin(3)
+    with pytest.raises(CaptureError, match="sweep_0003: is not recorded yet"):
+        sweep_scan(session, folder, 3)
 
 
 def test_settings_of_a_controller_are_those_its_driver_knows(tmp_path):

@@ -1,0 +1,36 @@
+"""How fast this machine is beside the one the planner's constants were measured on: one factor per method, kept.
+
+`mmsar bench --calibrate` times every method on scans of two sizes and stores measured over predicted time in the cache
+folder, by processor and number of cores. Without that file every factor is 1.
+"""
+
+import json
+from contextlib import suppress
+from math import isfinite
+from pathlib import Path
+
+from mmsar.core.machine import cache_folder, machine_key
+from mmsar.core.parallel import threads
+from mmsar.io.atomic import atomic_path
+
+
+def speed_path() -> Path:
+    """File that keeps the factors for this processor and this number of cores."""
+    return cache_folder() / f"speed-{machine_key(f'{threads()}cores')}.json"
+
+
+def speed_factors() -> dict[str, float]:
+    """Method -> measured over predicted time on this machine; empty where it was not calibrated."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        stored = json.loads(speed_path().read_text())["factors"]
+        return {str(name): float(value) for name, value in stored.items() if isfinite(value) and value > 0}
+    return {}
+
+
+def store_speed_factors(factors: dict[str, float], version: str) -> Path:
+    """Keep the factors, with the version of mmsar they were measured with; returns the file."""
+    path = speed_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as part:
+        part.write_text(json.dumps({"mmsar": version, "factors": factors}, indent=2) + "\n")
+    return path

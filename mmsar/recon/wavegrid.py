@@ -1,0 +1,81 @@
+"""The wavenumbers an image and an aperture ask for: periods, modes, in-band pairs, and the transforms they need.
+
+The spacing of the image sets the period M d of the modes, dk = 2 pi / (M d), long enough that nothing within the band's
+reach wraps around into the image (`recon.band`); the band says which modes are needed.
+"""
+
+import numpy as np
+
+from mmsar.core import gridding
+from mmsar.core.fft import good_size
+from mmsar.model.grid import ImageGrid
+from mmsar.recon.band import Band
+
+
+class WaveGrid:
+    """Modes along x and y for one grid and one set of phase centres.
+
+    Parameters
+    ----------
+    virtual : (n, 3) array
+        Phase centres [m].
+    grid : ImageGrid
+        The image.
+    k : (m,) array
+        Wavenumbers [rad/m].
+
+    Raises
+    ------
+    GeometryError
+        When part of the image lies behind or in the aperture.
+    """
+
+    def __init__(self, virtual: np.ndarray, grid: ImageGrid, k: np.ndarray) -> None:
+        self.grid, self.k2 = grid, 2 * np.asarray(k, dtype=float)
+        self.line = missing_axis(virtual, grid)
+        """Axis (0 x, 1 y) that is not transformed: one voxel, and one coordinate of all phase centres; or None."""
+        self.band = Band(virtual, grid, k, self.line)
+        modes = (self._modes(axis) for axis in (0, 1))
+        self.period, self.first, self.count, self.dk = (list(pair) for pair in zip(*modes, strict=True))
+        """Per axis: voxels in a period, first mode, number of modes, and their spacing [rad/m]."""
+
+    def _modes(self, axis: int) -> tuple[int, int, int, float]:
+        if axis == self.line:
+            return 1, 0, 1, 1.0  # the one wave k = 0, and a factor that changes nothing
+        spacing, far = self.grid.spacing[axis], max(abs(end) for end in self.band.offsets[axis])
+        # nothing within the band's reach may wrap around into the image
+        needed = max(far + self.band.reach(axis), self.grid.extent[axis][1] - self.grid.extent[axis][0])
+        period = good_size(int(np.ceil(needed / spacing)) + 1)
+        dk = 2 * np.pi / (period * spacing)
+        first, last = self.band.modes(axis, self.k2, dk)
+        return period, first, last - first + 1, dk
+
+    @property
+    def mode_axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """kx (n_kx,) and ky (n_ky,) of the block of modes that holds the band [rad/m]."""
+        kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(self.dk, self.first, self.count, strict=True))
+        return kx, ky
+
+    def inside(self) -> np.ndarray:
+        """Which pairs of modes are in the band at any wavenumber, bool (n_kx, n_ky)."""
+        kx, ky = self.mode_axes
+        out = np.zeros((kx.size, ky.size), dtype=bool)
+        gridding.in_band(kx, ky, np.array([self.k2.min(), self.k2.max()]), self.band.limits, out)
+        return out
+
+    def lateral_shapes(self) -> list[tuple[int, int]]:
+        """Buffers of the lateral FFTs: along y for every kx, then along x; one row where an axis has one voxel."""
+        _, n_y, n_x = self.grid.shape
+        if n_x == 1:
+            return [(1, self.period[1])]
+        if n_y == 1:
+            return [(1, self.period[0])]
+        return [(self.count[0], self.period[1]), (n_y, self.period[0])]
+
+
+def missing_axis(virtual: np.ndarray, grid: ImageGrid) -> int | None:
+    """Axis (0 x, 1 y) on which the grid has one voxel and all phase centres (n, 3) one coordinate, or None."""
+    for axis in (0, 1):
+        if grid.shape[2 - axis] == 1 and np.ptp(virtual[:, axis]) == 0:
+            return axis
+    return None
