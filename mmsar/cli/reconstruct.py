@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scan", metavar="SCAN.h5", nargs="+", help="scan to image, or several")
     parser.add_argument("-o", "--output", metavar="IMAGE.h5", help="image to write; of several scans, a folder")
     parser.add_argument(
-        "--method", choices=("auto", "rma", "empm", "nufft", "isar", "bpa"), default="auto", help="(auto)"
+        "--method", choices=("auto", "rma", "empm", "nufft", "isar", "ffbp", "bpa"), default="auto", help="(auto)"
     )
     add_grid_options(parser)
     parser.add_argument("--window", default="none", help="taper over frequency and aperture, as hann or taylor (none)")

@@ -321,7 +321,7 @@ class BpaPlan:
 
     def _tables(self, signal: Any) -> Iterator[tuple[tuple, tuple]]:
         """(range profiles of the channels, clusters) of every chunk of poses."""
-        pieces = _pieces(signal, self.geometry.shape)
+        pieces = signal_pieces(signal, self.geometry.shape)
         block, done = next(pieces), 0
         for poses, order, clusters in self._chunks:
             place = np.argsort(order)
@@ -405,16 +405,16 @@ class BpaPlan:
             kernel(packed, centres, self._tiles.tables, channels, clusters, self._tiles.nodes)
 
 
-def _pieces(signal: Any, shape: tuple[int, int, int, int]) -> Iterator[np.ndarray]:
-    """Arrays of consecutive poses from an array or an object with `blocks()`."""
+def signal_pieces(signal: Any, shape: tuple[int, int, int, int], method: str = "bpa") -> Iterator[np.ndarray]:
+    """Arrays of consecutive poses from an array or an object with `blocks()`; GeometryError for another shape."""
     if hasattr(signal, "blocks"):
-        check_shape("bpa signal", signal.shape, shape)
+        check_shape(f"{method} signal", signal.shape, shape)
         for _, block in signal.blocks():
             yield block
     else:
         signal = np.asarray(signal)
-        check_shape("bpa signal", signal.shape, shape)
+        check_shape(f"{method} signal", signal.shape, shape)
         yield signal
 
 
-__all__ = ["BpaPlan", "exact", "exact_image", "plan"]
+__all__ = ["BpaPlan", "exact", "exact_image", "plan", "signal_pieces"]

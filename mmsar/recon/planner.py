@@ -15,19 +15,19 @@ from mmsar.errors import GeometryError, MmsarError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
 from mmsar.model.scan import Geometry, Scan
-from mmsar.recon import bpa, empm, isar, nufft, rma
+from mmsar.recon import bpa, empm, ffbp, isar, nufft, rma
 from mmsar.recon.default_grid import default_grid, tell_beyond
 from mmsar.recon.density import density_weights
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
-from mmsar.recon.predict import BPA_PLANNING, METHODS, Prediction, predict
+from mmsar.recon.predict import BPA_PLANNING, FFBP_PLANNING, METHODS, Prediction, predict
 from mmsar.recon.request import check_request, near_field_warning
 from mmsar.signal.cylinder import round_of
 
 EVEN = 0.05
 """Spread of the density weights up to which turns are even."""
 
-_MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft, "isar": isar, "bpa": bpa}
+_MODULES: dict[str, ModuleType] = {"rma": rma, "empm": empm, "nufft": nufft, "isar": isar, "ffbp": ffbp, "bpa": bpa}
 
 
 def reconstruct(
@@ -47,7 +47,7 @@ def reconstruct(
     grid : ImageGrid, optional
         Default: `default_grid(scan)`; the history says ("beyond") where the scene goes on at its ends.
     method : str
-        "auto", "rma", "empm", "nufft", "isar" or "bpa".
+        "auto", "rma", "empm", "nufft", "isar", "ffbp" or "bpa".
     device : str
         "auto", "cpu", "cuda:N", "cuda:all"; see `core.backend.resolve_device`.
     options : ReconOptions, optional
@@ -188,9 +188,11 @@ def explain(
     geometry = weighted_geometry(scan, options)
     predictions = _predicted(geometry, grid, options)
     chosen = choose(predictions, options).method if method == "auto" else method
-    with suppress(MmsarError):  # its plan knows its time better; where it cannot be planned the rough figure stands
-        seconds = BPA_PLANNING + bpa.plan(geometry, grid, device="cpu", options=options).seconds
-        predictions = [replace(p, seconds=seconds) if p.method == "bpa" else p for p in predictions]
+    for name, planning in (("ffbp", FFBP_PLANNING), ("bpa", BPA_PLANNING)):
+        with suppress(MmsarError):  # its plan knows its time better; where it cannot be planned the rough figure stands
+            plan = make_plan(name, geometry, grid, device="cpu", options=options)
+            better = {"seconds": planning + plan.seconds, "memory": plan.nbytes}
+            predictions = [replace(p, **better) if p.method == name else p for p in predictions]
     n_z, n_y, n_x = grid.shape
     lines = [f"grid {n_x} x {n_y} x {n_z} voxels, {geometry.n_channels} channels x {geometry.chirp.n_samples} samples"]
     for p in predictions:

@@ -14,6 +14,7 @@ from mmsar.core.parallel import threads
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
+from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.isar import MAX_DEVIATION
 from mmsar.recon.planar_cost import planar_cost
@@ -23,7 +24,7 @@ from mmsar.recon.speed import speed_factors
 from mmsar.signal.cylinder import cylinder_of, cylinder_path_difference, on_cylinder
 from mmsar.signal.multistatic import path_difference
 
-METHODS = ("rma", "empm", "nufft", "isar", "bpa")
+METHODS = ("rma", "empm", "nufft", "isar", "ffbp", "bpa")
 MIN_COHERENCE = 0.99
 """Below this mean coherence `auto` does not trust a method."""
 MAX_SINE = 0.93
@@ -32,6 +33,8 @@ FAR_FIELD = "the samples are referred to the axis of rotation, seen from far awa
 """Why the other methods cannot image such samples."""
 BPA_PLANNING = 0.3
 """Time bpa takes to choose its tiles and clusters [s]."""
+FFBP_PLANNING, FFBP_LEAF = 0.6, 0.02
+"""Time ffbp takes to measure bands and choose its levels [s], and the size assumed for its smallest clusters [m]."""
 BPA_RATE = 1e10
 """Voxel-pairs a second and core assumed for bpa (order of magnitude: clusters of poses help large scans more)."""
 
@@ -105,7 +108,7 @@ def predict(
 
 def _prospects(method: str, geometry: Geometry, grid: ImageGrid, phase: str, z_ref: float | None) -> tuple[float, str]:
     """(coherence, why the method should not be used): coherence 0 where the method has no model of the geometry."""
-    if method == "bpa":
+    if method in ("ffbp", "bpa"):
         return 1.0, ""
     if method == "isar":
         return _rotation(geometry, grid, phase)
@@ -220,12 +223,34 @@ def cost(
     if method == "bpa":
         seconds = BPA_PLANNING + channels * grid.n_voxels / (BPA_RATE * cores)
         return seconds, 8 * (4 * grid.n_voxels + min(channels, 8192) * 2 * geometry.chirp.n_samples), 1
+    if method == "ffbp":
+        return _factorised_cost(geometry, grid)
     if method == "isar":
         return rotation_cost(geometry, grid, budget(memory))
     try:
         return planar_cost(method, geometry, grid, budget(memory), error_db)
     except GeometryError:  # not wholly in front of the aperture: it is refused anyway, with that reason
         return np.inf, 0, 1
+
+
+def _factorised_cost(geometry: Geometry, grid: ImageGrid) -> tuple[float, int, int]:
+    """Rough (seconds, bytes, 1) of ffbp: few nodes for small clusters, as many as voxels where antennas are close."""
+    low, high = path_limits(geometry, grid)
+    wavenumbers, channels = geometry.chirp.k, geometry.n_channels
+    half_band = float(np.ptp(wavenumbers)) / 2
+    blocks = 1 + int(half_band * (high - low) / 2 / 7)
+    box, gap = np.array(grid.extent), np.inf
+    for position in (geometry.tx_position, geometry.rx_position):
+        flat = position.reshape(-1, 3)
+        outside = np.maximum(np.maximum(box[:, 0] - flat, flat - box[:, 1]), 0)
+        gap = min(gap, float(np.linalg.norm(outside, axis=1).min()))
+    slope = 2 * half_band + 2 * float(wavenumbers.mean()) * min(1.0, FFBP_LEAF / 2 / max(gap, 1e-9))
+    axes = zip(grid.shape[::-1], grid.extent, strict=True)
+    nodes = np.prod([min(n, 3 + slope * (b - a) / 1.8) for n, (a, b) in axes])
+    work = channels * (blocks * 2e-7 + nodes * 2.2e-9) + grid.n_voxels * 8e-9
+    frequencies = min(geometry.chirp.n_samples, int(half_band * (high - low) / np.pi) + 7)
+    needed = 8 * grid.n_voxels + channels * (16 * frequencies + 188 + 0.2 * nodes) + 2**20
+    return FFBP_PLANNING + 4e-6 * channels + work / threads(), int(needed), 1
 
 
 def _separations(geometry: Geometry) -> str:

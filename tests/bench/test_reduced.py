@@ -68,6 +68,17 @@ def test_the_decoder_is_right_at_the_benchmarks_size(layout):
     assert np.array_equal(out, kept)
 
 
+def test_the_row_of_ffbp_keeps_its_error():
+    import benchscenes
+    from bench_ffbp import against_bpa
+
+    scan = benchscenes.freehand().subset(poses=slice(0, None, 100))
+    rows = dict(against_bpa(scan, benchscenes.volume((8, 16, 16)), -40.0, rounds=1))
+    assert rows["samples -> voxels"] == "1,032 x 64 -> 16 x 16 x 8"
+    assert float(rows["ffbp"].split(" s, ")[1].split(" dB")[0]) < -40
+    assert float(rows["bpa / ffbp (goal >= 10)"]) > 0 and rows["bpa, all voxels at that rate"].endswith(" s")
+
+
 def test_the_row_of_isar_agrees_with_bpa():
     from bench_rotation import against_bpa
 

@@ -401,3 +401,11 @@ def test_a_scene_larger_than_the_default_grid_is_told_of_with_how_to_ask_for_mor
     assert whole.grid.extent[1][1] > 35e-3 > cut.grid.extent[1][1]
     bright = whole.magnitude().max(axis=(0, 2))
     assert min(bright[np.abs(whole.grid.y - y).argmin()] for y in row) > 0.4 * bright.max()
+
+
+def test_factorised_back_projection_by_command(path, unexplained):
+    exact, fast = (
+        image_of(path, BOX, "--spacing", "2", "--error=-40", "--method", method).data for method in ("bpa", "ffbp")
+    )
+    assert np.linalg.norm(fast - exact) < 10 ** (-37 / 20) * np.linalg.norm(exact)
+    assert not np.array_equal(fast, exact)

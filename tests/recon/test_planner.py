@@ -103,13 +103,13 @@ def test_explain_names_every_method_with_cost_error_and_reason(scans):
     assert "not for auto: the aperture is " in lines[1]
     assert "not for auto: its path model would keep only " in lines[2]
     assert "not for auto: the antennas are not on a circle" in lines[4]
-    assert "not for auto" not in lines[3] + lines[5]
-    assert [line[:1] for line in lines[1:]] == [" ", " ", ">", " ", " "], "the choice of reconstruct"
+    assert "not for auto" not in lines[3] + lines[5] + lines[6]
+    assert [line[:1] for line in lines[1:]] == [" ", " ", ">", " ", " ", " "], "the choice of reconstruct"
 
 
 def test_explain_marks_the_method_asked_for(scans):
     lines = explain(scans["raster"], box(), method="nufft", options=QUIET).splitlines()
-    assert [line[:1] for line in lines[1:]] == [" ", " ", ">", " ", " "]
+    assert [line[:1] for line in lines[1:]] == [" ", " ", ">", " ", " ", " "]
 
 
 def test_explained_time_of_bpa_holds_its_planning(scans):
@@ -129,7 +129,7 @@ def test_explained_time_of_bpa_holds_its_planning(scans):
         ("raster", box(low=-0.3, high=-0.2), {"method": "rma"}, ["wanted beyond the aperture", "bpa"]),
         ("raster", box(low=-0.3, high=-0.2), {"method": "empm"}, ["wanted beyond the aperture", "bpa"]),
         ("raster", box(low=-0.3, high=-0.2), {"method": "nufft"}, ["wanted beyond the aperture", "bpa"]),
-        ("raster", box(), {"method": "magic"}, ["method: got 'magic'", "auto, rma, empm, nufft, isar, bpa"]),
+        ("raster", box(), {"method": "magic"}, ["method: got 'magic'", "auto, rma, empm, nufft, isar, ffbp, bpa"]),
         ("raster", box(), {"method": "isar"}, ["method isar", "on a circle about it", "use method bpa"]),
         ("turn", box(low=-0.3, high=0.3), {"method": "isar"}, ["reaches 301.0 mm from the axis", "circle of 250.0 mm"]),
         ("raster", box(), {"options": ReconOptions(error_db=-90)}, ["error"]),
