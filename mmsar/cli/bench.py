@@ -42,7 +42,7 @@ HELP = "time the imagers on this machine"
 
 METHODS = {
     "planar": ("rma", "empm", "nufft", "bpa"),
-    "freehand": ("empm", "nufft", "bpa"),
+    "freehand": ("empm", "nufft", "ffbp", "bpa"),
     "turntable": ("isar", "bpa"),
 }
 """Scan -> the methods that accept it; `bpa` last, as the others are compared with it."""

@@ -20,7 +20,7 @@ from mmsar.recon.default_grid import default_grid, tell_beyond
 from mmsar.recon.density import density_weights
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
-from mmsar.recon.predict import BPA_PLANNING, FFBP_PLANNING, METHODS, Prediction, predict
+from mmsar.recon.predict import BPA_PLANNING, CPU_ONLY, FFBP_PLANNING, METHODS, Prediction, predict
 from mmsar.recon.request import check_request, near_field_warning
 from mmsar.signal.cylinder import round_of
 
@@ -126,7 +126,8 @@ def request(
     density = density_of(scan.geometry, options)
     geometry = _weighted(scan.geometry, density, options.window)
     predictions = {p.method: p for p in _predicted(geometry, grid, options)}
-    chosen = choose(list(predictions.values()), options) if method == "auto" else predictions[method]
+    there = [p for p in predictions.values() if device == "cpu" or p.method not in CPU_ONLY]
+    chosen = choose(there, options) if method == "auto" else predictions[method]
     step: dict[str, Any] = {
         "step": "reconstruct",
         "version": __version__,

@@ -25,6 +25,8 @@ from mmsar.signal.cylinder import cylinder_of, cylinder_path_difference, on_cyli
 from mmsar.signal.multistatic import path_difference
 
 METHODS = ("rma", "empm", "nufft", "isar", "ffbp", "bpa")
+CPU_ONLY = ("ffbp",)
+"""Methods without a path on a GPU."""
 MIN_COHERENCE = 0.99
 """Below this mean coherence `auto` does not trust a method."""
 MAX_SINE = 0.93

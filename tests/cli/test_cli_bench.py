@@ -51,7 +51,8 @@ def test_calibration_is_kept_and_scales_what_the_planner_predicts(capsys, monkey
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + sum(map(len, bench.METHODS.values())) + 2
     stored = json.loads(Path(lines[-1]).read_text())["factors"]
-    assert Path(lines[-1]).parent == tmp_path / "mmsar" and set(stored) == {"rma", "empm", "nufft", "isar", "bpa"}
+    assert Path(lines[-1]).parent == tmp_path / "mmsar"
+    assert set(stored) == {"rma", "empm", "nufft", "isar", "ffbp", "bpa"}
     after = {p.method: p for p in predict(scan.geometry, grid)}
     for method, factor in stored.items():
         assert factor > 0

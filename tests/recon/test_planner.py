@@ -76,6 +76,16 @@ def test_picked_method_images_like_back_projection(scan, wanted, scans):
     assert image.magnitude().max() == pytest.approx(exact.magnitude().max(), rel=0.02)
 
 
+def test_a_gpu_is_not_given_a_method_without_a_path_there(scans, monkeypatch):
+    from mmsar.recon import planner
+
+    best = [prediction("ffbp", 1.0, 1), prediction("bpa", 9.0, 1)]
+    monkeypatch.setattr(planner, "_predicted", lambda *_: best)
+    assert planner.request(scans["wide"], box(0.05), options=QUIET).chosen.method == "ffbp"
+    monkeypatch.setattr(planner, "resolve_device", lambda device: "cuda:0")
+    assert planner.request(scans["wide"], box(0.05), device="cuda", options=QUIET).chosen.method == "bpa"
+
+
 def prediction(method, seconds, memory, reason=""):
     return Prediction(method=method, reason=reason, coherence=1.0, error_db=-50.0, seconds=seconds, memory=memory)
 
