@@ -88,6 +88,10 @@ class Timing:
     """Time of `bpa` over this time, in this run."""
     ncc: float
     """Correlation of the complex image with that of `bpa`, 0 to 1."""
+    error_db: float | None
+    """What is left of the difference from `bpa` after the best complex scale [dB]; None for `bpa` itself."""
+    plan_mib: float
+    """Memory of the plan while it is applied [MiB]."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -144,11 +148,13 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{args.size}: {pairs:,} pairs x {size.samples} frequencies into {' x '.join(map(str, size.voxels))} voxels\n"
     )
-    print(f"{'scan':9} {'method':6} {'plan s':>9} {'image s':>9} {'G pairs/s':>10} {'x bpa':>8} {'NCC':>7}")
+    titles = ("plan s", 9), ("image s", 9), ("G pairs/s", 10), ("x bpa", 8), ("NCC", 7), ("error dB", 8), ("MiB", 7)
+    print(f"{'scan':9} {'method':6} {' '.join(f'{title:>{width}}' for title, width in titles)}")
     for t in timings:
+        left = "" if t.error_db is None else f"{t.error_db:.1f}"
         print(
             f"{t.scan:9} {t.method:6} {t.plan_s:9.3f} {t.image_s:9.4f} {t.pairs_per_s / 1e9:10.3f} "
-            f"{t.speedup:8.1f} {t.ncc:7.4f}"
+            f"{t.speedup:8.1f} {t.ncc:7.4f} {left:>8} {t.plan_mib:7.1f}"
         )
     return 0
 
@@ -212,22 +218,34 @@ def _calibrate(args: argparse.Namespace) -> int:
 
 def measure(name: str, size: Size, repeat: int) -> list[Timing]:
     """Time every method that accepts the scan `name` ("planar", "freehand" or "turntable")."""
+    from mmsar.metrics import error_db
+
     scan, grid = problem(name, size)
     signal = scan.read()
     measured = {}
     for method in METHODS[name]:
         print(f"mmsar bench: {name} scan, {method}", file=sys.stderr)
         measured[method] = _time(method, scan, grid, signal, repeat)
-    _, reference_s, reference = measured["bpa"]
+    _, reference_s, reference, _ = measured["bpa"]
     work = grid.n_voxels * scan.geometry.n_channels
     return [
-        Timing(name, method, plan_s, image_s, work / image_s, reference_s / image_s, _correlation(image, reference))
-        for method, (plan_s, image_s, image) in measured.items()
+        Timing(
+            scan=name,
+            method=method,
+            plan_s=plan_s,
+            image_s=image_s,
+            pairs_per_s=work / image_s,
+            speedup=reference_s / image_s,
+            ncc=_correlation(image, reference),
+            error_db=None if method == "bpa" else float(error_db(image, reference).error_db),
+            plan_mib=nbytes / 2**20,
+        )
+        for method, (plan_s, image_s, image, nbytes) in measured.items()
     ]
 
 
-def _time(method: str, scan: "Scan", grid: "ImageGrid", signal: Any, repeat: int) -> tuple[float, float, Any]:
-    """(planning time, best imaging time, image) of one method."""
+def _time(method: str, scan: "Scan", grid: "ImageGrid", signal: Any, repeat: int) -> tuple[float, float, Any, int]:
+    """(planning time, best imaging time, image, bytes of the plan) of one method."""
     start = time.perf_counter()
     plan = import_module(f"mmsar.recon.{method}").plan(scan.geometry, grid)
     plan_s = time.perf_counter() - start
@@ -237,7 +255,7 @@ def _time(method: str, scan: "Scan", grid: "ImageGrid", signal: Any, repeat: int
         start = time.perf_counter()
         plan(signal)
         best = min(best, time.perf_counter() - start)
-    return plan_s, best, image
+    return plan_s, best, image, plan.nbytes
 
 
 def _correlation(a: Any, b: Any) -> float:

@@ -20,17 +20,21 @@ def test_json_covers_every_method_and_agrees_with_back_projection(capsys):
         assert rows[scan, "bpa"]["ncc"] == pytest.approx(1, abs=1e-4)
         assert rows[scan, "bpa"]["speedup"] == 1
     assert rows["planar", "rma"]["ncc"] > 0.9
+    for row in rows.values():
+        assert row["plan_mib"] > 0
+        if row["method"] != "bpa":
+            assert row["ncc"] ** 2 == pytest.approx(1 - 10 ** (row["error_db"] / 10), abs=2e-3)
     assert rows["turntable", "isar"]["ncc"] > 0.99
     assert rows["freehand", "nufft"]["ncc"] > max(0.99, rows["freehand", "empm"]["ncc"] - 1e-3)
 
 
 def test_table_has_a_line_per_timing(capsys, monkeypatch):
-    timing = bench.Timing("planar", "rma", 0.5, 0.25, 4e9, 8.0, 0.99)
+    timing = bench.Timing("planar", "rma", 0.5, 0.25, 4e9, 8.0, 0.99, -17.0, 2.5)
     monkeypatch.setattr(bench, "measure", lambda name, size, repeat: [timing] if name == "planar" else [])
     assert main(["bench", "--size", "tiny"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "tiny: 256 pairs x 8 frequencies into 4 x 16 x 16 voxels"
-    assert lines[-1].split() == ["planar", "rma", "0.500", "0.2500", "4.000", "8.0", "0.9900"]
+    assert lines[-1].split() == ["planar", "rma", "0.500", "0.2500", "4.000", "8.0", "0.9900", "-17.0", "2.5"]
 
 
 @pytest.mark.parametrize("options", [["--size", "huge"], ["--repeat", "0"], ["--repeat", "x"]])
@@ -115,7 +119,9 @@ def test_slope_is_the_exponent():
 
 def test_the_guard_compares_ratios(monkeypatch, tmp_path, capsys):
     def timed(speedup):
-        rows = [bench.Timing("planar", m, 0.5, 0.25, 4e9, s, 0.99) for m, s in (("rma", speedup), ("bpa", 1.0))]
+        rows = [
+            bench.Timing("planar", m, 0.5, 0.25, 4e9, s, 0.99, -17.0, 2.5) for m, s in (("rma", speedup), ("bpa", 1.0))
+        ]
         monkeypatch.setattr(bench, "measure", lambda name, size, repeat: rows if name == "planar" else [])
 
     timed(10.0)
