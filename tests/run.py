@@ -28,7 +28,16 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # no lane outlives this
     root = Path(__file__).resolve().parents[1]
     start, took = time.monotonic(), {}
-    others = (*PYTEST, "tests", f"--ignore={HARDWARE}", "-n", str(workers()), "--dist", "loadfile")
+    others = (
+        *PYTEST,
+        "tests",
+        f"--ignore={HARDWARE}",
+        "-n",
+        str(workers()),
+        "--dist",
+        "loadfile",
+        "--max-worker-restart=0",
+    )
     with tempfile.TemporaryFile("w+") as said:
         print("==", *others, "(its output comes below)", flush=True)
         computing = subprocess.Popen(
