@@ -48,6 +48,8 @@ METHODS = {
 """Scan -> the methods that accept it; `bpa` last, as the others are compared with it."""
 
 
+DEPTH = 0.32
+"""Most depth of the other grids [m]: more planes are closer."""
 RADIUS, AXIS = 0.25, 0.035
 """Of the turntable's scan: distance of the antennas from the axis, and half the width of the grid about it [m]."""
 
@@ -286,7 +288,7 @@ def problem(name: str, size: Size) -> tuple["Scan", "ImageGrid"]:
     if name == "turntable":
         spacing, middle = (2 * AXIS / (n_x - 1), 1e-3, 2 * AXIS / (n_z - 1)), 0.0
     else:
-        spacing, middle = (1e-3, 1e-3, 5e-3), 0.3
+        spacing, middle = (1e-3, 1e-3, min(5e-3, DEPTH / n_z)), 0.3
     origin = (-(n_x - 1) / 2 * spacing[0], -(n_y - 1) / 2 * spacing[1], middle - (n_z - 1) / 2 * spacing[2])
     grid = ImageGrid(shape=size.voxels, origin=origin, spacing=spacing)
     inside = np.random.default_rng(0).uniform(-0.4, 0.4, (40, 3))

@@ -24,6 +24,8 @@ from mmsar.recon.predict import BPA_PLANNING, CPU_ONLY, FFBP_PLANNING, METHODS, 
 from mmsar.recon.request import check_request, near_field_warning
 from mmsar.signal.cylinder import round_of
 
+AS_FAST = 1.1
+"""Predicted times that are no further apart are equal: then the method that comes first in `METHODS` is taken."""
 EVEN = 0.05
 """Spread of the density weights up to which turns are even."""
 
@@ -221,7 +223,7 @@ def _predicted(geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> li
 
 
 def choose(predictions: list[Prediction], options: ReconOptions) -> Prediction:
-    """The fastest method that is exact enough and whose memory is expected to fit the budget.
+    """The fastest method that is exact enough and whose memory is expected to fit the budget, the first of equals.
 
     When none is expected to fit, the one that needs least: its plan works in smaller pieces, or refuses with sizes.
     A kernel other than "matched" is a wish for isar, the only one that has kernels.
@@ -242,7 +244,10 @@ def choose(predictions: list[Prediction], options: ReconOptions) -> Prediction:
     fit = [p for p in predictions if not p.reason]
     allowed = budget(options.memory)
     small = [p for p in fit if p.memory <= allowed]
-    return min(small, key=lambda p: p.seconds) if small else min(fit, key=lambda p: p.memory)
+    if not small:
+        return min(fit, key=lambda p: p.memory)
+    limit = AS_FAST * min(p.seconds for p in small)
+    return next(p for p in small if p.seconds <= limit)
 
 
 def weighted_geometry(scan: Scan, options: ReconOptions) -> Geometry:

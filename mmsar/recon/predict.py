@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmsar.constants import C0
 from mmsar.core.memory import budget
 from mmsar.core.parallel import threads
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
+from mmsar.recon.bpa import ROWS_PER_STEP
 from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.isar import MAX_DEVIATION
@@ -224,7 +226,7 @@ def cost(
     channels, cores = geometry.n_channels, threads()
     if method == "bpa":
         seconds = BPA_PLANNING + channels * grid.n_voxels / (BPA_RATE * cores)
-        return seconds, 8 * (4 * grid.n_voxels + min(channels, 8192) * 2 * geometry.chirp.n_samples), 1
+        return seconds, _bpa_memory(geometry, grid, budget(memory)), 1
     if method == "ffbp":
         return _factorised_cost(geometry, grid)
     if method == "isar":
@@ -233,6 +235,16 @@ def cost(
         return planar_cost(method, geometry, grid, budget(memory), error_db)
     except GeometryError:  # not wholly in front of the aperture: it is refused anyway, with that reason
         return np.inf, 0, 1
+
+
+def _bpa_memory(geometry: Geometry, grid: ImageGrid, allowed: int) -> int:
+    """Bytes of bpa: the tiles of voxels, a block of samples, and the profiles of all poses or of as many as fit."""
+    low, high = path_limits(geometry, grid)
+    bins = int(2.9 * geometry.chirp.bandwidth * (high - low) / C0 + 8.5)  # as compression leaves them at -50 dB
+    rows = min(geometry.n_channels, ROWS_PER_STEP)
+    fixed = 8 * int(3.1 * grid.n_voxels + rows * (bins + geometry.chirp.n_samples))
+    least, profiles = 8 * bins * geometry.weight[0].size, 8 * bins * geometry.n_channels
+    return fixed + max(least, min(profiles, allowed - fixed))
 
 
 def _factorised_cost(geometry: Geometry, grid: ImageGrid) -> tuple[float, int, int]:

@@ -1,10 +1,11 @@
 """How fast this machine is beside the one the planner's constants were measured on: one factor per method, kept.
 
 `mmsar bench --calibrate` times every method on scans of two sizes and stores measured over predicted time in the cache
-folder, by processor and number of cores. Without that file every factor is 1.
+folder, by processor and number of cores. Without that file every factor is 1. MMSAR_SPEED names another file.
 """
 
 import json
+import os
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
@@ -16,7 +17,8 @@ from mmsar.io.atomic import atomic_path
 
 def speed_path() -> Path:
     """File that keeps the factors for this processor and this number of cores."""
-    return cache_folder() / f"speed-{machine_key(f'{threads()}cores')}.json"
+    named = os.environ.get("MMSAR_SPEED")
+    return Path(named) if named else cache_folder() / f"speed-{machine_key(f'{threads()}cores')}.json"
 
 
 def speed_factors() -> dict[str, float]:

@@ -49,6 +49,7 @@ def test_calibration_is_kept_and_scales_what_the_planner_predicts(capsys, monkey
     from mmsar.recon.predict import predict
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("MMSAR_SPEED")
     scan, grid = bench.problem("planar", bench.SIZES["tiny"])
     before = {p.method: p for p in predict(scan.geometry, grid)}
     assert main(["bench", "--calibrate", "--size", "tiny", "--repeat", "1"]) == 0
@@ -73,6 +74,7 @@ def test_a_damaged_calibration_counts_as_none(monkeypatch, tmp_path, text):
     from mmsar.recon.speed import speed_factors, speed_path
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("MMSAR_SPEED")
     speed_path().parent.mkdir()
     speed_path().write_text(text)
     assert speed_factors() == {}

@@ -75,3 +75,16 @@ def test_an_image_behind_the_aperture_has_no_cost():
     with pytest.raises(GeometryError, match="beyond the aperture"):
         planar_cost("rma", scan.geometry, behind, 2**30, -50.0)
     assert cost("rma", scan.geometry, behind)[0] == np.inf
+
+
+@pytest.mark.parametrize("kind", ["raster", "freehand"])
+@pytest.mark.parametrize("shape", [(48, 128, 128), (1, 200, 200)])
+def test_memory_of_back_projection_within_a_fifth(kind, shape):
+    from mmsar.recon import bpa
+
+    scan, grid = scan_of(kind), grid_of(shape)
+    plan = bpa.plan(scan, grid, options=ReconOptions(memory=2**31))
+    _, memory, _ = cost("bpa", scan.geometry, grid, memory=2**31)
+    assert 0.8 <= memory / plan.nbytes <= 1.2, f"{memory / 2**20:.1f} MiB for {plan.nbytes / 2**20:.1f} MiB"
+    allowed = int(plan.nbytes * 0.93)
+    assert cost("bpa", scan.geometry, grid, memory=allowed)[1] <= 1.2 * allowed, "poses are taken in chunks that fit"

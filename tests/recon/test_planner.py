@@ -76,6 +76,12 @@ def test_picked_method_images_like_back_projection(scan, wanted, scans):
     assert image.magnitude().max() == pytest.approx(exact.magnitude().max(), rel=0.02)
 
 
+def test_of_methods_that_are_as_fast_the_first_is_taken():
+    close = [prediction("rma", 1.05, 1), prediction("empm", 1.0, 1), prediction("bpa", 9.0, 1)]
+    assert choose(close, QUIET).method == "rma"
+    assert choose([prediction("rma", 1.2, 1), *close[1:]], QUIET).method == "empm"
+
+
 def test_a_gpu_is_not_given_a_method_without_a_path_there(scans, monkeypatch):
     from mmsar.recon import planner
 
