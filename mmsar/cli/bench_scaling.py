@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -84,12 +85,21 @@ def _threads(scan: str, method: str, base: "Size", repeat: int) -> Curve:
         for n in numbers:
             print(f"mmsar bench: {method}, {n} threads", file=sys.stderr)
             if settable:
-                os.sched_setaffinity(0, cores[:n])
+                _hold(cores[:n])
             seconds.append(_time(scan, method, base, repeat))
     finally:
         if settable:
-            os.sched_setaffinity(0, cores)
+            _hold(cores)
     return Curve("threads", method, tuple(numbers), tuple(seconds))
+
+
+def _hold(cores: list[int]) -> None:
+    """Let all threads of this process, those that kernels hold ready included, run on these cores only."""
+    os.sched_setaffinity(0, cores)
+    with suppress(OSError):
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread), cores)
 
 
 def _time(scan: str, method: str, size: "Size", repeat: int) -> float:
