@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mmsar.view.given import AxesLike, given_axes, root_figure
 
@@ -45,9 +46,12 @@ def figure_scaling(
         ticks = sorted({int(n) for line in panel.lines for n in line.get_xdata()})
         panel.set_xticks(ticks, [f"{n:,}" for n in ticks])
         panel.set_xticks([], minor=True)
-        panel.grid(True, which="both", alpha=0.3)
+        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
+        panel.grid(True, alpha=0.3)
         if panel.lines:
-            panel.legend(frameon=False, fontsize=8)
+            panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=8)
     figure = root_figure(panels["samples"])
     if title:
         figure.suptitle(title, fontsize=11)

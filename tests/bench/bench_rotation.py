@@ -28,7 +28,7 @@ def bare_transforms(plan, ring: tuple[int, int]):
 
     migration, n_angles = plan._migration, ring[0]
     n_k, n_orders, n_ky = plan.n_frequencies, 2 * migration.order + 1, len(migration.ky)
-    length, (n_z, _, n_x) = plan._front._length, plan.grid.shape
+    length, (n_z, _, n_x) = plan._front.length, plan.grid.shape
     points = n_k * migration.n_angles
     rng = np.random.default_rng(0)
     z, x = rng.uniform(-np.pi, np.pi, (2, points)).astype(np.float32)
