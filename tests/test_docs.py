@@ -36,7 +36,9 @@ def test_commands_parse(block):
     lines = [line for line in block.splitlines() if line.startswith("mmsar ")]
     for line in lines:
         build_parser().parse_args(shlex.split(line, comments=True)[1:])
-    assert lines or "pip install" in block or "python examples/" in block  # those are parsed in tests/examples
+    made = set(re.findall(r"^make ([\w-]+)", block, flags=re.M))
+    assert made <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.M))
+    assert lines or made or "pip install" in block or "python examples/" in block  # those are parsed in tests/examples
 
 
 def test_commands_of_dask_parse():

@@ -241,6 +241,7 @@ def _bpa_memory(geometry: Geometry, grid: ImageGrid, allowed: int) -> int:
     """Bytes of bpa: the tiles of voxels, a block of samples, and the profiles of all poses or of as many as fit."""
     low, high = path_limits(geometry, grid)
     bins = int(2.9 * geometry.chirp.bandwidth * (high - low) / C0 + 8.5)  # as compression leaves them at -50 dB
+    bins = min(bins, geometry.chirp.n_samples)
     rows = min(geometry.n_channels, ROWS_PER_STEP)
     fixed = 8 * int(3.1 * grid.n_voxels + rows * (bins + geometry.chirp.n_samples))
     least, profiles = 8 * bins * geometry.weight[0].size, 8 * bins * geometry.n_channels
