@@ -67,7 +67,7 @@ class SolidView:
         (pane,) = self.scene.panes
         pane.draw(self.look, low=max(0.0, pane.volume.level(level)))
         (actor,) = pane.actors
-        self._mapper.SetInputData(actor.mapper.dataset)
+        self._mapper.SetInputData(actor.GetMapper().GetInput())
         self._mapper.SetSampleDistance(1e3 * min(pane.volume.grid.spacing))
         actor.SetMapper(self._mapper)
 
