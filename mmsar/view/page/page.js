@@ -48,7 +48,7 @@
   let tries = 0;
   const tidying = setInterval(() => {
     const inside = window.trame?.refs?.scene?.$?.provides?.view; // what the component of trame-vtk draws with
-    const done = window.mmsarTidyAxes(inside?.renderer);
+    const done = window.mmsarTidyAxes?.(inside?.renderer); // its script may come after this one
     if (done) inside.render();
     if (done || ++tries > 600) clearInterval(tidying);
   }, 50);
