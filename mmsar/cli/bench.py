@@ -220,14 +220,14 @@ def _calibrate(args: argparse.Namespace) -> int:
 
 def measure(name: str, size: Size, repeat: int) -> list[Timing]:
     """Time every method that accepts the scan `name` ("planar", "freehand" or "turntable")."""
-    from mmsar.metrics import error_db
+    from mmsar.metrics import error_db, ncc
 
     scan, grid = problem(name, size)
     signal = scan.read()
     measured = {}
     for method in METHODS[name]:
         print(f"mmsar bench: {name} scan, {method}", file=sys.stderr)
-        measured[method] = _time(method, scan, grid, signal, repeat)
+        measured[method] = time_method(method, scan, grid, signal, repeat)
     _, reference_s, reference, _ = measured["bpa"]
     work = grid.n_voxels * scan.geometry.n_channels
     return [
@@ -238,7 +238,7 @@ def measure(name: str, size: Size, repeat: int) -> list[Timing]:
             image_s=image_s,
             pairs_per_s=work / image_s,
             speedup=reference_s / image_s,
-            ncc=_correlation(image, reference),
+            ncc=float(ncc(image, reference)),
             error_db=None if method == "bpa" else float(error_db(image, reference).error_db),
             plan_mib=nbytes / 2**20,
         )
@@ -246,7 +246,9 @@ def measure(name: str, size: Size, repeat: int) -> list[Timing]:
     ]
 
 
-def _time(method: str, scan: "Scan", grid: "ImageGrid", signal: Any, repeat: int) -> tuple[float, float, Any, int]:
+def time_method(
+    method: str, scan: "Scan", grid: "ImageGrid", signal: Any, repeat: int
+) -> tuple[float, float, Any, int]:
     """(planning time, best imaging time, image, bytes of the plan) of one method."""
     start = time.perf_counter()
     plan = import_module(f"mmsar.recon.{method}").plan(scan.geometry, grid)
@@ -258,13 +260,6 @@ def _time(method: str, scan: "Scan", grid: "ImageGrid", signal: Any, repeat: int
         plan(signal)
         best = min(best, time.perf_counter() - start)
     return plan_s, best, image, plan.nbytes
-
-
-def _correlation(a: Any, b: Any) -> float:
-    """|<a, b>| / (|a| |b|)."""
-    import numpy as np
-
-    return float(abs(np.vdot(a, b)) / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
 def problem(name: str, size: Size) -> tuple["Scan", "ImageGrid"]:

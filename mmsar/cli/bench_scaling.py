@@ -2,10 +2,8 @@
 
 import os
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -103,15 +101,7 @@ def _hold(cores: list[int]) -> None:
 
 
 def _time(scan: str, method: str, size: "Size", repeat: int) -> float:
-    from mmsar.cli.bench import problem
+    from mmsar.cli.bench import problem, time_method
 
     made, grid = problem(scan, size)
-    signal = made.read()
-    plan = import_module(f"mmsar.recon.{method}").plan(made.geometry, grid)
-    plan(signal)
-    best = float("inf")
-    for _ in range(repeat):
-        start = time.perf_counter()
-        plan(signal)
-        best = min(best, time.perf_counter() - start)
-    return best
+    return time_method(method, made, grid, made.read(), repeat)[1]

@@ -26,6 +26,7 @@ from mmsar.model import Geometry, ImageGrid, Scan
 from mmsar.recon.device_bpa import BpaShare, Tables
 from mmsar.recon.device_plan import DevicePlan
 from mmsar.recon.options import ReconOptions
+from mmsar.recon.signal_parts import SignalParts
 
 if TYPE_CHECKING:
     from mmsar.core.device_cuda import Device
@@ -321,18 +322,12 @@ class BpaPlan:
 
     def _tables(self, signal: Any) -> Iterator[tuple[tuple, tuple]]:
         """(range profiles of the channels, clusters) of every chunk of poses."""
-        pieces = signal_pieces(signal, self.geometry.shape)
-        block, done = next(pieces), 0
+        parts = SignalParts(signal, self.geometry.shape, "bpa")
         for poses, order, clusters in self._chunks:
             place = np.argsort(order)
             table = self._table(poses)
-            filled = poses.start
-            while filled < poses.stop:
-                take = min(len(block) - done, poses.stop - filled)
-                self._range_compress(block[done : done + take], table, place[filled - poses.start :][:take])
-                filled, done = filled + take, done + take
-                if done == len(block) and filled < self.geometry.shape[0]:
-                    block, done = next(pieces), 0
+            for first, part in parts.until(poses.stop):
+                self._range_compress(part, table, place[first - poses.start :][: len(part)])
             yield self._channels(poses, order, table), clusters
             del table
 
@@ -405,16 +400,4 @@ class BpaPlan:
             kernel(packed, centres, self._tiles.tables, channels, clusters, self._tiles.nodes)
 
 
-def signal_pieces(signal: Any, shape: tuple[int, int, int, int], method: str = "bpa") -> Iterator[np.ndarray]:
-    """Arrays of consecutive poses from an array or an object with `blocks()`; GeometryError for another shape."""
-    if hasattr(signal, "blocks"):
-        check_shape(f"{method} signal", signal.shape, shape)
-        for _, block in signal.blocks():
-            yield block
-    else:
-        signal = np.asarray(signal)
-        check_shape(f"{method} signal", signal.shape, shape)
-        yield signal
-
-
-__all__ = ["BpaPlan", "exact", "exact_image", "plan", "signal_pieces"]
+__all__ = ["BpaPlan", "exact", "exact_image", "plan"]

@@ -29,10 +29,10 @@ from mmsar.core.parallel import matmul_rows, threads
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid, Scan
-from mmsar.recon.bpa import signal_pieces
 from mmsar.recon.ffbp_levels import Levels
 from mmsar.recon.fourier import only_cpu, path_limits, slabs
 from mmsar.recon.options import ReconOptions
+from mmsar.recon.signal_parts import SignalParts
 from mmsar.signal.compress import compress
 
 ROWS_PER_STEP = 65536
@@ -211,21 +211,16 @@ class FfbpPlan:
 
     def _tables(self, signal: Any) -> Iterator[np.ndarray]:
         """Compressed samples of the channels of each chunk in the tree's order, (n, m) complex64."""
-        pieces = signal_pieces(signal, self.geometry.shape, "ffbp")
-        block, done, filled = next(pieces), 0, 0
+        parts = SignalParts(signal, self.geometry.shape, "ffbp")
         step = max(1, ROWS_PER_STEP // self.geometry.weight[0].size)
         for chunk, stop in enumerate(self._edges[1:]):
             run = slice(*self._runs[chunk : chunk + 2])
             table = np.empty((run.stop - run.start, len(self._compression.k)), dtype=np.complex64)
-            while filled < stop:
-                take = min(len(block) - done, stop - filled, step)
-                part = np.asarray(block[done : done + take], dtype=np.complex64)
-                small = matmul_rows(part.reshape(-1, part.shape[-1]), self._compression.matrix)
-                place = self._place[filled * len(small) // take :][: len(small)]
+            for first, part in parts.until(stop, step):
+                rows = np.asarray(part, dtype=np.complex64).reshape(-1, part.shape[-1])
+                small = matmul_rows(rows, self._compression.matrix)
+                place = self._place[first * len(small) // len(part) :][: len(small)]
                 table[place[place >= 0] - run.start] = small[place >= 0]
-                filled, done = filled + take, done + take
-                if done == len(block) and filled < self.geometry.shape[0]:
-                    block, done = next(pieces), 0
             yield table
 
     @contextmanager

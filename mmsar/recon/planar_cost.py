@@ -63,7 +63,7 @@ def planar_cost(
     waves = WaveGrid(virtual, grid, chirp.k)
     low, high = path_limits(geometry, grid)
     m = min(chirp.n_samples, int(chirp.bandwidth * (high - low) / C0) + 6)
-    pairs, n_z = int(np.count_nonzero(waves.inside())), grid.shape[0]
+    pairs, n_z = waves.n_pairs, grid.shape[0]
     eps = 10 ** ((error_db - 5) / 20)
     data, spectrum, image = 8 * m * channels, 8 * m * pairs, 8 * grid.n_voxels
     compression = 8 * m * chirp.n_samples
@@ -122,7 +122,7 @@ def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) 
     sine = min(float(waves.band.limits[4] + waves.band.limits[5]), 1.0)
     centre = middle_kappa(float(waves.k2.max()), sine)
     planes = 1 if flat(float(size[2]), centre) else int(np.ceil(size[2] / plane_step(centre))) + width + 1
-    grid, pairs = planes * cells[0] * cells[1], int(np.count_nonzero(waves.inside()))
+    grid, pairs = planes * cells[0] * cells[1], waves.n_pairs
     block = int(np.clip(room // max(1, 8 * grid), 1, m))
     rows = cells[1] * lengths[0], waves.count[0] * lengths[1]
     transform = sum(r * np.log2(n_fine) for r, n_fine in zip(rows, lengths, strict=True))

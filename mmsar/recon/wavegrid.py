@@ -4,6 +4,8 @@ The spacing of the image sets the period M d of the modes, dk = 2 pi / (M d), lo
 reach wraps around into the image (`recon.band`); the band says which modes are needed.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from mmsar.core import gridding
@@ -62,6 +64,11 @@ class WaveGrid:
         out = np.zeros((kx.size, ky.size), dtype=bool)
         gridding.in_band(kx, ky, np.array([self.k2.min(), self.k2.max()]), self.band.limits, out)
         return out
+
+    @cached_property
+    def n_pairs(self) -> int:
+        """Pairs of modes in the band."""
+        return int(np.count_nonzero(self.inside()))
 
     def lateral_shapes(self) -> list[tuple[int, int]]:
         """Buffers of the lateral FFTs: along y for every kx, then along x; one row where an axis has one voxel."""

@@ -7,8 +7,10 @@ As a benchmark it also prints what the planner said beforehand and what it took.
 """
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import benchscenes
 import numpy as np
@@ -29,15 +31,22 @@ from mmsar.cli import main
 
 start = time.perf_counter()
 code = main(sys.argv[2:])
-with open("/proc/self/status") as lines:  # ru_maxrss would begin with what the parent had
-    (peak,) = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
-print(json.dumps({"code": code, "peak": peak, "seconds": time.perf_counter() - start}))
+seconds = time.perf_counter() - start
+sys.path.insert(0, os.environ["BENCH"])
+from sidebyside import peak_memory
+
+print(json.dumps({"code": code, "peak": peak_memory(), "seconds": seconds}))
 """
 
 
 def on_the_edge(*command):
     """(standard output without the last line, what EDGE said) of an mmsar command under the limits."""
-    run = subprocess.run([sys.executable, "-c", EDGE, str(LIMIT), *command], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", EDGE, str(LIMIT), *command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "BENCH": str(Path(__file__).parent)},
+    )
     assert run.returncode == 0, run.stderr
     *lines, last = run.stdout.splitlines()
     return lines, json.loads(last), run.stderr
