@@ -1,9 +1,9 @@
 """Correct the poses of a scan from its own samples.
 
 --autofocus moves every pose of a planar or freehand scan to where the image focuses. It starts from the recorded
-positions and finds back from errors up to about a fifth of a wavelength (docs/autofocus.md). Give it a grid that holds
-the brightest targets; one plane is enough where they lie in one range cell. With -o, moves by
-which bright parts of the image do not explain more of the samples are not written (exit 3), unless --force asks for it.
+positions and finds back from errors up to about an eighth of a wavelength RMS (docs/autofocus.md). Give it a grid that
+holds the brightest targets; one plane is enough where they lie in one range cell. With -o, moves that do not focus the
+image are not written (exit 3), unless --force asks for it.
 
 --rotation fits where the axis of a scan round a target is. The radius comes from sharpness alone. A known pin (--pin, a
 point target at a known place in the target's frame, mm) also tells the tangential offset (that is, the start angle) and
@@ -107,8 +107,8 @@ def _autofocus(args: argparse.Namespace) -> int:
     if args.output is not None:
         if not (found.improved or args.force):
             raise GeometryError(
-                "align autofocus: bright parts of the image do not explain more of the samples than before, "
-                f"{args.output} not written; check that the grid holds the target and that many poses see it "
+                "align autofocus: the image does not come out sharper with its bright parts still explained by the "
+                f"samples, {args.output} not written; check that the grid holds the target and that many poses see it "
                 "(large smooth plates do not focus), or write it all the same (--force)"
             )
         save_scan(apply_autofocus(scan, found), args.output)

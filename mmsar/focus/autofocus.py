@@ -17,7 +17,7 @@ a pose has along an axis; so what the echoes do not tell stays as it was.
 It is made for scenes of targets that many poses see: points, edges, rough or small objects. A large smooth plate shows
 every pose a glint of its own, fits poses of almost any smooth error, and would be broken into spots; so the result says
 how compact the image is (its entropy) and how much of the samples its brightest parts explain, before and after: in
-spots they explain less, in focus more, and only that counts as improved.
+spots they explain less, in focus more, or as much with far fewer voxels; only that counts as improved.
 
 What the samples do not tell: a displacement common to all poses moves the image; one that grows in proportion to x or
 y tilts the aperture, which moves it too. A wrong number of half wavelengths along the line of sight is told by the
@@ -47,6 +47,8 @@ SETTLING = 2 / 3
 """Share of the iterations over which it falls."""
 BRIGHTER = 1.03
 """Factor by which the brightest parts must explain more of the samples for the scan to count as improved."""
+COMPACTER, KEPT = 0.4, 0.95
+"""Or: the entropy falls by this [nat], and the brightest parts explain this share of what they did."""
 BRIGHT = 0.3
 """Voxels above this share of the peak are the brightest."""
 
@@ -109,8 +111,9 @@ class Autofocus:
 
     @property
     def improved(self) -> bool:
-        """Whether the brightest parts explain more of the samples than before, and the image is no less compact."""
-        return self.bright[1] >= BRIGHTER * self.bright[0] and self.entropy[1] <= self.entropy[0]
+        """Whether the brightest parts explain more of the samples, or as much in a far more compact image."""
+        gain, fall = self.bright[1] / max(self.bright[0], 1e-12), self.entropy[0] - self.entropy[1]
+        return (gain >= BRIGHTER and fall >= 0) or (gain >= KEPT and fall >= COMPACTER)
 
 
 def autofocus(scan: Scan, grid: ImageGrid, *, options: AutofocusOptions | None = None) -> Autofocus:

@@ -1,4 +1,4 @@
-"""`mmsar align --rotation`: a turntable scan with a wrong radius comes out corrected, and one line when it cannot."""
+"""`mmsar align`: scans with wrong positions come out corrected, and one line says when they cannot."""
 
 import json
 from dataclasses import replace
@@ -126,3 +126,78 @@ def test_ctrl_c_leaves_nothing(scan_file, tmp_path, capsys, monkeypatch):
     before = sorted(tmp_path.iterdir())
     assert main(["align", str(scan_file), "--rotation", "-o", str(tmp_path / "aligned.h5")]) == 130
     assert sorted(tmp_path.iterdir()) == before
+
+
+PLANAR = """
+[chirp]
+start_ghz = 77.0
+bandwidth_ghz = 4.0
+sample_rate_ksps = 2000.0
+samples = 16
+[array]
+board = "iwr1443"
+[trajectory]
+kind = "raster"
+rows = 6
+columns = 48
+step_x_mm = 1.2
+step_y_mm = 7.6
+[[scene]]
+kind = "points"
+positions_mm = [[0, 0, 200], [12, 8, 200], [-16, 4, 200], [4, -12, 200]]
+[simulation]
+snr_db = 20
+"""
+AREA = ("--extent=-30,30,-26,26,200,200", "--spacing", "1")
+
+
+@pytest.fixture
+def planar_file(tmp_path):
+    """A function that makes a raster scan with position errors of so many mm."""
+
+    def make(error: float):
+        scene, file = tmp_path / "planar.toml", tmp_path / "planar.h5"
+        scene.write_text(PLANAR + f"position_jitter_mm = [{error}, {error}, {error}]\n")
+        assert main(["simulate", str(scene), "-o", str(file)]) == 0
+        return file
+
+    return make
+
+
+def test_autofocus_is_reported_and_written(planar_file, tmp_path, capsys):
+    scan_file, done = planar_file(0.4), tmp_path / "focused.h5"
+    capsys.readouterr()
+    assert main(["align", str(scan_file), "--autofocus", *AREA, "--independent", "-o", str(done)]) == 0
+    text = capsys.readouterr().out
+    assert [line.split()[0] for line in text.splitlines()[:4]] == ["moved", "lit", "bright", "note"]
+    focused = load_scan(done)
+    assert [step["step"] for step in focused.attrs["history"]] == ["simulate", "align autofocus"]
+    np.testing.assert_array_equal(focused.read(), load_scan(scan_file).read())
+    moved = focused.trajectory.position - load_scan(scan_file).trajectory.position
+    assert main(["align", str(scan_file), "--autofocus", *AREA, "--independent", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    np.testing.assert_allclose(report["move"], moved, atol=2e-6)
+    assert report["improved"] and report["entropy"][1] < report["entropy"][0]
+
+
+def test_autofocus_that_does_not_help_is_not_written(planar_file, tmp_path, capsys):
+    scan_file, done = planar_file(0.0), tmp_path / "focused.h5"
+    args = [str(scan_file), "--autofocus", *AREA, "--iterations", "3", "-o", str(done)]
+    text = fails(capsys, *args)
+    assert "focused.h5 not written" in text and "many poses see it" in text and "--force" in text
+    assert not done.exists()
+    assert main(["align", *args, "--force"]) == 0 and done.exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["--autofocus", "--pin", "0,0,200"], 2, "belong to --rotation"),
+        (["--autofocus", "--memory", "-1"], 2, "more than 0 GiB"),
+        (["--autofocus", "--extent=-30,30,-26,26,-20,20", "--spacing", "1"], 3, "in front of the antennas"),
+        (["--rotation", "--extent=-30,30,-26,26,200,200"], 2, "--extent-mm"),
+        (["--autofocus", *AREA, "--memory", "0.001"], 3, "allow more memory"),
+    ],
+)
+def test_autofocus_refuses_in_a_line(planar_file, capsys, args, code, words):
+    assert words in fails(capsys, str(planar_file(0.1)), *args, code=code)

@@ -39,7 +39,12 @@ BAD_VALUES = {
     "capture": [[], ["{input}", "--speed", "3"]],
     "hw": [[], ["nonsense"], ["record", "{input}"], ["report"], ["poses", "{input}", "--kind", "magic"]],
     "calibrate": [[], ["{input}", "--target-mm", "1,2", "-o", "x.h5"], ["{input}", "--target-mm", "0,0,300"]],
-    "align": [[], ["{input}", "-o", "x.h5"], ["{input}", "--rotation", "--pin", "1,2", "-o", "x.h5"]],
+    "align": [
+        [],
+        ["{input}", "-o", "x.h5"],
+        ["{input}", "--rotation", "--pin", "1,2", "-o", "x.h5"],
+        ["{input}", "--autofocus", "--rotation"],
+    ],
     "info": [[], ["{input}", "--xml"]],
     "reconstruct": [["{input}", "-o", "x.h5", "--method", "magic"], ["{input}"], []],
     "enhance": [
