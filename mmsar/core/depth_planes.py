@@ -1,8 +1,8 @@
 """Planes along z that carry plane waves of a band: points are spread to many, and a few carry the sum.
 
-Waves are exp(j kappa z), |kappa| <= centre. A point at z is spread by a Kaiser-Bessel kernel to fine planes z_p, step
-pi / (SIGMA_Z centre). Along a short depth the waves have few degrees of freedom, about centre depth / pi and some more:
-fewer planes z_r with weights U, found by least squares over the band and the points' own depths, stand for the fine ones,
+Waves are exp(j kappa z), |kappa| <= centre. A point at z is spread by a Kaiser-Bessel kernel phi to fine planes z_p,
+step pi / (SIGMA_Z centre). Along a short depth the waves have few degrees of freedom, centre depth / pi and some more:
+fewer planes z_r, with weights U by least squares over the band and the points' own depths, stand for the fine ones,
 
     exp(j kappa z) ~ sum_r exp(j kappa z_r) sum_p U[r, p] phi(z - z_p),
 

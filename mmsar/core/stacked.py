@@ -128,11 +128,16 @@ class StackedNufft:
         return [(0, len(cell))]
 
     @property
+    def n_planes(self) -> tuple[int, int]:
+        """Planes along z that points are spread to, and that are transformed."""
+        return self._planes.n_fine, self._planes.n
+
+    @property
     def nbytes(self) -> int:
         """Memory held, and the fine grid and buffers in flight [bytes]."""
         held = self._points.nbytes + self._order.nbytes + self._shift.nbytes + 3 * self._factor.nbytes
         rows = self._shape[1] * self._fft_sizes[0] + self.waves.count[0] * self._fft_sizes[1]
-        row = self._planes.n_fine * self._shape[2] * self._block
+        row = self._planes.n * self._shape[2] * self._block
         return (
             held
             + 8 * self._block * (int(np.prod(self._shape)) + len(self._points))
@@ -233,9 +238,7 @@ class StackedNufft:
         first, ratio, total = waves
         planes = self._planes
         z_scale = (planes.centre, planes.first, planes.step)
-        kernels_planes.start_phasors(
-            self._kx, self._ky, float(self.waves.k2[m]), z_scale, self._powers, first, ratio
-        )
+        kernels_planes.start_phasors(self._kx, self._ky, float(self.waves.k2[m]), z_scale, self._powers, first, ratio)
         return first, ratio, total
 
     def _lateral_workers(self, direction: str) -> Workers:
