@@ -1,6 +1,6 @@
 """Hot loops of the exact irregular front: planes of the fine grid to and from FFT buffers, and their sum along z.
 
-Waves are kept as real and imaginary parts apart, (2, n) float32, so that the sums are vectorised; so are the rows of
+FFT buffers hold 0 where nothing is ever written (`RowFFT` with `keep`). Waves are kept as real and imaginary parts apart, (2, n) float32, so that the sums are vectorised; so are the rows of
 the fine grid once its planes are ready: (data sets, n_x) instead of (n_x, data sets). No kernel allocates; all release
 the lock and are called from one thread per core.
 """
@@ -21,9 +21,14 @@ def turn_rows(rows: np.ndarray, y: int, grid: np.ndarray) -> None:
     for plane in range(rows.shape[0]):
         source, out = rows[plane], grid[plane, y].reshape((m, n_x))
         for x0 in range(0, n_x, ROWS):
+            n = min(ROWS, n_x - x0)
             for j in range(m):
-                for x in range(x0, min(x0 + ROWS, n_x)):
-                    out[j, x] = source[x, j]
+                if n == ROWS:
+                    for i in range(ROWS):
+                        out[j, x0 + i] = source[x0 + i, j]
+                else:
+                    for i in range(n):
+                        out[j, x0 + i] = source[x0 + i, j]
 
 
 @njit(cache=True, nogil=True)
@@ -33,19 +38,23 @@ def turn_rows_back(grid: np.ndarray, y: int, rows: np.ndarray) -> None:
     for plane in range(rows.shape[0]):
         source, out = grid[plane, y].reshape((m, n_x)), rows[plane]
         for x0 in range(0, n_x, ROWS):
+            n = min(ROWS, n_x - x0)
             for j in range(m):
-                for x in range(x0, min(x0 + ROWS, n_x)):
-                    out[x, j] = source[j, x]
+                if n == ROWS:
+                    for i in range(ROWS):
+                        out[x0 + i, j] = source[j, x0 + i]
+                else:
+                    for i in range(n):
+                        out[x0 + i, j] = source[j, x0 + i]
 
 
 @njit(cache=True, nogil=True)
 def load_plane(grid: np.ndarray, plane: int, m: int, rows: np.ndarray) -> None:
-    """rows = 0, then rows[y, x mod length] += turned grid[plane, y, m, x]."""
+    """rows[y, x mod length] = sum of turned grid[plane, y, m, x] over x < n_x; columns beyond stay as they are, 0."""
     n_x, length = grid.shape[2], rows.shape[1]
     for y in range(grid.shape[1]):
         source = grid[plane, y].reshape((grid.shape[3], n_x))[m]
         rows[y, : min(n_x, length)] = source[:length]
-        rows[y, n_x:] = 0.0
         for x in range(length, n_x):
             rows[y, x % length] += source[x]
 
@@ -63,9 +72,11 @@ def store_plane(rows: np.ndarray, plane: int, m: int, grid: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def pick_columns(rows: np.ndarray, column: np.ndarray, out: np.ndarray) -> None:
-    """out = 0, then out[a, y mod length] += rows[y, column[a]]: modes of one axis, turned for the next transform."""
+    """out[a, y mod length] = sum of rows[y, column[a]] over y: modes of one axis, turned for the next transform.
+
+    Columns of `out` beyond the rows stay as they are, 0.
+    """
     n_y, length = rows.shape[0], out.shape[1]
-    out[:, n_y:] = 0.0
     for y0 in range(0, min(n_y, length), ROWS):
         n = min(ROWS, n_y - y0, length - y0)
         for a in range(column.size):
@@ -83,8 +94,7 @@ def pick_columns(rows: np.ndarray, column: np.ndarray, out: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def put_columns(source: np.ndarray, column: np.ndarray, rows: np.ndarray) -> None:
-    """Adjoint of `pick_columns` (columns are distinct)."""
-    rows[:] = 0.0
+    """Adjoint of `pick_columns`: columns that are not in `column` stay as they are, 0 (columns are distinct)."""
     n_y, length = rows.shape[0], source.shape[1]
     for y0 in range(0, n_y, ROWS):
         n, at = min(ROWS, n_y - y0), y0 % length
@@ -141,8 +151,7 @@ def add_plane(modes: np.ndarray, runs: np.ndarray, ratio: np.ndarray, total: np.
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def take_plane(total: np.ndarray, runs: np.ndarray, ratio: np.ndarray, modes: np.ndarray) -> None:
-    """Adjoint of a step of `add_plane`: modes = total at its pairs and 0 elsewhere, then total *= conj(ratio)."""
-    modes[:] = 0.0
+    """Adjoint of a step of `add_plane`: modes = total at its pairs (elsewhere 0 as it is), then total *= conj(ratio)."""
     real = modes.view(np.float32)
     for run in range(runs.shape[0] - 1):
         q0, q1 = runs[run, 2], runs[run + 1, 2]

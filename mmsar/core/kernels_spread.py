@@ -15,12 +15,12 @@ LANES = 16
 """Floats taken together in the inner loop."""
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def spread_points(data: np.ndarray, points: np.ndarray, first: int, last: int, tables: tuple, grid: np.ndarray) -> None:
     """grid += taps of points[first:last] times data; data (n, m) complex64, points (n, 3) z, y, x in grid units.
 
     The taps along x times the data make one row of floats, padded with zeros to whole `LANES`, that is added to the
-    grid once per tap along z and y; the grid has `slack(m, width)` points more along x than the taps reach.
+    grid once per tap along z and y (unsigned indices, or the loop is not vectorised); the grid has `slack(m, width)` points more along x than the taps reach.
     """
     wz, wy, wx = np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32)
     n_y, n_x, m2, width = grid.shape[1], grid.shape[2], 2 * grid.shape[3], tables[2].shape[1]
@@ -39,13 +39,12 @@ def spread_points(data: np.ndarray, points: np.ndarray, first: int, last: int, t
         for a in range(tables[0].shape[1]):
             for b in range(tables[1].shape[1]):
                 weight = wz[a] * wy[b]
-                start = (((iz + a) * n_y + iy + b) * n_x + ix) * m2
-                line = real[start : start + n_row]
-                for i in range(n_row):
-                    line[i] += weight * row[i]
+                start = np.uint64((((iz + a) * n_y + iy + b) * n_x + ix) * m2)
+                for i in range(np.uint64(n_row)):
+                    real[start + i] += weight * row[i]
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def gather_points(grid: np.ndarray, points: np.ndarray, first: int, last: int, tables: tuple, data: np.ndarray) -> None:
     """Adjoint of `spread_points`: data[first:last] overwritten."""
     wz, wy, wx = np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32)
@@ -61,10 +60,9 @@ def gather_points(grid: np.ndarray, points: np.ndarray, first: int, last: int, t
         for a in range(tables[0].shape[1]):
             for b in range(tables[1].shape[1]):
                 weight = wz[a] * wy[b]
-                start = (((iz + a) * n_y + iy + b) * n_x + ix) * m2
-                line = real[start : start + n_row]
-                for i in range(n_row):
-                    row[i] += weight * line[i]
+                start = np.uint64((((iz + a) * n_y + iy + b) * n_x + ix) * m2)
+                for i in range(np.uint64(n_row)):
+                    row[i] += weight * real[start + i]
         values = target[p]
         values[:] = np.float32(0.0)
         for c in range(width):

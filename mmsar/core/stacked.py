@@ -141,7 +141,7 @@ class StackedNufft:
         return (
             held
             + 8 * self._block * (int(np.prod(self._shape)) + len(self._points))
-            + 8 * threads() * (rows + row + 3 * len(self._factor))
+            + 8 * threads() * (2 * rows + row + 3 * len(self._factor))
         )
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
@@ -246,7 +246,7 @@ class StackedNufft:
         if direction not in self._workers:
             self._workers[direction] = Workers(
                 lambda: (
-                    *(RowFFT(*shape, direction) for shape in rows),
+                    *(RowFFT(*shape, direction, keep=True) for shape in rows),
                     np.empty((3, 2, len(self._factor)), dtype=np.float32),
                 )
             )

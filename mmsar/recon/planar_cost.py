@@ -132,7 +132,7 @@ def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) 
         nbytes=40 * n
         + 24 * pairs
         + 8 * block * (grid + n)
-        + 8 * threads() * (sum(rows) + few * cells[0] * block + 3 * pairs),
+        + 8 * threads() * (2 * sum(rows) + few * cells[0] * block + 3 * pairs),
         seconds=m
         * (taps * PER_TAP + few * (transform * PER_POINT + pairs * 5e-10) + fine * few * cells[0] * cells[1] * 5e-11),
     )
