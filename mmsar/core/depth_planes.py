@@ -21,8 +21,12 @@ MOST_FEW = 40
 """More planes than this cost more to combine than to transform."""
 SPANS = (0.92, 0.95, 0.97, 0.98, 0.99, 1.0)
 """Extents of the few planes that are tried, in depths of the points."""
-SHARE = 0.9
+SHARE = 0.95
 """Of the wanted error, that the planes may make: the rest is for the kernels along x and y."""
+GAPS = 0.2
+"""Weight of even heights beside those of the points."""
+FINEST = 3e-4
+"""Below this error few planes mostly do not do: their weights grow and single precision shows."""
 ROUNDING = 1e-7
 """Error of a sum in single precision for weights of one."""
 
@@ -51,10 +55,10 @@ def n_fine(depth: float, centre: float, width: int) -> int:
 
 
 def n_few(depth: float, centre: float, error: float) -> int:
-    """About as many planes carry the sum: what `DepthPlanes` mostly finds, to foresee its cost."""
-    fine = n_fine(depth, centre, depth_width(error))
-    few = int(np.ceil(depth * centre / np.pi * 1.05 - np.log(error) / 1.7)) + 1
-    return few if few < fine and few <= MOST_FEW else fine
+    """About as many planes as carry the sum, to foresee what they cost."""
+    fine, freedoms = n_fine(depth, centre, depth_width(error)), depth * centre / np.pi
+    few = int(np.ceil(freedoms - np.log(error) * (0.5 + 0.2 * np.log1p(freedoms)) - 0.5))
+    return few if few < min(fine, MOST_FEW + 1) and (error > FINEST or freedoms < 1) else fine
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,17 +158,20 @@ def _few(
     least = int(np.ceil(depth * band / np.pi)) + 1
     if least > MOST_FEW:
         return None
-    sample = np.sort(places)[np.linspace(0, len(places) - 1, 8 * fine).astype(int)]
+    as_points = np.sort(places)[np.linspace(0, len(places) - 1, 6 * fine).astype(int)]
+    sample = np.concatenate([as_points, np.linspace(low, high, 3 * fine)])  # gaps between few points need some too
+    weight = np.sqrt(np.repeat([1.0, GAPS], [6 * fine, 3 * fine]))
+    weight /= np.sqrt(np.mean(weight**2))
     start, taps = tap_rows(sample, table)
     kernel = np.zeros((len(sample), fine))
-    np.put_along_axis(kernel, start[:, None] + np.arange(table.shape[1]), taps, axis=1)
+    np.put_along_axis(kernel, start[:, None] + np.arange(table.shape[1]), taps * weight[:, None], axis=1)
     kappa = np.linspace(0, band, 4 * fine)[:, None]
 
     def waves(at: np.ndarray) -> np.ndarray:
         phase = kappa * (at - middle)
         return np.concatenate([np.cos(phase), np.sin(phase)])
 
-    wanted = waves(sample)
+    wanted = waves(sample) * weight
     gram = kernel.T @ kernel
     gram += 1e-9 * np.trace(gram) * np.eye(fine)
     of_fine = np.linalg.solve(gram, (wanted @ kernel).T).T
