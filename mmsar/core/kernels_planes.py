@@ -1,8 +1,8 @@
 """Hot loops of the exact irregular front: planes of the fine grid to and from FFT buffers, and their sum along z.
 
-FFT buffers hold 0 where nothing is ever written (`RowFFT` with `keep`). Waves are kept as real and imaginary parts apart, (2, n) float32, so that the sums are vectorised; so are the rows of
-the fine grid once its planes are ready: (data sets, n_x) instead of (n_x, data sets). No kernel allocates; all release
-the lock and are called from one thread per core.
+FFT buffers hold 0 where nothing is ever written (`RowFFT` with `keep`). Waves are kept as real and imaginary parts
+apart, (2, n) float32, so that the sums are vectorised; rows of the fine grid whose planes are ready are (data sets, n_x)
+instead of (n_x, data sets). No kernel allocates; all release the lock and are called from one thread per core.
 """
 
 import numpy as np
@@ -151,7 +151,7 @@ def add_plane(modes: np.ndarray, runs: np.ndarray, ratio: np.ndarray, total: np.
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def take_plane(total: np.ndarray, runs: np.ndarray, ratio: np.ndarray, modes: np.ndarray) -> None:
-    """Adjoint of a step of `add_plane`: modes = total at its pairs (elsewhere 0 as it is), then total *= conj(ratio)."""
+    """Adjoint of a step of `add_plane`: modes = total at its pairs, 0 elsewhere still; total *= conj(ratio)."""
     real = modes.view(np.float32)
     for run in range(runs.shape[0] - 1):
         q0, q1 = runs[run, 2], runs[run + 1, 2]

@@ -20,7 +20,8 @@ def spread_points(data: np.ndarray, points: np.ndarray, first: int, last: int, t
     """grid += taps of points[first:last] times data; data (n, m) complex64, points (n, 3) z, y, x in grid units.
 
     The taps along x times the data make one row of floats, padded with zeros to whole `LANES`, that is added to the
-    grid once per tap along z and y (unsigned indices, or the loop is not vectorised); the grid has `slack(m, width)` points more along x than the taps reach.
+    grid once per tap along z and y (with unsigned indices, or the loop is not vectorised); the grid has
+    `slack(m, width)` points more along x than the taps reach.
     """
     wz, wy, wx = np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32), np.empty(MAX_WIDTH, np.float32)
     n_y, n_x, m2, width = grid.shape[1], grid.shape[2], 2 * grid.shape[3], tables[2].shape[1]
