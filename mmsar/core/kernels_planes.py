@@ -1,8 +1,9 @@
 """Hot loops of the exact irregular front: planes of the fine grid to and from FFT buffers, and their sum along z.
 
 FFT buffers hold 0 where nothing is ever written (`RowFFT` with `keep`). Waves are kept as real and imaginary parts
-apart, (2, n) float32, so that the sums are vectorised; rows of the fine grid whose planes are ready are (data sets, n_x)
-instead of (n_x, data sets). No kernel allocates; all release the lock and are called from one thread per core.
+apart, (2, n) float32, so that the sums are vectorised; rows of the fine grid whose planes are ready are
+(data sets, n_x) instead of (n_x, data sets). No kernel allocates; all release the lock and are called from one thread
+per core.
 """
 
 import numpy as np
