@@ -29,7 +29,7 @@ from mmsar.core.parallel import matmul_rows, threads
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid, Scan
-from mmsar.recon.ffbp_batches import ROOM
+from mmsar.recon.ffbp_batches import default_room
 from mmsar.recon.ffbp_levels import Levels
 from mmsar.recon.fourier import only_cpu, path_limits, slabs
 from mmsar.recon.options import ReconOptions
@@ -106,7 +106,7 @@ class FfbpPlan:
             planes = max(z.stop - z.start for z in self._slabs)
             fixed = 8 * planes * grid.n_voxels // grid.shape[0] + self._levels.fixed_bytes
             samples = self._bytes_per_channel * int(np.diff(runs).max())
-            self._levels.fit(min(ROOM, allowed - fixed - samples))
+            self._levels.fit(min(default_room(), allowed - fixed - samples))
             self.nbytes = fixed + self._levels.held_bytes + samples
             if self.nbytes <= allowed or chunks == len(geometry.weight):
                 break

@@ -4,19 +4,21 @@ The fields of a few clusters of the highest level are made from those of their c
 before the next few are begun. Where all clusters of two neighbouring levels fit they are worked level by level.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-ROOM = 64 * 2**20
-"""Bytes of grids held at once, unless the budget leaves less: enough to keep all cores at work."""
+from mmsar.core.parallel import threads
+
+ROOM_PER_CORE = 32 * 2**20
+"""Bytes of grids held at once for every core, unless the budget leaves less: enough to keep all at work."""
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Clusters of one level taken at once, and the `nbytes` of grids that are held then."""
+    """Clusters of one level held at once, at most, and the `nbytes` of grids that are held then."""
 
     step: int
     nbytes: int
@@ -41,13 +43,25 @@ class Batches:
                 return cls(step, needed)
             step //= 2
 
+    def runs(self, a: int, b: int) -> Iterator[tuple[int, int]]:
+        """Runs of at most `step` of the clusters a to before b."""
+        return ((c, min(c + self.step, b)) for c in range(a, b, self.step))
+
+
+def default_room() -> int:
+    """Bytes of grids held at once where the budget allows it."""
+    return ROOM_PER_CORE * threads()
+
 
 def _peak(level: int, count: int, step: int, sizes: Sequence[int], children: Sequence[np.ndarray]) -> int:
     """Most floats held while the fields of `count` neighbouring clusters of a level are made, these included."""
     own = count * sizes[level]
     if level == 0:
         return own
-    first, taken = children[level - 1], min(count, step)
-    below = int((first[taken:] - first[:-taken]).max())
-    deeper = _peak(level - 1, below, step, sizes, children)
-    return max(deeper, own + below * sizes[level - 1]) if count <= step else own + deeper
+    first = children[level - 1]
+    below = int((first[count:] - first[:-count]).max())
+    if below <= step:
+        return max(_peak(level - 1, below, step, sizes, children), own + below * sizes[level - 1])
+    few = np.unique(np.diff(first))
+    part = 0 if len(few) == 1 and step % few[0] == 0 else min(count, step // int(few[0]) + 2)  # added up apart
+    return own + max(_peak(level - 1, step, step, sizes, children), part * sizes[level] + step * sizes[level - 1])

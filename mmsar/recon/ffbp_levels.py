@@ -8,7 +8,7 @@ import numpy as np
 
 from mmsar.core.parallel import threads
 from mmsar.model import Geometry, ImageGrid
-from mmsar.recon.ffbp_batches import ROOM, Batches
+from mmsar.recon.ffbp_batches import Batches, default_room
 from mmsar.recon.ffbp_design import PROFILE_SHARE, Design, Draws, Stage, Tree, choose, choose_blocks
 from mmsar.recon.ffbp_nodes import lane_tables, least_squares
 
@@ -67,7 +67,7 @@ class Levels:
         self._terms = TERMS
         self._starts = [[self.tree.starts(s.level, n) for s in self.design.stages] for n in range(len(edges) - 1)]
         self.fixed_bytes = fixed_bytes(self.design, len(order))
-        self.fit(ROOM)
+        self.fit(default_room())
 
     def fit(self, room: int) -> None:
         """Hold at most `room` bytes of grids at once, as far as that goes, and say in `held_bytes` how many."""
@@ -94,7 +94,7 @@ class Levels:
 
         if not len(table):
             return
-        tx, rx, weight, levels, step = self._chunk(chunk)
+        tx, rx, weight, levels, batches = self._chunk(chunk)
         share = len(table) / len(self._tx) / int(np.prod(self.design.parts))
         for first, centre in self._blocks():
             planes = slice(max(low - first[0], 0), min(low + len(image) - first[0], self.design.size[2]))
@@ -106,8 +106,8 @@ class Levels:
             tables = (tuple(a[planes] for a in tables[0]), *tables[1:])
             nodes = (nodes[0][planes], *nodes[1:])
             last = (shape, tables, nodes, self._numbers[0], centre, np.float32(scale), strip)
-            work = _Work(levels, step, centre, (tx, rx, coefs), lambda done: tick(share * done / len(table)))
-            for a, b in work.parts(0, len(levels[-1][1])):
+            work = _Work(levels, batches, centre, (tx, rx, coefs), lambda done: tick(share * done / len(table)))
+            for a, b in work.batches.runs(0, len(levels[-1][1])):
                 held = self._fields(len(levels) - 1, a, b, work)
                 at = (first[0] + planes.start - low, *first[1:])
                 grids.image(image.view(np.float32), at, held, levels[-1][1][a:b], *last)
@@ -118,7 +118,7 @@ class Levels:
         from mmsar.core import kernels_ffbp as leaves
         from mmsar.core import kernels_ffbp_grids as grids
 
-        tx, rx, weight, levels, step = self._chunk(chunk)
+        tx, rx, weight, levels, batches = self._chunk(chunk)
         table = np.zeros((len(tx), len(self._k)), dtype=np.complex64)
         if not len(table):
             return table
@@ -129,8 +129,8 @@ class Levels:
             along_z = _dense(*tables[0], shape[0])
             planes = np.empty((self.design.size[2], 2 * shape[1] * shape[2]), dtype=np.float32)
             coefs = np.zeros((len(table), 2, self._terms), dtype=np.float32)
-            work = _Work(levels, step, centre, (tx, rx, coefs), lambda done: tick(share * done / len(table)))
-            for a, b in work.parts(0, len(levels[-1][1])):
+            work = _Work(levels, batches, centre, (tx, rx, coefs), lambda done: tick(share * done / len(table)))
+            for a, b in work.batches.runs(0, len(levels[-1][1])):
                 held = np.empty((b - a, self.design.stages[-1].size), dtype=np.float32)
                 for cluster in range(a, b):
                     grids.unimage(image, first, planes, levels[-1][1][cluster], shape, tables, nodes, *numbers)
@@ -155,15 +155,22 @@ class Levels:
                 work.tick(start[d] - start[c])
             return held
         child, of_children = work.children(number)
-        parents = np.empty((b - a, size), dtype=np.float32) if b - a > work.step else None
-        for c, d in work.parts(a, b):
-            held = self._fields(number - 1, child[c], child[d], work)
+        parents = np.zeros((b - a, size), dtype=np.float32) if child[b] - child[a] > work.batches.step else None
+        for e, f in work.batches.runs(child[a], child[b]):
+            held = self._fields(number - 1, e, f, work)
             if parents is None:
-                parents = np.empty((b - a, size), dtype=np.float32)
-            both = (means[c:d], of_children[child[c] : child[d]])
+                parents = np.zeros((b - a, size), dtype=np.float32)
+            c, d = np.searchsorted(child, (e + 1, f)) - (1, 0)
+            both = (means[c:d], of_children[e:f])
+            family = (np.clip(child[c : d + 1], e, f) - e, both, self._shapes(number - 1))
             numbers = (*self._steps[number - 1], self._numbers[0], work.centre)
-            family = (child[c : d + 1] - child[c], both, self._shapes(number - 1))
-            grids.merge(parents[c - a : d - a], held, *family, *numbers)
+            mine = parents[c - a : d - a]
+            if child[c] == e and child[d] == f:
+                grids.merge(mine, held, *family, *numbers)
+            else:  # parents with more children than are held
+                part = np.empty_like(mine)
+                grids.merge(part, held, *family, *numbers)
+                mine += part
             del held
         return parents
 
@@ -180,17 +187,18 @@ class Levels:
                 work.tick(start[d] - start[c])
             return
         child, of_children = work.children(number)
-        for c, d in work.parts(a, b):
-            children = np.empty((child[d] - child[c], self.design.stages[number - 1].size), dtype=np.float32)
-            parent_of = np.repeat(np.arange(d - c), np.diff(child[c : d + 1]))
-            both = (means[c:d], of_children[child[c] : child[d]])
+        for e, f in work.batches.runs(child[a], child[b]):
+            children = np.empty((f - e, self.design.stages[number - 1].size), dtype=np.float32)
+            c, d = np.searchsorted(child, (e + 1, f)) - (1, 0)
+            parent_of = np.repeat(np.arange(d - c), np.diff(np.clip(child[c : d + 1], e, f)))
+            both = (means[c:d], of_children[e:f])
             numbers = (*self._steps[number - 1], self._numbers[0], work.centre)
             grids.split(held[c - a : d - a], children, parent_of, both, self._shapes(number - 1), *numbers)
             box.append(children)
             del children
-            if d == b:
+            if f == child[b]:
                 del held
-            self._fields_back(number - 1, child[c], box, work)
+            self._fields_back(number - 1, e, box, work)
 
     def _where(self, work: "_Work") -> tuple:
         return self._numbers, work.centre
@@ -200,7 +208,7 @@ class Levels:
         number = self._chunk_of[chunk]
         run = slice(*self.tree.edges[number : number + 2])
         levels = [(start - run.start, np.ascontiguousarray(self.tree.means(start))) for start in self._starts[number]]
-        return self._tx[run], self._rx[run], self._weight[run], levels, self._batches[number].step
+        return self._tx[run], self._rx[run], self._weight[run], levels, self._batches[number]
 
     def _blocks(self) -> Iterator[tuple[tuple[int, int, int], np.ndarray]]:
         """First voxel (z, y, x) and centre (x, y, z) [m] of every block."""
@@ -240,14 +248,10 @@ class _Work:
     """One block of one chunk at work: levels (start, means), clusters at once, centre, channels, and the progress."""
 
     levels: list[tuple[np.ndarray, np.ndarray]]
-    step: int
+    batches: Batches
     centre: np.ndarray
     channels: tuple[np.ndarray, np.ndarray, np.ndarray]
     tick: Callable[[float], None]
-
-    def parts(self, a: int, b: int) -> Iterator[tuple[int, int]]:
-        """Runs of at most `step` of the clusters a to before b."""
-        return ((c, min(c + self.step, b)) for c in range(a, b, self.step))
 
     def children(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """First child of every cluster of a stage, and the end, (n + 1,); the means of all children."""
