@@ -7,7 +7,7 @@ from mmsar.cli.bench import SIZES, problem
 from mmsar.model import AntennaArray, Chirp, Geometry, ImageGrid, Scan, Trajectory
 from mmsar.recon import ffbp
 from mmsar.recon.ffbp_batches import default_room
-from mmsar.recon.ffbp_cost import factorised_cost
+from mmsar.recon.ffbp_cost import FFBP_PLANNING, factorised_cost
 from mmsar.recon.options import ReconOptions
 
 
@@ -36,7 +36,7 @@ def test_memory_within_a_fifth_and_time_within_three(case):
     plan = ffbp.plan(geometry, grid, options=ReconOptions(memory=2**32))
     seconds, memory, pieces = factorised_cost(geometry, grid, 2**32, -50.0)
     assert 0.8 <= memory / plan.nbytes <= 1.2, f"{memory / 2**20:.1f} MiB for {plan.nbytes / 2**20:.1f} MiB"
-    assert plan.seconds / 3 <= seconds <= 3 * (plan.seconds + 0.3)
+    assert plan.seconds / 3 <= seconds - FFBP_PLANNING <= 3 * (plan.seconds + 0.1)
     assert pieces == 1
     if case == "wide panel":
         sizes = [stage.size for stage in plan.design.stages]
