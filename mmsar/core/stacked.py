@@ -3,10 +3,10 @@
     F_m[q] = sum_l c_m[l] exp(-j (kx_q x_l + ky_q y_l + (K_m - kz_m,q) z_l)),   kz_m,q = sqrt(K_m^2 - kx_q^2 - ky_q^2)
 
 This is a type-3 non-uniform FFT in z and type 1 in x and y for a family of m data sets that share the points. Points
-are spread with a Kaiser-Bessel kernel to a fine (z, y, x) grid, all data sets in one pass; each plane is Fourier
-transformed where it has points and modes; the planes are summed with exp(j (kz - K) z_p) and the kernels divided out.
-The z extent of a hand-held scan is some wavelengths times 1 - cos(theta), so a dozen planes do. finufft's type 3
-computes the same and is its test; spreading once for all frequencies makes this one two to three times faster.
+are spread with a Kaiser-Bessel kernel to a fine (z, y, x) grid, all data sets in one pass; the fine planes are combined
+to as few as carry the waves (`depth_planes`), in place; each of these is Fourier transformed where it has points and
+modes; they are summed with exp(j (kz - K) z_p) and the kernels divided out. The z extent of a hand-held scan is some
+wavelengths times 1 - cos(theta), so a dozen planes do. finufft's type 3 computes the same and is its test.
 """
 
 from collections.abc import Callable
