@@ -17,7 +17,6 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.bpa import ROWS_PER_STEP
 from mmsar.recon.ffbp_cost import factorised_cost
-from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.isar import MAX_DEVIATION
 from mmsar.recon.planar_cost import planar_cost
@@ -238,9 +237,13 @@ def cost(
 
 def _bpa_memory(geometry: Geometry, grid: ImageGrid, allowed: int) -> int:
     """Bytes of bpa: the tiles of voxels, a block of samples, and the profiles of all poses or of as many as fit."""
-    low, high = path_limits(geometry, grid)
-    bins = int(2.9 * geometry.chirp.bandwidth * (high - low) / C0 + 8.5)  # as compression leaves them at -50 dB
-    bins = min(bins, geometry.chirp.n_samples)
+    box = np.array(grid.extent)
+    near, far = 0.0, 0.0
+    for position in (geometry.tx_position, geometry.rx_position):
+        gap = np.maximum(0, np.maximum(box[:, 0] - position, position - box[:, 1]))
+        near = near + np.linalg.norm(gap, axis=-1)
+        far = far + np.linalg.norm(np.maximum(np.abs(box[:, 0] - position), np.abs(box[:, 1] - position)), axis=-1)
+    bins = int(2.9 * geometry.chirp.bandwidth * float(far.max() - near.min()) / C0 + 8.5)  # as bpa takes them at -50 dB
     rows = min(geometry.n_channels, ROWS_PER_STEP)
     fixed = 8 * int(3.1 * grid.n_voxels + rows * (bins + geometry.chirp.n_samples))
     least, profiles = 8 * bins * geometry.weight[0].size, 8 * bins * geometry.n_channels
