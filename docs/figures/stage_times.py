@@ -65,7 +65,7 @@ def main() -> None:
         sizes[name] = f"{plan.n_frequencies} frequencies, {plan._migration.n_pairs:,} pairs"
         transform = getattr(plan._front, "_transform", None)
         if transform is not None:
-            sizes[name] += f", {transform._n_planes} planes along z"
+            sizes[name] += f", {transform.n_planes[0]} planes along z as {transform.n_planes[1]}"
     print(f"{machine()}; processor time [ms], best of {rounds}\n")
     print(f"| stage | {' | '.join(table)} |\n|---|{'---|' * len(table)}")
     for stage in table["rma"]:

@@ -1,4 +1,4 @@
-"""Held FFT plans: aligned, in-place, one per thread, with stored wisdom (FFTW through pyfftw); cuFFT for GPU arrays.
+"""Held FFT plans: aligned, one per thread, with stored wisdom (FFTW through pyfftw); cuFFT for GPU arrays.
 
 Many short contiguous rows are transformed by as many threads as there are cores, each with a plan of its own: FFTW
 releases the interpreter's lock, so this scales without FFTW's internal threads. Transforms are not normalised:
@@ -71,7 +71,7 @@ def store_wisdom(path: Path) -> None:
 
 
 class RowFFT:
-    """In-place FFT of the rows of a private aligned buffer: fill `buffer`, call, read `buffer`.
+    """FFT of the rows of a private aligned buffer: fill `buffer`, call, read what is returned.
 
     Parameters
     ----------
@@ -79,15 +79,17 @@ class RowFFT:
         Shape of the buffer.
     direction : "forward" or "backward"
         Sign of the exponent, - or +.
+    keep : bool
+        Keep what is in `buffer` and write to another one, so that zeros around what is filled in stay; else in place.
     """
 
     _axes: tuple[int, ...] = (1,)
 
-    def __init__(self, rows: int, length: int, direction: str) -> None:
+    def __init__(self, rows: int, length: int, direction: str, *, keep: bool = False) -> None:
         import pyfftw
 
-        self.buffer = pyfftw.empty_aligned((rows, length), dtype="complex64")
-        self.buffer[:] = 0
+        self.buffer = pyfftw.zeros_aligned((rows, length), dtype="complex64")
+        self._out = pyfftw.zeros_aligned((rows, length), dtype="complex64") if keep else self.buffer
         self._plan = self._with_wisdom(_SIGN[direction])
         self.buffer[:] = 0
 
@@ -99,16 +101,16 @@ class RowFFT:
         load_wisdom(path)
         options = {"axes": self._axes, "direction": direction, "threads": 1}
         try:
-            return pyfftw.FFTW(self.buffer, self.buffer, flags=("FFTW_MEASURE", "FFTW_WISDOM_ONLY"), **options)
+            return pyfftw.FFTW(self.buffer, self._out, flags=("FFTW_MEASURE", "FFTW_WISDOM_ONLY"), **options)
         except RuntimeError:
-            plan = pyfftw.FFTW(self.buffer, self.buffer, flags=("FFTW_MEASURE",), planning_timelimit=2.0, **options)
+            plan = pyfftw.FFTW(self.buffer, self._out, flags=("FFTW_MEASURE",), planning_timelimit=2.0, **options)
             store_wisdom(path)
             return plan
 
     def __call__(self) -> np.ndarray:
-        """Transform the buffer in place and return it."""
+        """Transform the buffer and return where the result is."""
         self._plan.execute()
-        return self.buffer
+        return self._out
 
 
 class PlaneFFT(RowFFT):

@@ -29,6 +29,7 @@ from mmsar.core.parallel import matmul_rows, threads
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
 from mmsar.model import Geometry, ImageGrid, Scan
+from mmsar.recon.ffbp_batches import default_room
 from mmsar.recon.ffbp_levels import Levels
 from mmsar.recon.fourier import only_cpu, path_limits, slabs
 from mmsar.recon.options import ReconOptions
@@ -104,11 +105,14 @@ class FfbpPlan:
             self.design = self._levels.design
             planes = max(z.stop - z.start for z in self._slabs)
             fixed = 8 * planes * grid.n_voxels // grid.shape[0] + self._levels.fixed_bytes
-            self.nbytes = fixed + self._levels.held_bytes + self._bytes_per_channel * int(np.diff(runs).max())
+            samples = self._bytes_per_channel * int(np.diff(runs).max())
+            self._levels.fit(min(default_room(), allowed - fixed - samples))
+            self.nbytes = fixed + self._levels.held_bytes + samples
             if self.nbytes <= allowed or chunks == len(geometry.weight):
                 break
             per_channel = self.nbytes - fixed
-            chunks = min(len(geometry.weight), max(chunks + 1, -(-per_channel * chunks // max(1, allowed - fixed))))
+            more = max(chunks + 1, 3 * chunks // 2)
+            chunks = min(len(geometry.weight), max(more, -(-per_channel * chunks // max(1, allowed - fixed))))
         require("ffbp", self.nbytes, allowed, "image a smaller grid or give more memory")
         self._place = np.full(weight.size, -1, dtype=np.int64)
         self._place[used[self._levels.tree.order]] = np.arange(len(used))

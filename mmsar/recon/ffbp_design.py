@@ -227,7 +227,14 @@ def choose_blocks(grid: ImageGrid, draws: Draws, k: np.ndarray, wanted: float) -
 
 
 def choose(
-    grid: ImageGrid, parts: tuple[int, int, int], tree: Tree, bands: tuple[np.ndarray, ...], wanted: float, n_terms: int
+    grid: ImageGrid,
+    parts: tuple[int, int, int],
+    tree: Tree,
+    bands: tuple[np.ndarray, ...],
+    wanted: float,
+    n_terms: int,
+    *,
+    each: float = 1.0,
 ) -> Design:
     """The cheapest levels whose interpolations keep the wanted error.
 
@@ -241,6 +248,8 @@ def choose(
         Relative RMS error of the image.
     n_terms : int
         Compressed frequencies.
+    each : float
+        Channels that one of the tree's stands for.
     """
     size = tuple(int(s) for s in block_size(grid, parts))
     extent = (np.array(size) - 1) / 2 * np.array(grid.spacing)
@@ -249,7 +258,7 @@ def choose(
     for level, (band, bend) in enumerate(zip(*bands, strict=True)):
         nodes = (nodes_needed(b * h, c * h * h, share, n) for b, c, h, n in zip(band, bend, extent, size, strict=True))
         stages.append(Stage(level, tuple(nodes), tuple(float(b) for b in band)))
-    n_channels, chunks = len(tree.order), len(tree.edges) - 1
+    n_channels, chunks = each * len(tree.order), len(tree.edges) - 1
     voxels = int(np.prod(size))
     found = []
     for leaf in range(len(stages)):

@@ -1,12 +1,14 @@
 """The levels of factorised back-projection at work: tables of a design, and the passes up to the image and down."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise, product
 
 import numpy as np
 
 from mmsar.core.parallel import threads
 from mmsar.model import Geometry, ImageGrid
+from mmsar.recon.ffbp_batches import Batches, default_room
 from mmsar.recon.ffbp_design import PROFILE_SHARE, Design, Draws, Stage, Tree, choose, choose_blocks
 from mmsar.recon.ffbp_nodes import lane_tables, least_squares
 
@@ -63,18 +65,15 @@ class Levels:
         self._panels = _panels(self.design.stages[0], self._half)
         self._numbers = (self._k_centre / (2 * np.pi), 1 / self._fit.half)
         self._terms = TERMS
-        largest = 0
-        for chunk in range(len(edges) - 1):
-            counts = [len(self.tree.starts(s.level, chunk)) - 1 for s in self.design.stages]
-            sizes = [4 * n * s.size for n, s in zip(counts, self.design.stages, strict=True)]
-            largest = max(largest, max((a + b for a, b in pairwise(sizes)), default=sizes[0]))
-        self.held_bytes = largest
-        """Grids of two levels at once, of the largest chunk [bytes]."""
-        n1, row = self.design.stages[-1].shape[1:]
-        planes = 8 * n1 * row * self.design.size[2]
-        strip = 16 * STRIP * self.design.size[0] + 8 * n1 * row
-        self.fixed_bytes = planes + threads() * strip + 124 * len(order)
-        """Whatever the chunks: planes of a block, scratch, positions and order [bytes]."""
+        self._starts = [[self.tree.starts(s.level, n) for s in self.design.stages] for n in range(len(edges) - 1)]
+        self.fixed_bytes = fixed_bytes(self.design, len(order))
+        self.fit(default_room())
+
+    def fit(self, room: int) -> None:
+        """Hold at most `room` bytes of grids at once, as far as that goes, and say in `held_bytes` how many."""
+        sizes = [stage.size for stage in self.design.stages]
+        self._batches = [Batches.of(sizes, starts, room) for starts in self._starts]
+        self.held_bytes = max(batches.nbytes for batches in self._batches)
 
     def image(
         self,
@@ -95,39 +94,31 @@ class Levels:
 
         if not len(table):
             return
-        tx, rx, weight, levels = self._chunk(chunk)
+        tx, rx, weight, levels, batches = self._chunk(chunk)
         share = len(table) / len(self._tx) / int(np.prod(self.design.parts))
         for first, centre in self._blocks():
             planes = slice(max(low - first[0], 0), min(low + len(image) - first[0], self.design.size[2]))
             if planes.start >= planes.stop:
                 continue
             coefs = leaves.coefficients(table, self._k, tx, rx, weight, self._fit.fit, centre)
-            start, means = levels[0]
-            held = np.zeros((len(means), self.design.stages[0].size), dtype=np.float32)
-            for a, b in self._runs(start):
-                panels, channels = self._panels, (tx, rx, coefs)
-                leaves.gather(held[a:b], a, start, means, channels, panels, self._numbers, centre)
-                tick(share * (start[b] - start[a]) / len(table))
-            for number, (tables, nodes) in enumerate(self._steps):
-                finer = self.design.stages[number + 1]
-                parents = np.empty((len(levels[number + 1][1]), finer.size), dtype=np.float32)
-                children_of = np.searchsorted(levels[number][0], levels[number + 1][0])
-                both, shapes = (levels[number + 1][1], levels[number][1]), self._shapes(number)
-                grids.merge(parents, held, children_of, both, shapes, tables, nodes, self._numbers[0], centre)
-                held = parents
             (tables, nodes), shape = self._last, self.design.stages[-1].shape
             strip = int(min(STRIP, max(1, self.design.size[1] * self.design.size[2] // (2 * threads()))))
             tables = (tuple(a[planes] for a in tables[0]), *tables[1:])
             nodes = (nodes[0][planes], *nodes[1:])
-            last = (held, levels[-1][1], shape, tables, nodes, self._numbers[0], centre, np.float32(scale), strip)
-            grids.image(image.view(np.float32), (first[0] + planes.start - low, *first[1:]), *last)
+            last = (shape, tables, nodes, self._numbers[0], centre, np.float32(scale), strip)
+            work = _Work(levels, batches, centre, (tx, rx, coefs), lambda done: tick(share * done / len(table)))
+            for a, b in work.batches.runs(0, len(levels[-1][1])):
+                held = self._fields(len(levels) - 1, a, b, work)
+                at = (first[0] + planes.start - low, *first[1:])
+                grids.image(image.view(np.float32), at, held, levels[-1][1][a:b], *last)
+                del held
 
     def echoes(self, image: np.ndarray, chunk: int, scale: float, tick: Callable[[float], None]) -> np.ndarray:
         """The conjugate transpose of `image`: a chunk's channels, (n, m) complex64 in the tree's order."""
         from mmsar.core import kernels_ffbp as leaves
         from mmsar.core import kernels_ffbp_grids as grids
 
-        tx, rx, weight, levels = self._chunk(chunk)
+        tx, rx, weight, levels, batches = self._chunk(chunk)
         table = np.zeros((len(tx), len(self._k)), dtype=np.complex64)
         if not len(table):
             return table
@@ -137,36 +128,87 @@ class Levels:
             numbers = (self._numbers[0], centre, np.float32(scale))
             along_z = _dense(*tables[0], shape[0])
             planes = np.empty((self.design.size[2], 2 * shape[1] * shape[2]), dtype=np.float32)
-            held = np.empty((len(levels[-1][1]), self.design.stages[-1].size), dtype=np.float32)
-            for cluster, mean in enumerate(levels[-1][1]):
-                grids.unimage(image, first, planes, mean, shape, tables, nodes, *numbers)
-                both = (along_z @ planes).reshape(shape[0], 2, -1).transpose(1, 0, 2)
-                held[cluster] = both.reshape(-1)
-            for number in reversed(range(len(self._steps))):
-                tables, nodes = self._steps[number]
-                children = np.empty((len(levels[number][1]), self.design.stages[number].size), dtype=np.float32)
-                parent_of = np.searchsorted(levels[number + 1][0], levels[number][0][:-1], side="right") - 1
-                both, shapes = (levels[number + 1][1], levels[number][1]), self._shapes(number)
-                grids.split(held, children, parent_of, both, shapes, tables, nodes, self._numbers[0], centre)
-                held = children
-            start, means = levels[0]
             coefs = np.zeros((len(table), 2, self._terms), dtype=np.float32)
-            for a, b in self._runs(start):
-                panels, channels = self._panels, (tx, rx, coefs)
-                leaves.scatter(held[a:b], a, start, means, channels, panels, self._numbers, centre)
-                tick(share * (start[b] - start[a]) / len(table))
+            work = _Work(levels, batches, centre, (tx, rx, coefs), lambda done: tick(share * done / len(table)))
+            for a, b in work.batches.runs(0, len(levels[-1][1])):
+                held = np.empty((b - a, self.design.stages[-1].size), dtype=np.float32)
+                for cluster in range(a, b):
+                    grids.unimage(image, first, planes, levels[-1][1][cluster], shape, tables, nodes, *numbers)
+                    both = (along_z @ planes).reshape(shape[0], 2, -1).transpose(1, 0, 2)
+                    held[cluster - a] = both.reshape(-1)
+                box = [held]
+                del held
+                self._fields_back(len(levels) - 1, a, box, work)
             leaves.uncoefficients(table, self._k, tx, rx, weight, self._fit.fit, centre, coefs)
         return table
 
+    def _fields(self, number: int, a: int, b: int, work: "_Work") -> np.ndarray:
+        """Grids of the clusters a to before b of a stage, (b - a, size) float32, some of their children at a time."""
+        from mmsar.core import kernels_ffbp as leaves
+        from mmsar.core import kernels_ffbp_grids as grids
+
+        (start, means), size = work.levels[number], self.design.stages[number].size
+        if number == 0:
+            held = np.zeros((b - a, size), dtype=np.float32)
+            for c, d in self._runs(start, a, b):
+                leaves.gather(held[c - a : d - a], c, start, means, work.channels, self._panels, *self._where(work))
+                work.tick(start[d] - start[c])
+            return held
+        child, of_children = work.children(number)
+        parents = np.zeros((b - a, size), dtype=np.float32) if child[b] - child[a] > work.batches.step else None
+        for e, f in work.batches.runs(child[a], child[b]):
+            held = self._fields(number - 1, e, f, work)
+            if parents is None:
+                parents = np.zeros((b - a, size), dtype=np.float32)
+            c, d = np.searchsorted(child, (e + 1, f)) - (1, 0)
+            both = (means[c:d], of_children[e:f])
+            family = (np.clip(child[c : d + 1], e, f) - e, both, self._shapes(number - 1))
+            numbers = (*self._steps[number - 1], self._numbers[0], work.centre)
+            mine = parents[c - a : d - a]
+            if child[c] == e and child[d] == f:
+                grids.merge(mine, held, *family, *numbers)
+            else:  # parents with more children than are held
+                part = np.empty_like(mine)
+                grids.merge(part, held, *family, *numbers)
+                mine += part
+            del held
+        return parents
+
+    def _fields_back(self, number: int, a: int, box: list[np.ndarray], work: "_Work") -> None:
+        """The transpose of `_fields`: the grids in `box` (taken out of it) from cluster a on, down to coefficients."""
+        from mmsar.core import kernels_ffbp as leaves
+        from mmsar.core import kernels_ffbp_grids as grids
+
+        held = box.pop()
+        (start, means), b = work.levels[number], a + len(held)
+        if number == 0:
+            for c, d in self._runs(start, a, b):
+                leaves.scatter(held[c - a : d - a], c, start, means, work.channels, self._panels, *self._where(work))
+                work.tick(start[d] - start[c])
+            return
+        child, of_children = work.children(number)
+        for e, f in work.batches.runs(child[a], child[b]):
+            children = np.empty((f - e, self.design.stages[number - 1].size), dtype=np.float32)
+            c, d = np.searchsorted(child, (e + 1, f)) - (1, 0)
+            parent_of = np.repeat(np.arange(d - c), np.diff(np.clip(child[c : d + 1], e, f)))
+            both = (means[c:d], of_children[e:f])
+            numbers = (*self._steps[number - 1], self._numbers[0], work.centre)
+            grids.split(held[c - a : d - a], children, parent_of, both, self._shapes(number - 1), *numbers)
+            box.append(children)
+            del children
+            if f == child[b]:
+                del held
+            self._fields_back(number - 1, e, box, work)
+
+    def _where(self, work: "_Work") -> tuple:
+        return self._numbers, work.centre
+
     def _chunk(self, chunk: int) -> tuple:
-        """Elements and weights of a chunk's channels, and (start, means) of every level in use, start from 0."""
+        """Elements and weights of a chunk's channels, (start, means) of every level in use, and clusters at once."""
         number = self._chunk_of[chunk]
         run = slice(*self.tree.edges[number : number + 2])
-        levels = []
-        for stage in self.design.stages:
-            start = self.tree.starts(stage.level, number)
-            levels.append((start - run.start, np.ascontiguousarray(self.tree.means(start))))
-        return self._tx[run], self._rx[run], self._weight[run], levels
+        levels = [(start - run.start, np.ascontiguousarray(self.tree.means(start))) for start in self._starts[number]]
+        return self._tx[run], self._rx[run], self._weight[run], levels, self._batches[number]
 
     def _blocks(self) -> Iterator[tuple[tuple[int, int, int], np.ndarray]]:
         """First voxel (z, y, x) and centre (x, y, z) [m] of every block."""
@@ -177,11 +219,11 @@ class Levels:
                 centre = np.array(self._grid.origin) + spacing * (first + (size - 1) / 2)
                 yield tuple(int(i) for i in first[::-1]), centre
 
-    def _runs(self, start: np.ndarray) -> Iterator[tuple[int, int]]:
-        """Runs of leaves of about a second's work."""
-        work = start * int(np.prod(self.design.stages[0].nodes))
+    def _runs(self, start: np.ndarray, a: int, b: int) -> Iterator[tuple[int, int]]:
+        """Runs of the leaves a to before b of about a second's work."""
+        work = (start[a : b + 1] - start[a]) * int(np.prod(self.design.stages[0].nodes))
         count = max(1, int(work[-1] / CHANNELS_PER_STEP))
-        cuts = np.unique(np.searchsorted(work, work[-1] * np.arange(count + 1) / count))
+        cuts = a + np.unique(np.searchsorted(work, work[-1] * np.arange(count + 1) / count))
         yield from pairwise(cuts.tolist())
 
     def _shapes(self, number: int) -> tuple:
@@ -199,6 +241,29 @@ class Levels:
         along[: len(x)] = x * self._half[0]
         nodes = [a.astype(np.float32) for a in (z * self._half[2], y * self._half[1], along)]
         return (*tables, lane_tables(*found[0], stage.nodes[0])), tuple(nodes)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One block of one chunk at work: levels (start, means), clusters at once, centre, channels, and the progress."""
+
+    levels: list[tuple[np.ndarray, np.ndarray]]
+    batches: Batches
+    centre: np.ndarray
+    channels: tuple[np.ndarray, np.ndarray, np.ndarray]
+    tick: Callable[[float], None]
+
+    def children(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """First child of every cluster of a stage, and the end, (n + 1,); the means of all children."""
+        below, means = self.levels[number - 1]
+        return np.searchsorted(below, self.levels[number][0]), means
+
+
+def fixed_bytes(design: Design, n_channels: int) -> int:
+    """Whatever is held at once: planes of a block, scratch, positions and order [bytes]."""
+    n1, row = design.stages[-1].shape[1:]
+    strip = 16 * STRIP * design.size[0] + 8 * n1 * row
+    return 8 * n1 * row * design.size[2] + threads() * strip + 124 * n_channels
 
 
 def _dense(start: np.ndarray, weight: np.ndarray, n: int) -> np.ndarray:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmsar.constants import C0
+from mmsar.core.depth_planes import depth_width, middle_kappa, n_few, n_fine
 from mmsar.core.parallel import threads
-from mmsar.core.stacked import fine_length, flat, kernel_width, middle_kappa, plane_step
+from mmsar.core.stacked import fine_length, kernel_width
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
@@ -121,14 +122,19 @@ def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) 
     ]
     sine = min(float(waves.band.limits[4] + waves.band.limits[5]), 1.0)
     centre = middle_kappa(float(waves.k2.max()), sine)
-    planes = 1 if flat(float(size[2]), centre) else int(np.ceil(size[2] / plane_step(centre))) + width + 1
-    grid, pairs = planes * cells[0] * cells[1], waves.n_pairs
+    fine, few = n_fine(float(size[2]), centre, depth_width(eps)), n_few(float(size[2]), centre, eps)
+    grid, pairs = fine * cells[0] * cells[1], waves.n_pairs
     block = int(np.clip(room // max(1, 8 * grid), 1, m))
     rows = cells[1] * lengths[0], waves.count[0] * lengths[1]
-    transform = sum(r * np.log2(n_fine) for r, n_fine in zip(rows, lengths, strict=True))
+    transform = sum(r * np.log2(length) for r, length in zip(rows, lengths, strict=True))
+    taps = n * min(fine, depth_width(eps)) * width**2
     return _Front(
-        nbytes=40 * n + 24 * pairs + 8 * block * (grid + n) + 8 * threads() * (sum(rows) + 2 * pairs),
-        seconds=m * (n * min(planes, width) * width**2 * PER_TAP + planes * (transform * PER_POINT + pairs * 2e-9)),
+        nbytes=40 * n
+        + 24 * pairs
+        + 8 * block * (grid + n)
+        + 8 * threads() * (2 * sum(rows) + few * cells[0] * block + 3 * pairs),
+        seconds=m
+        * (taps * PER_TAP + few * (transform * PER_POINT + pairs * 5e-10) + fine * few * cells[0] * cells[1] * 5e-11),
     )
 
 

@@ -18,9 +18,10 @@ from mmsar.model.scan import Geometry, Scan
 from mmsar.recon import bpa, empm, ffbp, isar, nufft, rma
 from mmsar.recon.default_grid import default_grid, tell_beyond
 from mmsar.recon.density import density_weights
+from mmsar.recon.ffbp_cost import FFBP_PLANNING
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
-from mmsar.recon.predict import BPA_PLANNING, CPU_ONLY, FFBP_PLANNING, METHODS, Prediction, predict
+from mmsar.recon.predict import BPA_PLANNING, CPU_ONLY, METHODS, Prediction, predict
 from mmsar.recon.request import check_request, near_field_warning
 from mmsar.signal.cylinder import round_of
 

@@ -16,7 +16,7 @@ from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.bpa import ROWS_PER_STEP
-from mmsar.recon.fourier import path_limits
+from mmsar.recon.ffbp_cost import factorised_cost
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.isar import MAX_DEVIATION
 from mmsar.recon.planar_cost import planar_cost
@@ -37,8 +37,6 @@ FAR_FIELD = "the samples are referred to the axis of rotation, seen from far awa
 """Why the other methods cannot image such samples."""
 BPA_PLANNING = 0.3
 """Time bpa takes to choose its tiles and clusters [s]."""
-FFBP_PLANNING, FFBP_LEAF = 0.6, 0.02
-"""Time ffbp takes to measure bands and choose its levels [s], and the size assumed for its smallest clusters [m]."""
 BPA_RATE = 1e10
 """Voxel-pairs a second and core assumed for bpa (order of magnitude: clusters of poses help large scans more)."""
 
@@ -228,7 +226,7 @@ def cost(
         seconds = BPA_PLANNING + channels * grid.n_voxels / (BPA_RATE * cores)
         return seconds, _bpa_memory(geometry, grid, budget(memory)), 1
     if method == "ffbp":
-        return _factorised_cost(geometry, grid)
+        return factorised_cost(geometry, grid, budget(memory), error_db)
     if method == "isar":
         return rotation_cost(geometry, grid, budget(memory))
     try:
@@ -239,33 +237,17 @@ def cost(
 
 def _bpa_memory(geometry: Geometry, grid: ImageGrid, allowed: int) -> int:
     """Bytes of bpa: the tiles of voxels, a block of samples, and the profiles of all poses or of as many as fit."""
-    low, high = path_limits(geometry, grid)
-    bins = int(2.9 * geometry.chirp.bandwidth * (high - low) / C0 + 8.5)  # as compression leaves them at -50 dB
-    bins = min(bins, geometry.chirp.n_samples)
+    box = np.array(grid.extent)
+    near, far = 0.0, 0.0
+    for position in (geometry.tx_position, geometry.rx_position):
+        gap = np.maximum(0, np.maximum(box[:, 0] - position, position - box[:, 1]))
+        near = near + np.linalg.norm(gap, axis=-1)
+        far = far + np.linalg.norm(np.maximum(np.abs(box[:, 0] - position), np.abs(box[:, 1] - position)), axis=-1)
+    bins = int(2.9 * geometry.chirp.bandwidth * float(far.max() - near.min()) / C0 + 8.5)  # as bpa takes them at -50 dB
     rows = min(geometry.n_channels, ROWS_PER_STEP)
     fixed = 8 * int(3.1 * grid.n_voxels + rows * (bins + geometry.chirp.n_samples))
     least, profiles = 8 * bins * geometry.weight[0].size, 8 * bins * geometry.n_channels
     return fixed + max(least, min(profiles, allowed - fixed))
-
-
-def _factorised_cost(geometry: Geometry, grid: ImageGrid) -> tuple[float, int, int]:
-    """Rough (seconds, bytes, 1) of ffbp: few nodes for small clusters, as many as voxels where antennas are close."""
-    low, high = path_limits(geometry, grid)
-    wavenumbers, channels = geometry.chirp.k, geometry.n_channels
-    half_band = float(np.ptp(wavenumbers)) / 2
-    blocks = 1 + int(half_band * (high - low) / 2 / 7)
-    box, gap = np.array(grid.extent), np.inf
-    for position in (geometry.tx_position, geometry.rx_position):
-        flat = position.reshape(-1, 3)
-        outside = np.maximum(np.maximum(box[:, 0] - flat, flat - box[:, 1]), 0)
-        gap = min(gap, float(np.linalg.norm(outside, axis=1).min()))
-    slope = 2 * half_band + 2 * float(wavenumbers.mean()) * min(1.0, FFBP_LEAF / 2 / max(gap, 1e-9))
-    axes = zip(grid.shape[::-1], grid.extent, strict=True)
-    nodes = np.prod([min(n, 3 + slope * (b - a) / 1.8) for n, (a, b) in axes])
-    work = channels * (blocks * 2e-7 + nodes * 2.2e-9) + grid.n_voxels * 8e-9
-    frequencies = min(geometry.chirp.n_samples, int(half_band * (high - low) / np.pi) + 7)
-    needed = 8 * grid.n_voxels + channels * (16 * frequencies + 188 + 0.2 * nodes) + 2**20
-    return FFBP_PLANNING + 4e-6 * channels + work / threads(), int(needed), 1
 
 
 def _separations(geometry: Geometry) -> str:

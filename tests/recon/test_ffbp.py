@@ -192,6 +192,35 @@ def test_memory_is_what_was_said(direction):
     assert 0.3 * plan.nbytes <= peak - result <= 1.1 * plan.nbytes
 
 
+@pytest.mark.parametrize("split", [False, True], ids=["whole parents", "parents in parts"])
+def test_few_grids_are_held_at_once(monkeypatch, split):
+    """Depth first: less memory, really so, and the same image; few children a parent as well as many."""
+    array, n, shape = (MULTISTATIC, 8, (16, 48, 48)) if split else (None, 16, (32, 48, 64))
+    scan, grid = scan_of(Trajectory.raster((n, n), (8e-3, 8e-3)), array), grid_of(shape)
+    whole = plan_of(scan, grid)
+    held = whole._levels.held_bytes
+    room = int(held * (0.3 if split else 0.8))
+    monkeypatch.setattr("mmsar.recon.ffbp.default_room", lambda: room)
+    few = plan_of(scan, grid)
+    stages = few.design.stages
+    assert few.design == whole.design and len(stages) > 1
+    assert few._levels.held_bytes <= room and few.nbytes <= whole.nbytes - (held - room)
+    step, ratio = few._levels._batches[0].step, 2 ** (stages[0].level - stages[1].level)
+    assert (step < ratio) == split, "as the name of the case says"
+    image, peaks = whole(scan.signal), {}
+    few(scan.signal)
+    for name, plan in (("whole", whole), ("few", few)):
+        tracemalloc.start()
+        try:
+            plan(scan.signal)
+            peaks[name] = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peaks["few"] <= min(1.1 * few.nbytes, peaks["whole"] - 0.5 * (held - room))
+    assert np.linalg.norm(few(scan.signal) - image) <= 1e-5 * np.linalg.norm(image)
+    assert dot_test(few) <= 1e-5
+
+
 def test_an_interrupt_stops_it():
     scan, grid = scan_of(FREEHAND), grid_of((8, 24, 32))
     plan = plan_of(scan, grid)

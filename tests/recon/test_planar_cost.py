@@ -88,3 +88,14 @@ def test_memory_of_back_projection_within_a_fifth(kind, shape):
     assert 0.8 <= memory / plan.nbytes <= 1.2, f"{memory / 2**20:.1f} MiB for {plan.nbytes / 2**20:.1f} MiB"
     allowed = int(plan.nbytes * 0.93)
     assert cost("bpa", scan.geometry, grid, memory=allowed)[1] <= 1.2 * allowed, "poses are taken in chunks that fit"
+
+
+@pytest.mark.parametrize("size", ["small", "medium"])
+def test_memory_of_back_projection_on_a_turntable(size):
+    """Antennas all round: no pair sees the whole span between the nearest and the farthest of all."""
+    from mmsar.cli.bench import SIZES, problem
+    from mmsar.recon import bpa
+
+    scan, grid = problem("turntable", SIZES[size])
+    plan = bpa.plan(scan, grid, options=ReconOptions(memory=2**31))
+    assert 0.9 <= cost("bpa", scan.geometry, grid, memory=2**31)[1] / plan.nbytes <= 1.1
