@@ -23,7 +23,7 @@ class SparseOptions:
 
     strength: float = 0.03
     """lambda over the peak of the imager's picture: what stays below is left out. Above 0, below 1."""
-    iterations: int = 100
+    iterations: int = 50
     """Most of a round."""
     rounds: int = 3
     """Rounds; after the first, strong amplitudes are penalised less."""

@@ -159,7 +159,8 @@ class SparsePlan:
         Raises
         ------
         GeometryError
-            Arrays of another shape than geometry and grid, or a penalty that is negative or not finite.
+            Arrays of another shape than geometry and grid, samples that are not finite, or a penalty that is not or
+            negative.
         """
         shape, options = self.plan.grid.shape, self.options
         given = np.ones(shape, np.float32) if penalty is None else np.asarray(penalty, dtype=np.float32)
@@ -213,21 +214,19 @@ class SparsePlan:
     def _shown(self, signal: Any) -> tuple[np.ndarray, float]:
         """b, and the weighted energy of the samples over norm."""
         channel, frequency = self._weights
-        if hasattr(signal, "blocks"):
-            check_shape("signal", signal.shape, self.plan.geometry.shape)
-            parts = signal.blocks()
-        else:
+        geometry = self.plan.geometry
+        if not hasattr(signal, "blocks"):
             signal = np.asarray(signal, dtype=np.complex64)
-            check_shape("signal", signal.shape, self.plan.geometry.shape)
-            parts = [(slice(0, len(signal)), signal)]
-        energy, lost = 0.0, not self._valid.all()
-        for poses, block in parts:
-            power = block.real**2 + block.imag**2
-            energy += float(np.einsum("ptrn,ptr,n->", power, channel[poses], frequency, optimize=True))
-        if lost and not hasattr(signal, "blocks"):
-            signal = signal * self._valid[..., None]
-        elif lost and np.any(self.plan.geometry.weight[~self._valid]):
-            signal = signal.read() * self._valid[..., None]
+        check_shape("signal", signal.shape, geometry.shape)
+        if np.any(geometry.weight[~self._valid]):  # channels that the imager does not know are lost
+            samples = signal.read() if hasattr(signal, "read") else signal
+            signal = samples * self._valid[..., None]
+        energy = 0.0
+        for poses, block in signal.blocks() if hasattr(signal, "blocks") else [(slice(None), signal)]:
+            power = np.square(block.real) + np.square(block.imag)
+            energy += float(np.sum((power @ frequency) * channel[poses], dtype=np.float64))
+        if not np.isfinite(energy):
+            raise GeometryError("signal: got NaN or infinite samples, wanted finite ones (lost ones 0, and not valid)")
         return self.plan(signal), energy
 
     def _measured(self) -> tuple[float, tuple[float, float, float]]:
