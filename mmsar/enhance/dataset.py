@@ -126,18 +126,12 @@ class PairMaker:
         valid = np.repeat(~lost, signal[..., 0].size // recipe.rows).reshape(signal.shape[:3])
         return Observed(pair, plan, signal, valid)
 
-    def image_of(self, scene: Scene | None, depth: float, rng: np.random.Generator | None = None) -> np.ndarray:
-        """Complex image (n_y, n_x) of a scene by the first imager on the first track, positions exact, without noise.
-
-        Without a scene it is the image of noise of the power 1, drawn from `rng`.
-        """
-        plan, signal = self.samples_of(scene, depth, rng)
-        return plan(signal)[0]
-
     def samples_of(
         self, scene: Scene | None, depth: float, rng: np.random.Generator | None = None
     ) -> tuple[Any, np.ndarray]:
-        """What `image_of` makes its image of: the imager's plan, and the samples (n_pose, 1, channels, frequencies)."""
+        """Plan of the first imager on the first track, and the samples of a scene (n_pose, 1, channels, frequencies),
+        positions exact, without noise. Without a scene they are noise of the power 1, drawn from `rng`.
+        """
         recipe, position = self.recipe, self._nominal[0]
         shape = (len(position), 1, recipe.channels, recipe.frequencies)
         if scene is None:

@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 
 from mmsar.core.progress import counter
+from mmsar.enhance.consistent import Consistent
 from mmsar.enhance.dataset import PairMaker
 from mmsar.enhance.dataset_recipe import Recipe
 from mmsar.enhance.infer import Enhancer
 from mmsar.enhance.probes import Enhance, Pairs, Probe
 from mmsar.enhance.score import COLUMNS, psnr, published, scaled, score, thresholded
 from mmsar.model.pair import Pair
+from mmsar.recon.options import SparseOptions
 
 FIRST_SEED = 1_000_003
 """Recipe seed of the first set; a file of pairs has a seed of its own, and must not have these."""
-INPUT, ZERO, THRESHOLD, BPA = "input", "zero image", "-20 dB threshold", "bpa"
+INPUT, ZERO, THRESHOLD, BPA, SPARSE = "input", "zero image", "-20 dB threshold", "bpa", "sparse"
 SIGMAS = (0.0, 0.1e-3, 0.2e-3, 0.5e-3, 1e-3, 2e-3, 4e-3, 6e-3)
 SNRS_DB = (-10.0, 0.0, 10.0, 20.0, 30.0, 40.0, 50.0)
 DEPTH = 0.25
@@ -202,6 +204,42 @@ class Evaluator:
         found = self.run_set(BPA, self.few, self.few, seed, asked=shown, methods=("bpa",), **changes)[INPUT]
         return replace(found, gain=found.columns["psnr"] - reference.columns["psnr"][: self.few])
 
+    def sparse(self, imager: Consistent, reference: Scores, seed: int, **changes: Any) -> Scores:
+        """Scores of sparse reconstruction from the samples of the first `few` pairs of a set."""
+        maker = PairMaker(test_recipe(self.recipe, seed=FIRST_SEED + seed, **changes))
+        rows, told = [], []
+        with counter(SPARSE, self.few, self.show) as done:
+            for index in range(self.few):
+                pair, plan, signal, valid = maker.observed(index)
+                told.append((pair.family, pair.error_kind))
+                rows.append(score(imager(plan, signal, valid), getattr(pair, self.label), self.recipe.pixel))
+                done(index + 1)
+        found = _scores(rows, rows, told)
+        return replace(found, gain=found.columns["psnr"] - reference.columns["psnr"][: self.few])
+
+    def sparse_probes(self, imager: Consistent) -> Probes:
+        """All probes but that of tiles, for sparse reconstruction."""
+        probe = Probe(PairMaker(test_recipe(self.recipe, tracks=1)), self._depth(), imager)
+        maker = PairMaker(test_recipe(self.recipe, seed=FIRST_SEED - 1, **PERFECT))
+        exact = [maker.observed(i) for i in range(max(self.few // 4, 1))]
+        first, start = exact[0], time.perf_counter()
+        whole = self._psnr(imager(first.plan, first.signal, first.valid), first.pair)
+        milliseconds = 1e3 * (time.perf_counter() - start)
+        scaled_by = [self._psnr(imager(first.plan, first.signal * np.float32(f)), first.pair) for f in (0.1, 10.0)]
+        gains = [
+            self._psnr(imager(o.plan, o.signal, o.valid), o.pair) - self._psnr(o.pair.magnitude, o.pair) for o in exact
+        ]
+        return Probes(
+            amplitude=probe.amplitudes(np.abs),
+            two_points=probe.two_points(np.abs),
+            noise=probe.lit(np.abs, [probe.noise(seed) for seed in range(4)]),
+            speckle=probe.lit(np.abs, [probe.speckle(seed) for seed in range(2)]),
+            scale=float(np.ptp([whole, *scaled_by])),
+            exact=float(np.mean(gains)),
+            tiles=float("nan"),
+            milliseconds=milliseconds,
+        )
+
     def probes(self) -> dict[str, Probes]:
         """All probes, for the input and the networks."""
         probe = Probe(PairMaker(test_recipe(self.recipe, tracks=1)), self._depth())
@@ -263,7 +301,14 @@ class Evaluator:
         pairs = [maker.pair(index) for index in range(count)]
         return [(p, {c.name: c.run(p.input) for c in self.contestants if c.name != ZERO}) for p in pairs]
 
-    def __call__(self, *, sigmas: Sequence[float], paper: bool = False, sweep_images: int = 24) -> Evaluation:
+    def __call__(
+        self,
+        *,
+        sigmas: Sequence[float],
+        paper: bool = False,
+        sweep_images: int = 24,
+        sparse: SparseOptions | None = None,
+    ) -> Evaluation:
         """Everything.
 
         Parameters
@@ -274,7 +319,12 @@ class Evaluator:
             Also the published protocol.
         sweep_images : int
             Images per point of a sweep and per set out of the distribution.
+        sparse : SparseOptions, optional
+            Also sparse reconstruction from the samples: it is slow, and is not in the sweeps.
         """
+        imager = None
+        if sparse is not None:
+            imager = Consistent(replace(sparse, restore=self.recipe.blob))
         start = time.monotonic()
         main: dict[float, dict[str, Scores]] = {}
         by_seed: dict[float, dict[str, list[float]]] = {}
@@ -287,6 +337,8 @@ class Evaluator:
             main[sigma] = {name: _joined([part[name] for part in parts]) for name in parts[0]}
             by_seed[sigma] = {name: [part[name].mean("gain")[0] for part in parts] for name in parts[0]}
             main[sigma][BPA] = self.bpa(parts[0][INPUT], 0, **at_error(sigma))
+            if imager is not None:
+                main[sigma][SPARSE] = self.sparse(imager, parts[0][INPUT], 0, **at_error(sigma))
         sweep_sigma, sweep_snr = self.sweeps(sweep_images)
         return Evaluation(
             recipe=self.recipe,
@@ -301,7 +353,7 @@ class Evaluator:
                 name: self.run_set(name, sweep_images, self._fewest, 60, **{**at_error(0.2e-3), **changes})
                 for name, changes in self._outside().items()
             },
-            probes=self.probes(),
+            probes=self.probes() | ({} if imager is None else {SPARSE: self.sparse_probes(imager)}),
             paper=self.paper(sweep_images, sigmas[0]) if paper else {},
             samples=self.samples(4, sigmas[0]),
             seconds=time.monotonic() - start,

@@ -1,5 +1,6 @@
 """The evaluation: an identity network scores as its input, probes of known images, the report and its command."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed; pip install 'mmsar[sr]'")
 
 from mmsar.cli import main
+from mmsar.enhance.consistent import Consistent
 from mmsar.enhance.dataset import PairMaker
 from mmsar.enhance.dataset_recipe import Recipe
-from mmsar.enhance.evaluate import BPA, INPUT, THRESHOLD, ZERO, Evaluator, at_error, contestants
+from mmsar.enhance.evaluate import BPA, INPUT, SPARSE, THRESHOLD, ZERO, Evaluator, at_error, contestants
 from mmsar.enhance.infer import Enhancer
 from mmsar.enhance.probes import LEVELS_DB, SPACINGS, Probe
-from mmsar.enhance.report import bars, markdown
+from mmsar.enhance.report import bars, markdown, sparse_bars
+from mmsar.recon.options import SparseOptions
 
 MODULUS = Path(__file__).parent / "networks" / "modulus.onnx"
 RECIPE = """
@@ -126,6 +129,33 @@ def test_bars_and_report(result):
     assert "## Position error 1 mm" in text and "## By the published protocol" in text
     assert "| PSNR over the input, at 1 mm | >= 7 dB |" in text and "**missed**" in text
     assert "nan" not in text
+
+
+def test_sparse_reconstruction_is_scored_from_the_samples():
+    evaluator = Evaluator(SMALL, [Enhancer(MODULUS)], images=2, few=2, seeds=1, show=False)
+    imager = Consistent(SparseOptions(restore=SMALL.blob, iterations=8, rounds=2))
+    shown = evaluator.run_set("few", 2, 2, 0, **at_error(0.0))
+    found = evaluator.sparse(imager, shown[INPUT], 0, **at_error(0.0))
+    assert found.family == shown[INPUT].family and len(found.gain) == 2
+    np.testing.assert_allclose(found.gain, found.columns["psnr"] - shown[INPUT].columns["psnr"])
+    maker = PairMaker(SMALL)
+    probe, own = Probe(maker, 0.15), Probe(maker, 0.15, imager)
+    pair, alone = probe.two_points(np.abs), own.two_points(np.abs)
+    assert alone.quadrature[SPACINGS.index(6e-3)] < pair.quadrature[SPACINGS.index(6e-3)]
+    assert own.lit(np.abs, [own.noise(0)]) < 0.005 < probe.lit(np.abs, [probe.noise(0)])
+    pair, plan, signal, valid = maker.observed(0)
+    np.testing.assert_allclose(
+        np.abs(plan(signal)[0]) * pair.gain * signal.size / signal[valid].size, pair.magnitude, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_report_names_sparse_and_its_bars(result):
+    probes = {**result.probes, SPARSE: result.probes[INPUT]}
+    main = {sigma: {**scores, SPARSE: scores[BPA]} for sigma, scores in result.main.items()}
+    both = replace(result, probes=probes, main=main)
+    text = markdown(both, best="modulus", other=None, label="physical", machine="a machine", command="mmsar x")
+    assert "The same of `sparse`" in text and text.count("| sparse |") == 4
+    assert len(sparse_bars(both)) == 5 and not {b.what: b for b in sparse_bars(both)}["noise only, pixels lit"].met
 
 
 def test_error_of_the_positions_is_what_was_asked():
