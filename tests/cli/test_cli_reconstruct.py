@@ -417,7 +417,7 @@ def test_sparse(path, capsys, unexplained):
     told = step_of(image)["sparse"]
     assert told["strength"] == 0.1 and told["restore"] == [3e-3] * 3 and told["iterations"] <= 30
     assert "spikes explain" in capsys.readouterr().out
-    z, y, x = np.unravel_index(np.argmax(image.magnitude()), image.grid.shape)
+    _, y, x = np.unravel_index(np.argmax(image.magnitude()), image.grid.shape)
     assert (image.grid.x[x], image.grid.y[y]) == pytest.approx(POINT[:2], abs=2e-3)
 
 
