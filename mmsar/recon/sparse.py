@@ -278,7 +278,7 @@ class _Fit:
         return _violation(self.x, self._shown - self.hx, level, p)
 
     def run(self, level: float, p: np.ndarray, options: SparseOptions, done: Any) -> tuple[float, ...]:
-        """Go to the minimum; the objective at the start and after every iteration, never rising."""
+        """Go to the minimum; the objective at the start and after every iteration, rising by no more than rounding."""
         threshold = np.float32(level) * p
         y, hy, t = self.x, self.hx, 1.0
 
@@ -303,7 +303,7 @@ class _Fit:
             inertia = np.float32(0.0 if uphill else (t - 1) / later)
             y, hy = z + inertia * (z - self.x), hz + inertia * (hz - self.hx)
             t, self.x, self.hx = later, z, hz
-            values.append(min(value, values[-1]))
+            values.append(value)
             if self.violation(level, p) <= options.tolerance:
                 break
         return tuple(values)
