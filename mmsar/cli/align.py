@@ -1,12 +1,19 @@
-"""Correct the poses of a scan from its own samples: --rotation fits where the axis of a scan round a target is.
+"""Correct the poses of a scan from its own samples.
 
-The radius comes from sharpness alone. A known pin (--pin, a point target at a known place in the target's frame, mm)
-also tells the tangential offset (that is, the start angle) and the height; with --unknown centre it tells the centre
-of the logged circle instead of the tangential offset, and two pins tell all of them. What cannot be told is said, with
-the reason, and left as it was. With -o, moves that are all below two standard errors are not written (exit 3),
-unless --force asks for it. A range bias that was not calibrated comes out as radius.
+--autofocus moves every pose of a planar or freehand scan to where the image focuses. It starts from the recorded
+positions and finds back from errors up to about a fifth of a wavelength (docs/autofocus.md). Give it a grid that holds
+the brightest targets; one plane is enough where they lie in one range cell. With -o, moves by
+which bright parts of the image do not explain more of the samples are not written (exit 3), unless --force asks for it.
+
+--rotation fits where the axis of a scan round a target is. The radius comes from sharpness alone. A known pin (--pin, a
+point target at a known place in the target's frame, mm) also tells the tangential offset (that is, the start angle) and
+the height; with --unknown centre it tells the centre of the logged circle instead of the tangential offset, and two
+pins tell all of them. What cannot be told is said, with the reason, and left as it was. With -o, moves that are all
+below two standard errors are not written (exit 3), unless --force asks for it. A range bias that was not calibrated
+comes out as radius.
 
 Example:
+  mmsar align scan.h5 --autofocus --extent=-80,80,-80,80,290,310 --spacing 1,1,10 -o focused.h5
   mmsar align scan.h5 --rotation -o aligned.h5
   mmsar align scan.h5 --rotation --pin 40,0,-25 -o aligned.h5
 """
@@ -15,13 +22,15 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from mmsar.cli.arguments import count, millimetres
+from mmsar.cli.arguments import count, millimetres, number
+from mmsar.cli.grids import add_grid_options, check_grid_options
 from mmsar.cli.points import parse_point
 
 if TYPE_CHECKING:
+    from mmsar.focus.autofocus import Autofocus
     from mmsar.focus.rotation_result import RotationFit
 
-HELP = "fit radius and offsets of a scan round a target; correct its poses"
+HELP = "correct the poses of a scan from its own samples: autofocus, or the axis of rotation"
 
 NAMES = {
     "radial": "radial",
@@ -36,7 +45,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("scan", metavar="SCAN.h5", help="scan to align")
     parser.add_argument("-o", "--output", metavar="FILE.h5", help="corrected scan to write; without it, only report")
-    parser.add_argument("--rotation", action="store_true", required=True, help="fit the axis of rotation")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--autofocus", action="store_true", help="move every pose of a planar or freehand scan")
+    what.add_argument("--rotation", action="store_true", help="fit the axis of rotation")
+    add_grid_options(parser)
+    parser.add_argument("--iterations", type=count, default=30, metavar="N", help="of the autofocus (30)")
+    parser.add_argument(
+        "--independent", action="store_true", help="errors from pose to pose are independent, not smooth along the path"
+    )
+    parser.add_argument("--memory", type=number, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument(
         "--pin", type=parse_point, action="append", metavar="X,Y,Z", help="known point target [mm]; may be repeated"
     )
@@ -54,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MM",
         help="how far off the plane of antennas at one height the target may reach (10)",
     )
-    parser.add_argument("--force", action="store_true", help="write a correction within its own error, too")
+    parser.add_argument("--force", action="store_true", help="write a correction that does not count, too")
     parser.add_argument("--scatterers", type=count, default=12, metavar="N", help="scatterers at most (12)")
     parser.add_argument("--json", action="store_true", help="print JSON (SI units and radians)")
     parser.set_defaults(fail=parser.error)
@@ -62,6 +79,71 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fit, report, write the corrected scan."""
+    return _autofocus(args) if args.autofocus else _rotation(args)
+
+
+def _autofocus(args: argparse.Namespace) -> int:
+    check_grid_options(args)
+    if args.pin is not None or args.unknown is not None or args.extent_mm is not None:
+        args.fail("argument --autofocus: --pin, --unknown and --extent-mm belong to --rotation; the scene is --extent")
+    if args.memory is not None and args.memory <= 0:
+        args.fail("argument --memory: wanted more than 0 GiB")
+    from mmsar.cli.grids import grid_asked_for
+    from mmsar.errors import GeometryError
+    from mmsar.focus.autofocus import AutofocusOptions, apply_autofocus, autofocus
+    from mmsar.io.atomic import check_target
+    from mmsar.io.scan_h5 import load_scan, save_scan
+
+    if args.output is not None:
+        check_target(args.output, sources=(args.scan,))
+    scan = load_scan(args.scan)
+    options = AutofocusOptions(
+        iterations=args.iterations,
+        smooth=0.0 if args.independent else AutofocusOptions.smooth,
+        memory=None if args.memory is None else int(args.memory * 2**30),
+    )
+    found = autofocus(scan, grid_asked_for(args, scan), options=options)
+    print(json.dumps(_focus_for_programs(found), indent=2) if args.json else "\n".join(_focus_for_people(found)))
+    if args.output is not None:
+        if not (found.improved or args.force):
+            raise GeometryError(
+                "align autofocus: bright parts of the image do not explain more of the samples than before, "
+                f"{args.output} not written; check that the grid holds the target and that many poses see it "
+                "(large smooth plates do not focus), or write it all the same (--force)"
+            )
+        save_scan(apply_autofocus(scan, found), args.output)
+        if not args.json:
+            print(args.output)
+    return 0
+
+
+def _focus_for_people(found: "Autofocus") -> list[str]:
+    import numpy as np
+
+    moved = ", ".join(f"{axis} {value * 1e3:.3f}" for axis, value in zip("xyz", found.rms, strict=True))
+    (before, after), (first, last) = np.exp(found.entropy), found.bright
+    return [
+        f"moved       {moved} mm (root mean square of {len(found.move)} poses)",
+        f"lit voxels  {before:.0f} as recorded, {after:.0f} as focused (exp of the entropy, of {found.grid.n_voxels})",
+        f"bright      parts explain {100 * first:.0f} % of the samples as recorded, {100 * last:.0f} % as focused",
+        "note        a move that all poses share, or that grows along x or y, only moves the image and is not told",
+    ]
+
+
+def _focus_for_programs(found: "Autofocus") -> dict[str, Any]:
+    return {
+        "move": found.move.tolist(),
+        "rms": found.rms.tolist(),
+        "entropy": list(found.entropy),
+        "bright": list(found.bright),
+        "iterations": found.iterations,
+        "improved": found.improved,
+    }
+
+
+def _rotation(args: argparse.Namespace) -> int:
+    if any(value is not None for value in (args.extent, args.center, args.spacing, args.grid)):
+        args.fail("argument --rotation: the size of the target is --extent-mm; --extent and a grid are for --autofocus")
     if args.unknown is not None and len(args.pin or ()) != 1:
         args.fail("argument --unknown: wanted with exactly one --pin")
     from mmsar.errors import GeometryError

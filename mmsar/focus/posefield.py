@@ -1,0 +1,173 @@
+r"""The echo of an image at antennas that may be moved, and how it changes when they are.
+
+A sample of pose p displaced by d sees the plane waves S_k(kx, ky) of the image as (see `recon.migration`)
+
+    s(d) = sum_q S_k exp(j (kx (x + d_x) + ky (y + d_y) - k_z (z + d_z - z_ref)))
+
+so that the derivatives by d_x, d_y, d_z are the echoes of j kx S, j ky S and -j k_z S: one migration and four
+transforms give the echo and its gradient at every channel. Multistatic pairs are taken to the monostatic ones at their
+phase centres, as in `recon.nufft`; the compensation follows the displaced antennas.
+
+Samples are compressed to few frequencies (`signal.compress`), y = s D. An echo within the compressed ranges is
+conj(D) e for some e, so what compares with y is M e, M = D^T conj(D); with y' = M^(-1/2) y and e' = M^(1/2) e inner
+products, residuals and white noise are again those of the samples.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from mmsar.core.memory import budget, require
+from mmsar.core.parallel import matmul_rows
+from mmsar.errors import GeometryError
+from mmsar.model.grid import ImageGrid
+from mmsar.model.scan import Scan
+from mmsar.recon.fourier import path_limits
+from mmsar.recon.fronts import ExactFront
+from mmsar.recon.migration import Migration
+from mmsar.signal.compress import compress
+from mmsar.signal.multistatic import path_difference
+
+ERROR_DB = -35.0
+"""Accuracy of the transforms."""
+SMALLEST = 1e-6
+"""Eigenvalues of M below this share of the largest count as that share."""
+ADVICE = "allow more memory (--memory) or use a smaller grid"
+
+
+class PoseField:
+    """Images and echoes of a scan whose poses are displaced.
+
+    Parameters
+    ----------
+    scan : Scan
+        A planar or freehand scan before the grid; its calibration must have been applied.
+    grid : ImageGrid
+        Where the scene is.
+    reach : float
+        Largest displacement along an axis [m].
+    memory : int, optional
+        Budget [bytes]; default half of what is free.
+
+    Raises
+    ------
+    GeometryError
+        A grid that is not wholly in front of the antennas.
+    MmsarError
+        More memory needed than the budget.
+    """
+
+    def __init__(self, scan: Scan, grid: ImageGrid, *, reach: float, memory: int | None = None) -> None:
+        self.geometry, self.grid = scan.geometry, grid
+        geometry = self.geometry
+        allowed = budget(memory)
+        virtual = geometry.virtual_position.reshape(-1, 3)
+        self._z_ref = float(virtual[:, 2].mean())
+        if grid.extent[2][0] <= float(virtual[:, 2].max()) + reach:
+            raise GeometryError(
+                f"grid: got voxels from z = {grid.extent[2][0]:.4g} m, wanted all of them in front of the antennas, "
+                f"which are at up to z = {float(virtual[:, 2].max()):.4g} m"
+            )
+        low, high = path_limits(geometry, grid)
+        chirp = geometry.chirp
+        compression = compress(
+            chirp.k, geometry.frequency_weight, low=low - 4 * reach, high=high + 4 * reach, error_db=ERROR_DB - 10
+        )
+        matrix = compression.matrix
+        self._k = compression.k
+        everywhere = np.concatenate([virtual + sign * reach for sign in (-1, 1)])
+        self._migration = Migration(
+            self._k, grid, everywhere, z_ref=self._z_ref, scale=1 / geometry.norm, memory=allowed // 4
+        )
+        mass = (matrix.T @ matrix.conj()).astype(complex)
+        values, vectors = np.linalg.eigh(mass)
+        root = np.sqrt(np.maximum(values, SMALLEST * values.max()))
+        self._root = ((vectors * root) @ vectors.conj().T).astype(np.complex64)
+        inverse = ((vectors / root) @ vectors.conj().T).astype(np.complex64)
+        self.samples = self._compressed(scan, np.ascontiguousarray((inverse @ matrix.T).T))
+        """y', complex64 (m, n_pose, channels of a pose); zero where a channel is not valid."""
+        self._there = np.abs(geometry.weight).reshape(len(geometry.weight), -1).astype(np.float32)
+        migration = self._migration
+        square = migration.kx**2 + migration.ky**2
+        self._kx, self._ky = migration.kx.astype(np.float32), migration.ky.astype(np.float32)
+        self._kz = np.sqrt(np.maximum(migration.k2[:, None] ** 2 - square, 0)).astype(np.float32)
+        fixed = self.samples.nbytes + migration.nbytes + self._kz.nbytes + 3 * 8 * self._kz.size + 16 * grid.n_voxels
+        require("align autofocus", fixed + self._per_pose, allowed, ADVICE)
+        self._block = max(1, (allowed - fixed) // self._per_pose)
+
+    @property
+    def n_poses(self) -> int:
+        """Poses."""
+        return self.samples.shape[1]
+
+    @property
+    def _per_pose(self) -> int:
+        """Memory in flight for a pose [bytes]: echo, gradient, and what they are made of."""
+        return 8 * 12 * self.samples.shape[0] * self.samples.shape[2]
+
+    def image(self, move: np.ndarray) -> np.ndarray:
+        """Image of the samples with the poses displaced by `move` (n_pose, 3) [m]: complex64 (n_z, n_y, n_x)."""
+        spectrum = None
+        for poses in self._blocks():
+            front, phase = self._front(poses, move)
+            part = front((self._root.conj().T @ self._flat(self.samples[:, poses])) * phase)
+            spectrum = part if spectrum is None else spectrum + part
+        return self._migration(spectrum, False)
+
+    def echoes(self, image: np.ndarray, move: np.ndarray):
+        """Echo and gradient of an image, block by block of poses.
+
+        Yields
+        ------
+        poses : slice
+            Of the scan.
+        echo : (m, poses, channels) complex64
+            e' of displaced antennas.
+        gradient : (m, poses, channels, 3) complex64
+            Its derivative by the displacement [1/m].
+        """
+        waves = self._migration.adjoint(image.astype(np.complex64, copy=False), False)
+        for poses in self._blocks():
+            front, phase = self._front(poses, move)
+            seen = self._there[poses].ravel() * phase.conj()
+            parts = [waves, 1j * self._kx * waves, 1j * self._ky * waves, -1j * self._kz * waves]
+            echo, *gradient = (
+                (self._root @ (front.adjoint(part.astype(np.complex64, copy=False)) * seen)).reshape(
+                    len(self._k), poses.stop - poses.start, -1
+                )
+                for part in parts
+            )
+            yield poses, echo, np.stack(gradient, axis=-1)
+
+    def _blocks(self) -> list[slice]:
+        n = self.n_poses
+        return [slice(i, min(i + self._block, n)) for i in range(0, n, self._block)]
+
+    def _flat(self, samples: np.ndarray) -> np.ndarray:
+        return samples.reshape(len(samples), -1)
+
+    def _front(self, poses: slice, move: np.ndarray) -> tuple[ExactFront, np.ndarray]:
+        """The transform of displaced poses, and the phase exp(-j k phi) of their channels."""
+        geometry = self.geometry
+        shift = move[poses][:, None, None]
+        part = replace(
+            geometry,
+            tx_position=geometry.tx_position[poses] + shift,
+            rx_position=geometry.rx_position[poses] + shift,
+            weight=np.ones_like(geometry.weight[poses]),
+        )
+        virtual = part.virtual_position.reshape(-1, 3)
+        path = path_difference(part, centre=self.grid.centre, z_ref=None).ravel() - 2 * (virtual[:, 2] - self._z_ref)
+        phase = np.exp(-1j * np.outer(self._k, path)).astype(np.complex64)
+        eps = 10 ** (ERROR_DB / 20)
+        return ExactFront(virtual, self._migration, error=eps, memory=budget(None) // 4), phase
+
+    def _compressed(self, scan: Scan, matrix: np.ndarray) -> np.ndarray:
+        """Samples times weight times `matrix`, (m, n_pose, channels)."""
+        n_pose, n_tx, n_rx, n_samples = scan.shape
+        weight = self.geometry.weight.reshape(n_pose, n_tx * n_rx).astype(np.float32)
+        out = np.empty((matrix.shape[1], n_pose, n_tx * n_rx), dtype=np.complex64)
+        for poses, block in scan.blocks():
+            values = matmul_rows(block.reshape(-1, n_samples), matrix).T
+            out[:, poses] = values.reshape(matrix.shape[1], -1, n_tx * n_rx) * weight[poses]
+        return out
