@@ -1,8 +1,9 @@
 """Score networks for enhancement on scenes of families they were never trained on, beside what needs no network.
 
 An image of zeros, a threshold, the input and back-projection are scored with the networks, by numbers that an empty
-image cannot win; probes ask for amplitudes, close points, noise, scale, tiles and time. The sets are made as they are
-needed, with seeds that no file of pairs has. With -o the whole report is written as Markdown, pictures beside it.
+image cannot win, and with --sparse and --autofocus also what the samples allow; probes ask for amplitudes, close
+points, noise, scale, tiles and time. The sets are made as they are needed, with seeds that no file of pairs has. With
+-o the whole report is written as Markdown, pictures beside it.
 
 Example:
   mmsar evaluate-sr --quick
@@ -40,6 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sweep-images", type=count, metavar="N", help="images per point of a sweep (24)")
     parser.add_argument("--quick", action="store_true", help="few images: a look, no evidence")
     parser.add_argument("--protocol", choices=("fair", "paper"), default="fair", help="paper: also as published")
+    parser.add_argument("--sparse", action="store_true", help="also sparse reconstruction from the samples (slow)")
+    parser.add_argument(
+        "--autofocus",
+        action="store_true",
+        help="also at focused poses, alone and through the first network (slow)",
+    )
     parser.add_argument("-o", "--output", metavar="REPORT.md", help="report to write, with pictures beside it")
 
 
@@ -56,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.enhance.dataset_recipe import Recipe, load_recipe
     from mmsar.enhance.evaluate import Evaluator
     from mmsar.enhance.infer import Enhancer
-    from mmsar.enhance.report import bars, bars_table, main_table
+    from mmsar.enhance.report import bars, bars_table, main_table, sparse_bars
     from mmsar.errors import FormatError, MmsarError
     from mmsar.io.atomic import check_target
+    from mmsar.recon.options import SparseOptions
 
     if args.output is not None:
         import mmsar.view.enhancement
@@ -76,17 +84,39 @@ def run(args: argparse.Namespace) -> int:
     sweep_images = size.pop("sweep_images")
     evaluator = Evaluator(recipe, networks, label=args.label, **size)
     sigmas = [value / 1e3 for value in args.sigma_mm]
-    result = evaluator(sigmas=sigmas, paper=args.protocol == "paper", sweep_images=sweep_images)
+    sparse = SparseOptions() if args.sparse else None
+    result = evaluator(
+        sigmas=sigmas,
+        paper=args.protocol == "paper",
+        sweep_images=sweep_images,
+        sparse=sparse,
+        refocus=_refocused if args.autofocus else None,
+    )
     best, other = names[0], "srvit" if "srvit" in names[1:] else None
     for sigma in sorted(result.main):
         print(f"position error {sigma * 1e3:g} mm\n\n{main_table(result.main[sigma], result.by_seed[sigma])}\n")
     print(bars_table(bars(result, best, other)))
+    if args.sparse:
+        print(f"\nsparse\n\n{bars_table(sparse_bars(result))}")
     if args.quick:
         print("--quick: a look, no evidence", file=sys.stderr)
     if args.output is not None:
         _write(Path(args.output), result, best=best, other=other, label=args.label, runtime=networks[0].runtime)
         print(args.output)
     return 0
+
+
+def _refocused(plan: Any, signal: Any, valid: Any) -> Any:
+    """The complex image (y, x) at poses that autofocus found, or at the recorded ones where it did not help."""
+    from mmsar.focus.autofocus import AutofocusOptions, focus_samples, moved_geometry
+    from mmsar.recon import nufft
+    from mmsar.recon.options import ReconOptions
+
+    geometry = plan.geometry.replace(weight=plan.geometry.weight * valid)
+    found = focus_samples(geometry, signal, plan.grid, options=AutofocusOptions(progress=False))
+    if found.improved:
+        geometry = moved_geometry(geometry, found.move)
+    return nufft.plan(geometry, plan.grid, options=ReconOptions(progress=False))(signal)[0]
 
 
 def _write(path: Path, result: Any, *, best: str, other: str | None, label: str, runtime: str) -> None:

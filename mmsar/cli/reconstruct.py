@@ -7,8 +7,13 @@ a resolution cell. --extent takes six numbers (low and high along x, y, z) or th
 With --tiles, --resume, --workers or --cluster the image is made in tiles, kept in IMAGE.h5.tiles until it is written:
 --resume goes on where a killed run was. Several scans: -o is a folder, for SCAN_image.h5 each.
 
+--sparse finds the fewest spikes whose echoes are the samples, through the method as a forward model, and draws them as
+blobs: points closer than the resolution apart, no sidelobes; not for wide smooth surfaces. STRENGTH is the part of the
+peak below which nothing is kept.
+
 Example:
   mmsar reconstruct scan.h5 -o image.h5
+  mmsar reconstruct scan.h5 -o points.h5 --sparse 0.05 --extent=-60,60,-60,60,300,300 --spacing 1
   mmsar reconstruct scan.h5 -o image.h5 --method nufft --extent=-60,60,-60,60,280,330 --spacing 1,1,5 --verify
   mmsar reconstruct scan.h5 -o image.h5 --method bpa --tiles 32 --resume
   mmsar reconstruct monday.h5 tuesday.h5 -o images --cluster tcp://10.0.0.5:8786
@@ -56,6 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="EMPTY.h5", help="scan of the empty scene to subtract first")
     parser.add_argument("--tiles", type=count, metavar="N", help="make it in about N tiles, one in memory at a time")
     parser.add_argument("--resume", action="store_true", help="make it in tiles, and go on with those that are there")
+    parser.add_argument(
+        "--sparse", nargs="?", type=_part, const=True, metavar="STRENGTH", help="spikes that explain the samples (0.03)"
+    )
+    parser.add_argument("--iterations", type=count, metavar="N", help="most in each of the 3 rounds of --sparse (50)")
+    parser.add_argument("--restore", type=number, metavar="MM", help="radius of the blobs of --sparse, 0 for spikes")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=count, metavar="N", help="make tiles in N processes of this machine (dask)")
     where.add_argument("--cluster", metavar="ADDRESS", help="make tiles on a dask cluster, as tcp://10.0.0.5:8786")
@@ -69,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     _check_usage(args)
     from mmsar.core.backend import resolve_device
     from mmsar.errors import DeviceError
-    from mmsar.recon.options import ReconOptions
+    from mmsar.recon.options import ReconOptions, SparseOptions
 
     device = resolve_device(args.device)
     if device != "cpu" and (args.tiles or args.resume or args.workers or args.cluster):
@@ -77,6 +87,14 @@ def run(args: argparse.Namespace) -> int:
             f"device: got {device} with tiles, which are made on CPUs; leave --device out, or --tiles, --resume, "
             "--workers and --cluster: a GPU takes what is larger than it in pieces"
         )
+    sparse = None
+    if args.sparse is not None:
+        asked = {
+            "strength": None if args.sparse is True else args.sparse,
+            "iterations": args.iterations,
+            "restore": None if args.restore is None else args.restore / 1e3,
+        }
+        sparse = SparseOptions(**{name: value for name, value in asked.items() if value is not None})
     args.options = ReconOptions(
         window=args.window,
         density=args.density,
@@ -87,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
         error_db=args.error,
         memory=None if args.memory is None else int(args.memory * 2**30),
         verify=args.verify,
+        sparse=sparse,
     )
     pairs = _targets(args)
     if args.tiles or args.resume or args.workers or args.cluster:
@@ -174,6 +193,12 @@ def write(args: argparse.Namespace, image: "Image", scan: "Scan", pair: tuple[st
     image = image if given else tell_beyond(image, scan)
     save_image(image, pair[1], scan_path=pair[0])
     step = image.history[-1]
+    if "sparse" in step:
+        told = step["sparse"]
+        print(
+            f"sparse: {told['spikes']} spikes explain {100 * told['explained']:.1f} % of the samples' energy; "
+            f"{told['iterations']} iterations, {100 * told['optimality']:.1f} % from the minimum's conditions"
+        )
     if "verify" in step:
         check = step["verify"]
         print(
@@ -195,3 +220,25 @@ def _check_usage(args: argparse.Namespace) -> None:
     check_grid_options(args)
     if args.memory is not None and args.memory <= 0:
         args.fail("argument --memory: wanted more than 0 GiB")
+    if args.sparse is None:
+        for name in ("iterations", "restore"):
+            if getattr(args, name) is not None:
+                args.fail(f"argument --{name}: wanted --sparse with it, which it is of")
+        return
+    for name in ("tiles", "resume", "workers", "cluster", "verify"):
+        if getattr(args, name):
+            args.fail(
+                f"argument --sparse: got --{name} too, wanted one of them: it makes the whole image at once, and "
+                "not the one that back-projection makes"
+            )
+    if args.kernel != "matched":
+        args.fail(f"argument --sparse: got --kernel {args.kernel} too, wanted it left out")
+    if args.restore is not None and args.restore < 0:
+        args.fail(f"argument --restore: got {args.restore:g}, wanted a radius of 0 or more [mm]")
+
+
+def _part(text: str) -> float:
+    value = number(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a part of the peak above 0 and below 1, as 0.03")
+    return value

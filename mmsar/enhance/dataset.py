@@ -5,7 +5,7 @@ Sample i of a recipe is made from one seed of its own, so that it can be made al
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,18 @@ from mmsar.simulate.scene import Scene
 ERROR_DB = -40.0
 """Accuracy of the imagers' numerics."""
 PLANS = {"empm": empm.plan, "nufft": nufft.plan, "bpa": bpa.plan}
+
+
+class Observed(NamedTuple):
+    """A pair with what its image was made of."""
+
+    pair: Pair
+    plan: Any
+    """The imager's."""
+    signal: np.ndarray
+    """Samples, zeros where they were lost, complex64 (n_pose, 1, channels, frequencies)."""
+    valid: np.ndarray
+    """False where they were, bool (n_pose, 1, channels)."""
 
 
 class PairMaker:
@@ -68,6 +80,13 @@ class PairMaker:
 
     def from_seed(self, seed: int) -> Pair:
         """The pair of a seed."""
+        return self._made(seed).pair
+
+    def observed(self, index: int) -> Observed:
+        """Sample `index` of the recipe with what its image was made of."""
+        return self._made(self.seed(index))
+
+    def _made(self, seed: int) -> Observed:
         recipe = self.recipe
         choice, shapes, motion, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
         split = str(choice.choice(SPLITS, p=_shares(recipe)))
@@ -79,11 +98,12 @@ class PairMaker:
         lost = self._lost(motion)
         signal = self._signal(drawn, depth, self._nominal[number] + error, snr_db, noise)
         signal.reshape(recipe.rows, -1)[lost] = 0
-        image = self._plan(method, number, depth)(signal)[0] / np.float32(1 - lost.mean())
+        plan = self._plan(method, number, depth)
+        image = plan(signal)[0] / np.float32(1 - lost.mean())
         peak = float(np.abs(image).max())
         gain = 1 / peak if peak > 0 else 1.0
         ideal, physical = drawn.labels(recipe)
-        return Pair(
+        pair = Pair(
             input=image * np.float32(gain),
             ideal=ideal,
             physical=physical,
@@ -103,11 +123,14 @@ class PairMaker:
             clutter=drawn.clutter,
             rough=bool((drawn.rough & drawn.real).any()),
         )
+        valid = np.repeat(~lost, signal[..., 0].size // recipe.rows).reshape(signal.shape[:3])
+        return Observed(pair, plan, signal, valid)
 
-    def image_of(self, scene: Scene | None, depth: float, rng: np.random.Generator | None = None) -> np.ndarray:
-        """Complex image (n_y, n_x) of a scene by the first imager on the first track, positions exact, without noise.
-
-        Without a scene it is the image of noise of the power 1, drawn from `rng`.
+    def samples_of(
+        self, scene: Scene | None, depth: float, rng: np.random.Generator | None = None
+    ) -> tuple[Any, np.ndarray]:
+        """Plan of the first imager on the first track, and the samples of a scene (n_pose, 1, channels, frequencies),
+        positions exact, without noise. Without a scene they are noise of the power 1, drawn from `rng`.
         """
         recipe, position = self.recipe, self._nominal[0]
         shape = (len(position), 1, recipe.channels, recipe.frequencies)
@@ -115,7 +138,7 @@ class PairMaker:
             signal = _noise(shape, rng or np.random.default_rng())
         else:
             signal = self._echo(scene, track.elements(recipe, position).reshape(-1, 3)).reshape(shape)
-        return self._plan(str(recipe.methods[0]), 0, depth)(signal)[0]
+        return self._plan(str(recipe.methods[0]), 0, depth), signal
 
     def _error(self, rng: np.random.Generator) -> tuple[str, float, np.ndarray]:
         """Kind, RMS [m] and values of the position error."""

@@ -6,23 +6,29 @@ are always over the same images.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mmsar.core.progress import counter
-from mmsar.enhance.dataset import PairMaker
+from mmsar.enhance.consistent import Consistent
+from mmsar.enhance.dataset import Observed, PairMaker
 from mmsar.enhance.dataset_recipe import Recipe
+from mmsar.enhance.evaluation import Contestant, Evaluation, Probes, Scores
 from mmsar.enhance.infer import Enhancer
-from mmsar.enhance.probes import Enhance, Pairs, Probe
+from mmsar.enhance.probes import Probe
 from mmsar.enhance.score import COLUMNS, psnr, published, scaled, score, thresholded
 from mmsar.model.pair import Pair
+from mmsar.recon.options import SparseOptions
 
 FIRST_SEED = 1_000_003
 """Recipe seed of the first set; a file of pairs has a seed of its own, and must not have these."""
-INPUT, ZERO, THRESHOLD, BPA = "input", "zero image", "-20 dB threshold", "bpa"
+INPUT, ZERO, THRESHOLD, BPA, SPARSE = "input", "zero image", "-20 dB threshold", "bpa", "sparse"
+FOCUS = "autofocus"
+Refocus = Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
+"""(plan, samples, valid) to the complex image (y, x) at focused poses."""
 SIGMAS = (0.0, 0.1e-3, 0.2e-3, 0.5e-3, 1e-3, 2e-3, 4e-3, 6e-3)
 SNRS_DB = (-10.0, 0.0, 10.0, 20.0, 30.0, 40.0, 50.0)
 DEPTH = 0.25
@@ -32,83 +38,6 @@ SLOW = 250.0
 """What takes longer for 256 x 256 pixels is slow [ms]."""
 UNSCALED = 7e-4
 """Brightness of the input in the published scoring, against the label's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contestant:
-    """Something that makes an image of magnitudes from a complex image."""
-
-    name: str
-    run: Enhance
-    slow: bool = False
-    """Sees the first `few` images of a set only."""
-    enhancer: Enhancer | None = None
-    """The network, if it is one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """Scores of one contestant on one set: columns by name, (n,) each, and families."""
-
-    columns: Mapping[str, np.ndarray]
-    gain: np.ndarray
-    """PSNR over that of the input on the same images [dB], (n,)."""
-    family: Sequence[str]
-    kind: Sequence[str]
-    """Kind of position error."""
-
-    def mean(self, column: str) -> tuple[float, float]:
-        """Mean and the half width of its 95 % interval, images without a value left out."""
-        values = self.gain if column == "gain" else self.columns[column]
-        values = values[np.isfinite(values)]
-        if not len(values):
-            return float("nan"), float("nan")
-        spread = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
-        return float(values.mean()), spread
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probes:
-    """Answers of the probes for one contestant."""
-
-    amplitude: list[float]
-    two_points: Pairs
-    noise: float
-    speckle: float
-    scale: float
-    """Largest change of PSNR when the input is multiplied by FACTORS [dB]."""
-    exact: float
-    """PSNR over the input's where positions are exact and noise is low [dB], mean."""
-    tiles: float
-    """Largest difference of tiles from the whole, relative to the peak; nan for what is no network."""
-    milliseconds: float
-    """Least time for 256 x 256 pixels; contestants took turns."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """All that was measured."""
-
-    recipe: Recipe
-    images: int
-    few: int
-    seeds: int
-    main: Mapping[float, Mapping[str, Scores]]
-    """By position error [m] and contestant; all seeds together."""
-    by_seed: Mapping[float, Mapping[str, list[float]]]
-    """Mean gain over the input for every seed [dB]."""
-    sweep_sigma: Mapping[str, list[float]]
-    """Mean PSNR at SIGMAS."""
-    sweep_snr: Mapping[str, list[float]]
-    """Mean PSNR at SNRS_DB."""
-    sets: Mapping[str, Mapping[str, Scores]]
-    """Sets out of the distribution, by what they are."""
-    probes: Mapping[str, Probes]
-    paper: Mapping[str, float] = field(default_factory=dict)
-    """PSNR by the published protocol."""
-    samples: Sequence[tuple[Pair, Mapping[str, np.ndarray]]] = ()
-    """A few pairs with what everyone made of them."""
-    seconds: float = 0.0
 
 
 def contestants(networks: Sequence[Enhancer]) -> list[Contestant]:
@@ -202,6 +131,58 @@ class Evaluator:
         found = self.run_set(BPA, self.few, self.few, seed, asked=shown, methods=("bpa",), **changes)[INPUT]
         return replace(found, gain=found.columns["psnr"] - reference.columns["psnr"][: self.few])
 
+    def from_samples(
+        self, make: Callable[[Observed], dict[str, np.ndarray]], reference: Scores, seed: int, **changes: Any
+    ) -> dict[str, Scores]:
+        """Scores of images that are made of the samples, by name, on the first `few` pairs of a set."""
+        maker = PairMaker(test_recipe(self.recipe, seed=FIRST_SEED + seed, **changes))
+        rows: dict[str, list[dict[str, float]]] = {}
+        told = []
+        with counter("from samples", self.few, self.show) as done:
+            for index in range(self.few):
+                observed = maker.observed(index)
+                told.append((observed.pair.family, observed.pair.error_kind))
+                label = getattr(observed.pair, self.label)
+                for name, image in make(observed).items():
+                    rows.setdefault(name, []).append(score(image, label, self.recipe.pixel))
+                done(index + 1)
+        input_psnr = reference.columns["psnr"][: self.few]
+        found = {name: _scores(part, part, told) for name, part in rows.items()}
+        return {name: replace(s, gain=s.columns["psnr"] - input_psnr) for name, s in found.items()}
+
+    def _focused(self, refocus: Refocus) -> Callable[[Observed], dict[str, np.ndarray]]:
+        """Makes the image at poses that were focused first, as it is and as the first network makes it."""
+        first = next(c for c in self.contestants if c.enhancer)
+
+        def make(observed: Observed) -> dict[str, np.ndarray]:
+            image = refocus(observed.plan, observed.signal, observed.valid)
+            return {FOCUS: np.abs(image), f"{FOCUS}, {first.name}": first.run(image / np.float32(np.abs(image).max()))}
+
+        return make
+
+    def sparse_probes(self, imager: Consistent) -> Probes:
+        """All probes but that of tiles, for sparse reconstruction."""
+        probe = Probe(PairMaker(test_recipe(self.recipe, tracks=1)), self._depth(), imager)
+        maker = PairMaker(test_recipe(self.recipe, seed=FIRST_SEED - 1, **PERFECT))
+        exact = [maker.observed(i) for i in range(max(self.few // 4, 1))]
+        first, start = exact[0], time.perf_counter()
+        whole = self._psnr(imager(first.plan, first.signal, first.valid), first.pair)
+        milliseconds = 1e3 * (time.perf_counter() - start)
+        scaled_by = [self._psnr(imager(first.plan, first.signal * np.float32(f)), first.pair) for f in (0.1, 10.0)]
+        gains = [
+            self._psnr(imager(o.plan, o.signal, o.valid), o.pair) - self._psnr(o.pair.magnitude, o.pair) for o in exact
+        ]
+        return Probes(
+            amplitude=probe.amplitudes(np.abs),
+            two_points=probe.two_points(np.abs),
+            noise=probe.lit(np.abs, [probe.noise(seed) for seed in range(4)]),
+            speckle=probe.lit(np.abs, [probe.speckle(seed) for seed in range(2)]),
+            scale=float(np.ptp([whole, *scaled_by])),
+            exact=float(np.mean(gains)),
+            tiles=float("nan"),
+            milliseconds=milliseconds,
+        )
+
     def probes(self) -> dict[str, Probes]:
         """All probes, for the input and the networks."""
         probe = Probe(PairMaker(test_recipe(self.recipe, tracks=1)), self._depth())
@@ -263,7 +244,15 @@ class Evaluator:
         pairs = [maker.pair(index) for index in range(count)]
         return [(p, {c.name: c.run(p.input) for c in self.contestants if c.name != ZERO}) for p in pairs]
 
-    def __call__(self, *, sigmas: Sequence[float], paper: bool = False, sweep_images: int = 24) -> Evaluation:
+    def __call__(
+        self,
+        *,
+        sigmas: Sequence[float],
+        paper: bool = False,
+        sweep_images: int = 24,
+        sparse: SparseOptions | None = None,
+        refocus: Refocus | None = None,
+    ) -> Evaluation:
         """Everything.
 
         Parameters
@@ -274,7 +263,15 @@ class Evaluator:
             Also the published protocol.
         sweep_images : int
             Images per point of a sweep and per set out of the distribution.
+        sparse : SparseOptions, optional
+            Also sparse reconstruction from the samples: it is slow, and is not in the sweeps.
+        refocus : callable, optional
+            Also what it makes of (plan, samples, valid) of the first `few` images of every set: the complex image
+            (y, x) at poses that it found, alone and through the first network.
         """
+        imager = None
+        if sparse is not None:
+            imager = Consistent(replace(sparse, restore=self.recipe.blob))
         start = time.monotonic()
         main: dict[float, dict[str, Scores]] = {}
         by_seed: dict[float, dict[str, list[float]]] = {}
@@ -287,6 +284,15 @@ class Evaluator:
             main[sigma] = {name: _joined([part[name] for part in parts]) for name in parts[0]}
             by_seed[sigma] = {name: [part[name].mean("gain")[0] for part in parts] for name in parts[0]}
             main[sigma][BPA] = self.bpa(parts[0][INPUT], 0, **at_error(sigma))
+            if imager is not None:
+                main[sigma] |= self.from_samples(
+                    lambda o: {SPARSE: imager(o.plan, o.signal, o.valid)}, parts[0][INPUT], 0, **at_error(sigma)
+                )
+            if refocus is not None:
+                make = self._focused(refocus)
+                found = [self.from_samples(make, p[INPUT], s, **at_error(sigma)) for s, p in enumerate(parts)]
+                main[sigma] |= {name: _joined([part[name] for part in found]) for name in found[0]}
+                by_seed[sigma] |= {name: [part[name].mean("gain")[0] for part in found] for name in found[0]}
         sweep_sigma, sweep_snr = self.sweeps(sweep_images)
         return Evaluation(
             recipe=self.recipe,
@@ -301,7 +307,7 @@ class Evaluator:
                 name: self.run_set(name, sweep_images, self._fewest, 60, **{**at_error(0.2e-3), **changes})
                 for name, changes in self._outside().items()
             },
-            probes=self.probes(),
+            probes=self.probes() | ({} if imager is None else {SPARSE: self.sparse_probes(imager)}),
             paper=self.paper(sweep_images, sigmas[0]) if paper else {},
             samples=self.samples(4, sigmas[0]),
             seconds=time.monotonic() - start,

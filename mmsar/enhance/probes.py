@@ -4,7 +4,7 @@ Every probe makes images by a `PairMaker`'s own echoes and imager, in units of t
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from mmsar.simulate.scene import Scene
 
 Enhance = Callable[[np.ndarray], np.ndarray]
 """Complex image (y, x) -> magnitudes (y, x)."""
+Imager = Callable[[Any, np.ndarray], np.ndarray]
+"""Plan, samples -> image (y, x)."""
 APART = 40e-3
 LEVELS_DB = (0, -5, -10, -15, -20, -25)
 SPACINGS = (2e-3, 3e-3, 4e-3, 5e-3, 6e-3, 8e-3)
@@ -36,21 +38,29 @@ class Probe:
         Whose array, chirp and imager are used; its recipe must hold `depth`.
     depth : float
         Distance of the slice [m].
+    imager : callable, optional
+        Plan and samples to an image (y, x), for what makes its own image of them: all images are its own then, still
+        in units of the peak of the maker's.
     """
 
-    def __init__(self, maker: PairMaker, depth: float) -> None:
+    def __init__(self, maker: PairMaker, depth: float, imager: Imager | None = None) -> None:
         self._maker, self.depth, self.spacing = maker, depth, maker.recipe.pixel
+        self._imager = imager
 
     def image(self, place: np.ndarray, reflectivity: Sequence[complex] | np.ndarray) -> np.ndarray:
-        """Complex image (y, x) of points (n, 2) in the slice [m], its largest magnitude 1."""
+        """Complex image (y, x) of points (n, 2) in the slice [m], in units of the largest magnitude of the input."""
         position = np.c_[np.asarray(place, dtype=float), np.full(len(place), self.depth)]
-        image = self._maker.image_of(Scene.points(position, np.asarray(reflectivity)), self.depth)
-        return image / np.float32(np.abs(image).max())
+        return self._made(Scene.points(position, np.asarray(reflectivity)), None)
 
     def noise(self, seed: int) -> np.ndarray:
         """Image of receiver noise alone."""
-        image = self._maker.image_of(None, self.depth, np.random.default_rng(seed))
-        return image / np.float32(np.abs(image).max())
+        return self._made(None, np.random.default_rng(seed))
+
+    def _made(self, scene: Scene | None, rng: np.random.Generator | None) -> np.ndarray:
+        plan, signal = self._maker.samples_of(scene, self.depth, rng)
+        image = plan(signal)[0]
+        peak = np.float32(np.abs(image).max())
+        return (image if self._imager is None else self._imager(plan, signal)) / peak
 
     def amplitudes(self, enhance: Enhance) -> list[float]:
         """Weak over strong point of an isolated pair as shown [dB], for the true levels LEVELS_DB; -inf where gone."""

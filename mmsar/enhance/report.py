@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmsar.enhance.evaluate import BPA, INPUT, SIGMAS, SNRS_DB, THRESHOLD, ZERO, Evaluation, Scores
+from mmsar.enhance.evaluate import BPA, INPUT, SIGMAS, SNRS_DB, SPARSE, THRESHOLD, ZERO, Evaluation, Probes, Scores
 from mmsar.enhance.probes import LEVELS_DB, LIGHT, SPACINGS
 from mmsar.enhance.score import COLUMNS
 
@@ -46,7 +46,7 @@ def number(value: float, digits: int = 2) -> str:
 
 def main_table(scores: Mapping[str, Scores], seeds: Mapping[str, Sequence[float]]) -> str:
     """Every column for every contestant: means with the half width of their 95 % interval over images."""
-    names = [n for n in (ZERO, THRESHOLD, INPUT, BPA) if n in scores] + [n for n in scores if n not in BASELINES]
+    names = [n for n in BASELINES if n in scores] + [n for n in scores if n not in BASELINES]
     columns = ["psnr", "gain", *COLUMNS[1:]]
     rows = []
     for name in names:
@@ -60,12 +60,12 @@ def main_table(scores: Mapping[str, Scores], seeds: Mapping[str, Sequence[float]
     return table(["", "images", *(HEADINGS[c] for c in columns), "over input, by seed"], rows)
 
 
-BASELINES = (ZERO, THRESHOLD, INPUT, BPA)
+BASELINES = (ZERO, THRESHOLD, INPUT, BPA, SPARSE)
 
 
 def by_group(scores: Mapping[str, Scores], attribute: str) -> str:
     """Mean gain over the input by family or by kind of position error."""
-    networks = [n for n in scores if n not in (ZERO, INPUT, BPA)]
+    networks = [n for n in scores if n not in (ZERO, INPUT, BPA, SPARSE)]
     groups = sorted(set(getattr(scores[INPUT], attribute)))
     rows = []
     for group in groups:
@@ -92,8 +92,7 @@ def bars(result: Evaluation, best: str, other: str | None) -> list[Bar]:
     mine, text = mean[best], f"at {sigma * 1e3:g} mm"
     over = mine["psnr"] - mean[THRESHOLD]["psnr"]
     falling = np.diff(result.sweep_sigma[best])
-    weak = abs(probes.amplitude[LEVELS_DB.index(-20)] + 20)
-    middle = probes.two_points.in_phase[SPACINGS.index(4e-3)]
+    perfect, scale, weak, pair, noise = _probed(probes)
     found = [
         Bar(f"PSNR over the input, {text}", ">= 7 dB", f"{mine['gain']:.2f} dB", mine["gain"] >= 7),
         Bar(f"PSNR over the threshold, {text}", ">= 5 dB", f"{over:.2f} dB", over >= 5),
@@ -109,17 +108,17 @@ def bars(result: Evaluation, best: str, other: str | None) -> list[Bar]:
             f"{mine['false_blobs']:.2f}",
             mine["false_blobs"] < mean[INPUT]["false_blobs"],
         ),
-        Bar("perfect input", ">= -0.1 dB", f"{probes.exact:+.2f} dB", probes.exact >= -0.1),
+        perfect,
         Bar(
             "PSNR falls with the position error",
             "at every step",
             f"largest rise {max(falling.max(), 0):.2f} dB",
             bool(falling.max() <= 0),
         ),
-        Bar("input times 0.1 to 10", "< 0.1 dB", f"{probes.scale:.3f} dB", probes.scale < 0.1),
-        Bar("error of an amplitude at -20 dB", "<= 3 dB", f"{number(weak, 1)} dB", bool(weak <= 3)),
-        Bar("points 4 mm apart in phase, middle", "<= 0.7", number(middle), bool(middle <= 0.7)),
-        Bar("noise only, pixels lit", "<= 0.5 %", f"{100 * probes.noise:.2f} %", probes.noise <= 0.005),
+        scale,
+        weak,
+        pair,
+        noise,
         Bar("tiles against the whole", "<= 1e-3", f"{probes.tiles:.1e}", probes.tiles <= 1e-3),
         Bar("256 x 256 pixels", "<= 20 ms", f"{probes.milliseconds:.1f} ms", probes.milliseconds <= 20),
     ]
@@ -130,6 +129,24 @@ def bars(result: Evaluation, best: str, other: str | None) -> list[Bar]:
         ratio = result.probes[other].milliseconds / probes.milliseconds
         found.append(Bar(f"time of {other} over its own", ">= 40", f"{ratio:.0f}", ratio >= 40))
     return found
+
+
+def sparse_bars(result: Evaluation) -> list[Bar]:
+    """What is wanted of an enhancement and can be asked of sparse reconstruction from the samples."""
+    return _probed(result.probes[SPARSE])
+
+
+def _probed(probes: Probes) -> list[Bar]:
+    """The bars of the probes: perfect input, scale, weak amplitude, close pair, noise."""
+    weak = abs(probes.amplitude[LEVELS_DB.index(-20)] + 20)
+    middle = probes.two_points.in_phase[SPACINGS.index(4e-3)]
+    return [
+        Bar("perfect input", ">= -0.1 dB", f"{probes.exact:+.2f} dB", probes.exact >= -0.1),
+        Bar("input times 0.1 to 10", "< 0.1 dB", f"{probes.scale:.3f} dB", probes.scale < 0.1),
+        Bar("error of an amplitude at -20 dB", "<= 3 dB", f"{number(weak, 1)} dB", bool(weak <= 3)),
+        Bar("points 4 mm apart in phase, middle", "<= 0.7", number(middle), bool(middle <= 0.7)),
+        Bar("noise only, pixels lit", "<= 0.5 %", f"{100 * probes.noise:.2f} %", probes.noise <= 0.005),
+    ]
 
 
 def _same_images(scores: Scores, result: Evaluation, count: int) -> float:
@@ -183,12 +200,25 @@ def probe_tables(result: Evaluation) -> str:
 
 def sets_table(result: Evaluation) -> str:
     """Mean gain over the input on sets out of the distribution."""
-    names = [n for n in result.probes if n != INPUT]
+    names = [n for n in result.probes if n not in (INPUT, SPARSE)]
     rows = []
     for what, scores in result.sets.items():
         cells = [what, number(scores[INPUT].mean("psnr")[0]), number(scores[THRESHOLD].mean("gain")[0])]
         rows.append(cells + [number(scores[n].mean("gain")[0]) for n in names])
     return table(["", "input, PSNR [dB]", f"{THRESHOLD}, over input", *(f"{n}, over input" for n in names)], rows)
+
+
+def _sparse_part(result: Evaluation) -> list[str]:
+    """What sparse reconstruction, where it took part, makes of the same bars."""
+    if SPARSE not in result.probes:
+        return []
+    return [
+        "The same of `sparse`, which is no network: `mmsar reconstruct --sparse` of the samples (see "
+        "[methods](methods.md)), with blobs as wide as the labels':",
+        "",
+        bars_table(sparse_bars(result)),
+        "",
+    ]
 
 
 def markdown(result: Evaluation, *, best: str, other: str | None, label: str, machine: str, command: str) -> str:
@@ -228,6 +258,7 @@ def markdown(result: Evaluation, *, best: str, other: str | None, label: str, ma
         "The word is *enhancement*: sidelobes and noise are suppressed. It is not super-resolution while the bar of "
         "two points 4 mm apart is missed.",
         "",
+        *_sparse_part(result),
         "## Probes",
         "",
         probe_tables(result),

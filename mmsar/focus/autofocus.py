@@ -26,6 +26,7 @@ less. From which errors it finds back depends on the scene: docs/autofocus.md ha
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from mmsar.errors import GeometryError
 from mmsar.focus.posefield import PoseField
 from mmsar.metrics.focus import entropy
 from mmsar.model.grid import ImageGrid
-from mmsar.model.scan import Scan
+from mmsar.model.scan import Geometry, Scan
 from mmsar.model.trajectory import Trajectory
 from mmsar.signal.calibrate import apply_calibration
 from mmsar.signal.cylinder import round_of
@@ -138,15 +139,22 @@ def autofocus(scan: Scan, grid: ImageGrid, *, options: AutofocusOptions | None =
     MmsarError
         More memory needed than the budget.
     """
-    options = options or AutofocusOptions()
     if scan.attrs.get("far_field"):
         raise GeometryError("align autofocus: got a far-field scan, wanted one with the places of its antennas")
-    if round_of(scan.geometry) is not None:
+    scan = scan if scan.calibration is None else apply_calibration(scan)
+    return focus_samples(scan.geometry, scan, grid, options=options)
+
+
+def focus_samples(
+    geometry: Geometry, signal: Any, grid: ImageGrid, *, options: AutofocusOptions | None = None
+) -> Autofocus:
+    """The same for a geometry and its samples (n_pose, n_tx, n_rx, n_samples), calibrated."""
+    options = options or AutofocusOptions()
+    if round_of(geometry) is not None:
         raise GeometryError(
             "align autofocus: got a scan round a target, wanted a planar or freehand one; use --rotation for its axis"
         )
-    scan = scan if scan.calibration is None else apply_calibration(scan)
-    field = PoseField(scan, grid, reach=options.reach, memory=options.memory)
+    field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory)
     move = np.zeros((field.n_poses, 3))
     image = field.image(move)
     if not np.abs(image).max() > 0:
@@ -165,6 +173,12 @@ def autofocus(scan: Scan, grid: ImageGrid, *, options: AutofocusOptions | None =
         iterations=options.iterations,
         grid=grid,
     )
+
+
+def moved_geometry(geometry: Geometry, move: np.ndarray) -> Geometry:
+    """The geometry with every pose's antennas displaced by `move` (n_pose, 3) [m]."""
+    shift = move[:, None, None]
+    return geometry.replace(tx_position=geometry.tx_position + shift, rx_position=geometry.rx_position + shift)
 
 
 def apply_autofocus(scan: Scan, found: Autofocus) -> Scan:

@@ -14,14 +14,16 @@ products, residuals and white noise are again those of the samples.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from mmsar.core.checks import check_shape
 from mmsar.core.memory import budget, require
 from mmsar.core.parallel import matmul_rows
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
-from mmsar.model.scan import Scan
+from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import ExactFront
 from mmsar.recon.migration import Migration
@@ -40,8 +42,10 @@ class PoseField:
 
     Parameters
     ----------
-    scan : Scan
-        A planar or freehand scan before the grid; its calibration must have been applied.
+    geometry : Geometry
+        Of a planar or freehand scan before the grid.
+    signal : (n_pose, n_tx, n_rx, n_samples) complex64, or a Scan
+        The samples, calibrated; a Scan is read block by block.
     grid : ImageGrid
         Where the scene is.
     reach : float
@@ -57,9 +61,10 @@ class PoseField:
         More memory needed than the budget.
     """
 
-    def __init__(self, scan: Scan, grid: ImageGrid, *, reach: float, memory: int | None = None) -> None:
-        self.geometry, self.grid = scan.geometry, grid
-        geometry = self.geometry
+    def __init__(
+        self, geometry: Geometry, signal: Any, grid: ImageGrid, *, reach: float, memory: int | None = None
+    ) -> None:
+        self.geometry, self.grid = geometry, grid
         allowed = budget(memory)
         virtual = geometry.virtual_position.reshape(-1, 3)
         self._z_ref = float(virtual[:, 2].mean())
@@ -84,7 +89,7 @@ class PoseField:
         root = np.sqrt(np.maximum(values, SMALLEST * values.max()))
         self._root = ((vectors * root) @ vectors.conj().T).astype(np.complex64)
         inverse = ((vectors / root) @ vectors.conj().T).astype(np.complex64)
-        self.samples = self._compressed(scan, np.ascontiguousarray((inverse @ matrix.T).T))
+        self.samples = self._compressed(signal, np.ascontiguousarray((inverse @ matrix.T).T))
         """y', complex64 (m, n_pose, channels of a pose); zero where a channel is not valid."""
         self._there = np.abs(geometry.weight).reshape(len(geometry.weight), -1).astype(np.float32)
         migration = self._migration
@@ -162,12 +167,14 @@ class PoseField:
         eps = 10 ** (ERROR_DB / 20)
         return ExactFront(virtual, self._migration, error=eps, memory=budget(None) // 4), phase
 
-    def _compressed(self, scan: Scan, matrix: np.ndarray) -> np.ndarray:
+    def _compressed(self, signal: Any, matrix: np.ndarray) -> np.ndarray:
         """Samples times weight times `matrix`, (m, n_pose, channels)."""
-        n_pose, n_tx, n_rx, n_samples = scan.shape
+        n_pose, n_tx, n_rx, n_samples = self.geometry.shape
+        check_shape("signal", np.shape(signal), self.geometry.shape)
         weight = self.geometry.weight.reshape(n_pose, n_tx * n_rx).astype(np.float32)
         out = np.empty((matrix.shape[1], n_pose, n_tx * n_rx), dtype=np.complex64)
-        for poses, block in scan.blocks():
+        blocks = signal.blocks() if hasattr(signal, "blocks") else [(slice(0, n_pose), signal)]
+        for poses, block in blocks:
             values = matmul_rows(block.reshape(-1, n_samples), matrix).T
             out[:, poses] = values.reshape(matrix.shape[1], -1, n_tx * n_rx) * weight[poses]
         return out

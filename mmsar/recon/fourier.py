@@ -184,6 +184,29 @@ class SpectralPlan:
         data *= self._phase.conj()
         return matmul_rows(data.T, self._compression.matrix.conj().T).reshape(self.geometry.shape)
 
+    def gram(self, image: np.ndarray, channel: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+        """norm A C F A^H of an image, with C and F given on the diagonal: plan(norm * channel * frequency *
+        plan.adjoint(image)) without leaving the compressed frequencies.
+
+        Parameters
+        ----------
+        channel : (n_pose, n_tx, n_rx) float array
+            Factor of every channel.
+        frequency : (n_samples,) float array
+            Factor of every sample.
+
+        Returns
+        -------
+        (n_z, n_y, n_x) complex64
+        """
+        matrix = self._compression.matrix
+        mix = (self.geometry.norm * (matrix.T * frequency) @ matrix.conj()).astype(np.complex64)
+        data = self._front.adjoint(self._migration.adjoint(np.asarray(image, dtype=np.complex64), self.show))
+        data *= self._phase.conj()
+        data = mix @ (data * channel.ravel())
+        data *= self._phase
+        return self._migration(self._front(data), self.show)
+
     def _compressed(self, signal: Any) -> np.ndarray:
         """signal @ D, transposed: (m, n_channels) complex64."""
         shape = self.geometry.shape

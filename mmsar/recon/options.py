@@ -12,11 +12,43 @@ KERNELS = ("matched", "hankel", "exponential", "exponential-sampled")
 
 
 @dataclass(frozen=True, kw_only=True)
+class SparseOptions:
+    """Options of a sparse reconstruction (`recon.sparse`).
+
+    Raises
+    ------
+    GeometryError
+        An option out of its range.
+    """
+
+    strength: float = 0.03
+    """lambda over the peak of the imager's picture: what stays below is left out. Above 0, below 1."""
+    iterations: int = 50
+    """Most of a round."""
+    rounds: int = 3
+    """Rounds; after the first, strong amplitudes are penalised less."""
+    tolerance: float = 0.02
+    """Violation of the conditions of the minimum, over lambda, that ends a round."""
+    restore: float | None = None
+    """Radius at which the blob of a spike falls to 1/e [m]; 0 shows spikes, None takes blobs half as wide as a point
+    in the middle of the imager's picture, along each axis."""
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "tolerance"):
+            if finite_number(f"sparse {name}", getattr(self, name), "1", above=0.0) >= 1:
+                raise GeometryError(f"sparse {name}: got {getattr(self, name):g}, wanted a part of 1, as 0.03")
+        for name in ("iterations", "rounds"):
+            positive_int(f"sparse {name}", getattr(self, name))
+        if self.restore is not None and finite_number("sparse restore", self.restore, "m") < 0:
+            raise GeometryError(f"sparse restore: got {self.restore:g} m, wanted a radius of 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReconOptions:
     """Options of `reconstruct` and of every `plan`.
 
-    A plan takes its weights from the geometry it is given: `window`, `density` and `verify` are for `reconstruct`,
-    which weights the geometry first (`signal.window.apply_window`, `recon.density.density_weights`).
+    A plan takes its weights from the geometry it is given: `window`, `density`, `verify` and `sparse` are for
+    `reconstruct`, which weights the geometry first (`signal.window.apply_window`, `recon.density.density_weights`).
 
     Raises
     ------
@@ -47,6 +79,8 @@ class ReconOptions:
     """Progress bar: True, False, or only on a terminal."""
     verify: bool = False
     """Compare with back-projection on a random sub-volume and say so in the history."""
+    sparse: SparseOptions | None = None
+    """Reconstruct sparsely, through the method as a forward model; not with `verify`, `tiles` or kernels of isar."""
 
     def __post_init__(self) -> None:
         one_of("window", self.window, TAPERS)
@@ -57,6 +91,14 @@ class ReconOptions:
             finite_number("z_ref", self.z_ref, "m")
         if not -100.0 <= finite_number("error_db", self.error_db, "dB") <= -20.0:
             raise GeometryError(f"error_db: got {self.error_db:g}, wanted -100 to -20 dB")
-        positive_int("tiles", self.tiles)
+        if positive_int("tiles", self.tiles) > 1 and self.sparse is not None:
+            raise GeometryError(
+                "sparse: got tiles too, wanted the whole image at once (every voxel explains every sample)"
+            )
+        if self.sparse is not None and (self.verify or self.kernel != "matched"):
+            what = "verify" if self.verify else f"kernel {self.kernel}"
+            raise GeometryError(
+                f"sparse: got {what} too, wanted it left out: what is asked for is not the matched filter's image"
+            )
         if self.memory is not None and finite_number("memory", self.memory, "bytes") < 2**20:
             raise GeometryError(f"memory: got {self.memory:g} bytes, wanted at least 1 MiB (1048576 bytes)")

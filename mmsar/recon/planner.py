@@ -54,7 +54,7 @@ def reconstruct(
     device : str
         "auto", "cpu", "cuda:N", "cuda:all"; see `core.backend.resolve_device`.
     options : ReconOptions, optional
-        Window, density compensation, phase, accuracy, memory, progress, verification.
+        Window, density compensation, phase, accuracy, memory, progress, verification, sparse reconstruction.
 
     Returns
     -------
@@ -87,8 +87,15 @@ def reconstruct(
     '2.00 at x = 10 mm'
     """
     wanted = request(scan, grid, method=method, device=device, options=options)
-    plan = make_plan(wanted.chosen.method, wanted.geometry, wanted.grid, device=device, options=wanted.options)
-    return finished(wanted, plan(wanted.scan))
+    asked, sparse = wanted.options, wanted.options.sparse
+    of_plan = asked if sparse is None else replace(asked, progress=False)  # it is applied too often for a bar
+    plan = make_plan(wanted.chosen.method, wanted.geometry, wanted.grid, device=device, options=of_plan)
+    if sparse is None:
+        return finished(wanted, plan(wanted.scan))
+    from mmsar.recon.sparse import sparse_image
+
+    data, told = sparse_image(plan, wanted.scan, sparse, memory=asked.memory, show=asked.progress)
+    return finished(wanted, data, sparse=told)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,6 +212,9 @@ def explain(
         cost *= bool(np.isfinite(p.seconds))  # unknown where the method has no model of the geometry
         note = f"; not for auto: {p.reason}" if p.reason else ""
         lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB{cost}{note}")
+    if options.sparse is not None:
+        rounds, iterations = options.sparse.rounds, options.sparse.iterations
+        lines.append(f"sparse: at most {rounds} x {iterations} iterations, each of about twice the time of {chosen}")
     warning = near_field_warning(scan, grid, asked)
     if warning:
         lines.append(f"warning: {warning}")

@@ -409,3 +409,38 @@ def test_factorised_back_projection_by_command(path, unexplained):
     )
     assert np.linalg.norm(fast - exact) < 10 ** (-37 / 20) * np.linalg.norm(exact)
     assert not np.array_equal(fast, exact)
+
+
+def test_sparse(path, capsys, unexplained):
+    where = ["--method", "rma", "--extent=-10,30,-24,0,250,250", "--spacing", "2"]
+    image = image_of(path, *where, "--sparse", "0.1", "--iterations", "10", "--restore", "3")
+    told = step_of(image)["sparse"]
+    assert told["strength"] == 0.1 and told["restore"] == [3e-3] * 3 and told["iterations"] <= 30
+    assert "spikes explain" in capsys.readouterr().out
+    _, y, x = np.unravel_index(np.argmax(image.magnitude()), image.grid.shape)
+    assert (image.grid.x[x], image.grid.y[y]) == pytest.approx(POINT[:2], abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sparse", "--tiles", "4"], "--sparse: got --tiles too"),
+        (["--sparse", "--workers", "2"], "--sparse: got --workers too"),
+        (["--sparse", "--resume"], "--sparse: got --resume too"),
+        (["--sparse", "--verify"], "--sparse: got --verify too"),
+        (["--sparse", "--kernel", "hankel", "--method", "isar"], "--kernel hankel"),
+        (["--sparse", "2"], "wanted a part of the peak above 0 and below 1"),
+        (["--sparse", "--restore", "-1"], "--restore: got -1"),
+        (["--iterations", "5"], "--iterations: wanted --sparse with it"),
+        (["--restore", "1"], "--restore: wanted --sparse with it"),
+    ],
+)
+def test_sparse_refused(path, capsys, options, message):
+    with pytest.raises(SystemExit) as stop:
+        main(["reconstruct", str(path), "-o", str(path.parent / "image.h5"), *options])
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_sparse_is_explained(path, capsys):
+    assert main(["reconstruct", str(path), "--explain", "--sparse", "--grid", "8", "--spacing", "5"]) == 0
+    assert "sparse: at most 3 x 50 iterations" in capsys.readouterr().out

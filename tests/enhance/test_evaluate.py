@@ -1,5 +1,6 @@
 """The evaluation: an identity network scores as its input, probes of known images, the report and its command."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed; pip install 'mmsar[sr]'")
 
 from mmsar.cli import main
+from mmsar.enhance.consistent import Consistent
 from mmsar.enhance.dataset import PairMaker
 from mmsar.enhance.dataset_recipe import Recipe
-from mmsar.enhance.evaluate import BPA, INPUT, THRESHOLD, ZERO, Evaluator, at_error, contestants
+from mmsar.enhance.evaluate import BPA, INPUT, SPARSE, THRESHOLD, ZERO, Evaluator, at_error, contestants
 from mmsar.enhance.infer import Enhancer
 from mmsar.enhance.probes import LEVELS_DB, SPACINGS, Probe
-from mmsar.enhance.report import bars, markdown
+from mmsar.enhance.report import bars, markdown, sparse_bars
+from mmsar.recon.options import SparseOptions
 
 MODULUS = Path(__file__).parent / "networks" / "modulus.onnx"
 RECIPE = """
@@ -126,6 +129,56 @@ def test_bars_and_report(result):
     assert "## Position error 1 mm" in text and "## By the published protocol" in text
     assert "| PSNR over the input, at 1 mm | >= 7 dB |" in text and "**missed**" in text
     assert "nan" not in text
+
+
+def test_sparse_reconstruction_is_scored_from_the_samples():
+    evaluator = Evaluator(SMALL, [Enhancer(MODULUS)], images=2, few=2, seeds=1, show=False)
+    imager = Consistent(SparseOptions(restore=SMALL.blob, iterations=6, rounds=2))
+    shown = evaluator.run_set("few", 2, 2, 0, **at_error(0.0))
+    made = evaluator.from_samples(
+        lambda o: {SPARSE: imager(o.plan, o.signal, o.valid)}, shown[INPUT], 0, **at_error(0.0)
+    )
+    found = made[SPARSE]
+    assert found.family == shown[INPUT].family and len(found.gain) == 2
+    np.testing.assert_allclose(found.gain, found.columns["psnr"] - shown[INPUT].columns["psnr"])
+    maker = PairMaker(SMALL)
+    probe, own = Probe(maker, 0.15), Probe(maker, 0.15, imager)
+    place = [[-8e-3, 0.0], [8e-3, 0.0]]
+    shown, alone = (np.abs(p.image(place, [1.0, 1j])) > 0.15 for p in (probe, own))
+    assert 0 < alone.sum() < 0.5 * shown.sum()  # no sidelobes
+    assert own.lit(np.abs, [own.noise(0)]) < 0.005 < probe.lit(np.abs, [probe.noise(0)])
+    pair, plan, signal, valid = maker.observed(0)
+    np.testing.assert_allclose(
+        np.abs(plan(signal)[0]) * pair.gain * signal.size / signal[valid].size, pair.magnitude, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_focused_poses_are_scored_alone_and_through_the_network():
+    evaluator = Evaluator(SMALL, [Enhancer(MODULUS)], images=2, few=2, seeds=1, show=False)
+    shown = evaluator.run_set("few", 2, 2, 0, **at_error(0.3e-3))
+    make = evaluator._focused(lambda plan, signal, valid: plan(signal)[0])
+    found = evaluator.from_samples(make, shown[INPUT], 0, **at_error(0.3e-3))
+    assert list(found) == ["autofocus", "autofocus, modulus"]
+    np.testing.assert_allclose(found["autofocus"].gain, 0, atol=1e-4)
+    np.testing.assert_allclose(found["autofocus, modulus"].columns["psnr"], shown["modulus"].columns["psnr"], atol=1e-4)
+
+
+def test_autofocus_of_the_command_images_at_focused_poses():
+    from mmsar.cli.evaluate_sr import _refocused
+
+    maker = PairMaker(SMALL)
+    o = maker.observed(0)
+    image = _refocused(o.plan, o.signal, o.valid)
+    assert image.shape == (SMALL.pixels, SMALL.pixels) and np.isfinite(image).all() and np.abs(image).max() > 0
+
+
+def test_report_names_sparse_and_its_bars(result):
+    probes = {**result.probes, SPARSE: result.probes[INPUT]}
+    main = {sigma: {**scores, SPARSE: scores[BPA]} for sigma, scores in result.main.items()}
+    both = replace(result, probes=probes, main=main)
+    text = markdown(both, best="modulus", other=None, label="physical", machine="a machine", command="mmsar x")
+    assert "The same of `sparse`" in text and text.count("| sparse |") == 4
+    assert len(sparse_bars(both)) == 5 and not {b.what: b for b in sparse_bars(both)}["noise only, pixels lit"].met
 
 
 def test_error_of_the_positions_is_what_was_asked():

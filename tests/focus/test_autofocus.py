@@ -94,7 +94,7 @@ def test_a_smooth_plate_is_not_called_improved():
 
 def test_echo_and_gradient_are_those_of_the_exact_model():
     scan = wrong(error_of("smooth", 0.1e-3))
-    field = PoseField(scan, GRID, reach=2e-3)
+    field = PoseField(scan.geometry, scan, GRID, reach=2e-3)
     image = np.zeros(GRID.shape, np.complex64)
     image[0, 10, 40], image[0, 30, 20] = 1, 2j
     move = error_of("white", 0.2e-3)
@@ -107,14 +107,14 @@ def test_echo_and_gradient_are_those_of_the_exact_model():
     ((_, echo, gradient),) = field.echoes(image, move)
     reference = exact(move)
     # compressed alike, the two are one: compare by what each makes of the samples
-    data = PoseField(scan.with_signal(reference.reshape(scan.shape)), GRID, reach=2e-3).samples
+    data = PoseField(scan.geometry, reference.reshape(scan.shape), GRID, reach=2e-3).samples
     assert np.linalg.norm(echo - data) < 0.03 * np.linalg.norm(data)
     step = 20e-6
     for axis in range(3):
         shift = np.zeros_like(move)
         shift[:, axis] = step
         two = [
-            PoseField(scan.with_signal(exact(move + s * shift).reshape(scan.shape)), GRID, reach=2e-3).samples
+            PoseField(scan.geometry, exact(move + s * shift).reshape(scan.shape), GRID, reach=2e-3).samples
             for s in (1, -1)
         ]
         slope = (two[0] - two[1]) / (2 * step)
@@ -123,8 +123,8 @@ def test_echo_and_gradient_are_those_of_the_exact_model():
 
 def test_blocks_of_poses_change_nothing():
     scan = wrong(error_of("smooth", 0.2e-3))
-    whole = PoseField(scan, GRID, reach=2e-3)
-    parts = PoseField(scan, GRID, reach=2e-3)
+    whole = PoseField(scan.geometry, scan, GRID, reach=2e-3)
+    parts = PoseField(scan.geometry, scan, GRID, reach=2e-3)
     parts._block = 100
     move = error_of("white", 0.1e-3)
     image = whole.image(move)
