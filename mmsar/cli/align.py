@@ -27,8 +27,11 @@ from mmsar.cli.grids import add_grid_options, check_grid_options
 from mmsar.cli.points import parse_point
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmsar.focus.autofocus import Autofocus
     from mmsar.focus.rotation_result import RotationFit
+    from mmsar.model import Scan
 
 HELP = "correct the poses of a scan from its own samples: autofocus, or the axis of rotation"
 
@@ -89,10 +92,9 @@ def _autofocus(args: argparse.Namespace) -> int:
     if args.memory is not None and args.memory <= 0:
         args.fail("argument --memory: wanted more than 0 GiB")
     from mmsar.cli.grids import grid_asked_for
-    from mmsar.errors import GeometryError
     from mmsar.focus.autofocus import AutofocusOptions, apply_autofocus, autofocus
     from mmsar.io.atomic import check_target
-    from mmsar.io.scan_h5 import load_scan, save_scan
+    from mmsar.io.scan_h5 import load_scan
 
     if args.output is not None:
         check_target(args.output, sources=(args.scan,))
@@ -103,15 +105,25 @@ def _autofocus(args: argparse.Namespace) -> int:
         memory=None if args.memory is None else int(args.memory * 2**30),
     )
     found = autofocus(scan, grid_asked_for(args, scan), options=options)
-    print(json.dumps(_focus_for_programs(found), indent=2) if args.json else "\n".join(_focus_for_people(found)))
+    refusal = (
+        "align autofocus: the image does not come out sharper with its bright parts still explained by the samples, "
+        f"{args.output} not written; check that the grid holds the target and that many poses see it (large smooth "
+        "plates do not focus), or write it all the same (--force)"
+    )
+    text = json.dumps(_focus_for_programs(found), indent=2) if args.json else "\n".join(_focus_for_people(found))
+    return _finish(args, text, None if found.improved else refusal, lambda: apply_autofocus(scan, found))
+
+
+def _finish(args: argparse.Namespace, report: str, refusal: str | None, corrected: "Callable[[], Scan]") -> int:
+    """Report, and write the corrected scan where that was asked for and is not refused."""
+    from mmsar.errors import GeometryError
+    from mmsar.io.scan_h5 import save_scan
+
+    print(report)
     if args.output is not None:
-        if not (found.improved or args.force):
-            raise GeometryError(
-                "align autofocus: the image does not come out sharper with its bright parts still explained by the "
-                f"samples, {args.output} not written; check that the grid holds the target and that many poses see it "
-                "(large smooth plates do not focus), or write it all the same (--force)"
-            )
-        save_scan(apply_autofocus(scan, found), args.output)
+        if refusal is not None and not args.force:
+            raise GeometryError(refusal)
+        save_scan(corrected(), args.output)
         if not args.json:
             print(args.output)
     return 0
@@ -146,11 +158,10 @@ def _rotation(args: argparse.Namespace) -> int:
         args.fail("argument --rotation: the size of the target is --extent-mm; --extent and a grid are for --autofocus")
     if args.unknown is not None and len(args.pin or ()) != 1:
         args.fail("argument --unknown: wanted with exactly one --pin")
-    from mmsar.errors import GeometryError
     from mmsar.focus.rotation import apply_rotation, fit_rotation
     from mmsar.focus.rotation_result import SIGNIFICANT, RotationOptions
     from mmsar.io.atomic import check_target
-    from mmsar.io.scan_h5 import load_scan, save_scan
+    from mmsar.io.scan_h5 import load_scan
 
     if args.output is not None:
         check_target(args.output, sources=(args.scan,))
@@ -163,17 +174,12 @@ def _rotation(args: argparse.Namespace) -> int:
     )
     scan = load_scan(args.scan)
     fit = fit_rotation(scan, pin=args.pin, options=options)
-    print(json.dumps(_for_programs(fit), indent=2) if args.json else "\n".join(_for_people(fit)))
-    if args.output is not None:
-        if not (fit.significant or args.force):
-            raise GeometryError(
-                f"align rotation: no move is as large as {SIGNIFICANT:g} standard errors, {args.output} not written; "
-                "give a known target (--pin), put up an isolated corner reflector, or write it all the same (--force)"
-            )
-        save_scan(apply_rotation(scan, fit), args.output)
-        if not args.json:
-            print(args.output)
-    return 0
+    refusal = (
+        f"align rotation: no move is as large as {SIGNIFICANT:g} standard errors, {args.output} not written; "
+        "give a known target (--pin), put up an isolated corner reflector, or write it all the same (--force)"
+    )
+    text = json.dumps(_for_programs(fit), indent=2) if args.json else "\n".join(_for_people(fit))
+    return _finish(args, text, None if fit.significant else refusal, lambda: apply_rotation(scan, fit))
 
 
 def _for_people(fit: "RotationFit") -> list[str]:

@@ -39,6 +39,7 @@ from mmsar.metrics.focus import entropy
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
 from mmsar.model.trajectory import Trajectory
+from mmsar.recon.sparse import shrunk
 from mmsar.signal.calibrate import apply_calibration
 from mmsar.signal.cylinder import round_of
 
@@ -207,9 +208,7 @@ def apply_autofocus(scan: Scan, found: Autofocus) -> Scan:
 
 def soft_threshold(image: np.ndarray, share: float) -> np.ndarray:
     """Magnitudes less `share` of the largest, at least 0, phases kept; complex64."""
-    magnitude = np.abs(image)
-    level = share * magnitude.max()
-    return (image * (np.maximum(magnitude - level, 0) / np.maximum(magnitude, 1e-30))).astype(np.complex64)
+    return shrunk(image, np.float32(share * np.abs(image).max())).astype(np.complex64, copy=False)
 
 
 def _explained(field: PoseField, image: np.ndarray, move: np.ndarray) -> float:

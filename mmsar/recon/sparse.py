@@ -288,7 +288,7 @@ class _Fit:
         values = [objective(self.x, self.hx)]
         for n in range(options.iterations):
             step = np.float32(1 / self._lipschitz)
-            z = _shrunk(y + step * (self._shown - hy), step * threshold)
+            z = shrunk(y + step * (self._shown - hy), step * threshold)
             hz = self._plan.gram(z)
             value = objective(z, hz)
             done(n + 1)
@@ -326,7 +326,7 @@ def _dot(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sum(a.real * b.real + a.imag * b.imag, dtype=np.float64))
 
 
-def _shrunk(x: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+def shrunk(x: np.ndarray, threshold: Any) -> np.ndarray:
     """Magnitudes less a threshold, phases kept."""
     magnitude = np.abs(x)
     return x * (np.maximum(magnitude - threshold, 0) / np.maximum(magnitude, np.float32(1e-30)))
