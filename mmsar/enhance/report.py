@@ -5,7 +5,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmsar.enhance.evaluate import BPA, INPUT, SIGMAS, SNRS_DB, SPARSE, THRESHOLD, ZERO, Evaluation, Probes, Scores
+from mmsar.enhance.evaluate import (
+    BPA,
+    FOCUS,
+    INPUT,
+    SIGMAS,
+    SNRS_DB,
+    SPARSE,
+    THRESHOLD,
+    ZERO,
+    Evaluation,
+    Probes,
+    Scores,
+)
 from mmsar.enhance.probes import LEVELS_DB, LIGHT, SPACINGS
 from mmsar.enhance.score import COLUMNS
 
@@ -221,6 +233,18 @@ def _sparse_part(result: Evaluation) -> list[str]:
     ]
 
 
+def _focus_part(result: Evaluation) -> list[str]:
+    """What the rows of focused poses are, where they took part."""
+    if not any(FOCUS in scores for scores in result.main.values()):
+        return []
+    return [
+        f"`{FOCUS}` is the image at the poses that `mmsar align --autofocus` finds (at the recorded ones where it says "
+        f"that it did not help), `{FOCUS}, network` what the network makes of it; {result.few} images of each set. What "
+        "moves the whole image is not told by the samples, and counts against it here ([autofocus](autofocus.md)).",
+        "",
+    ]
+
+
 def markdown(result: Evaluation, *, best: str, other: str | None, label: str, machine: str, command: str) -> str:
     """The whole report, without its pictures."""
     r = result.recipe
@@ -240,6 +264,7 @@ def markdown(result: Evaluation, *, best: str, other: str | None, label: str, ma
         "depth turns the phase by 185 degrees: white errors of that size leave nothing of an image that a network for "
         "images could bring back, smooth ones move and smear it.",
         "",
+        *_focus_part(result),
     ]
     for sigma in sorted(result.main):
         parts += [
