@@ -239,8 +239,8 @@ def _focus_part(result: Evaluation) -> list[str]:
         return []
     return [
         f"`{FOCUS}` is the image at the poses that `mmsar align --autofocus` finds (at the recorded ones where it says "
-        f"that it did not help), `{FOCUS}, network` what the network makes of it; {result.few} images of each set. What "
-        "moves the whole image is not told by the samples, and counts against it here ([autofocus](autofocus.md)).",
+        f"that it did not help), `{FOCUS}, network` what the network makes of it; {result.few} images of each set. "
+        "What moves the whole image is not told by the samples, and counts against it ([autofocus](autofocus.md)).",
         "",
     ]
 
