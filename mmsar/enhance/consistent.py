@@ -9,7 +9,7 @@ from mmsar.recon.sparse import SparsePlan
 
 
 class Consistent:
-    """Samples to a sparse image of magnitudes by `recon.sparse`; step lengths are kept with their plans.
+    """Samples to a sparse image of magnitudes by `recon.sparse`; the last solver is kept for the next call with its plan.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class Consistent:
 
     def __init__(self, options: SparseOptions) -> None:
         self._options = options
-        self._solvers: dict[int, SparsePlan] = {}
+        self._last: SparsePlan | None = None
 
     def __call__(self, plan: Any, signal: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
         """Magnitudes (y, x) of one slice.
@@ -32,10 +32,10 @@ class Consistent:
         valid : (n_pose, n_tx, n_rx) bool array, optional
             False for channels that are lost.
         """
-        if valid is None or valid.all():
-            if id(plan) not in self._solvers:  # a solver holds its plan: ids stay its own
-                self._solvers[id(plan)] = SparsePlan(plan, self._options, show=False)
-            solver = self._solvers[id(plan)]
-        else:
+        if valid is not None and not valid.all():
             solver = SparsePlan(plan, self._options, valid=valid, show=False)
+        elif self._last is not None and self._last.plan is plan:
+            solver = self._last
+        else:
+            solver = self._last = SparsePlan(plan, self._options, show=False)
         return np.abs(solver.image(solver(signal))[0])
