@@ -9,7 +9,7 @@ from mmsar.recon.sparse import SparsePlan
 
 
 class Consistent:
-    """Samples to a sparse image of magnitudes by `recon.sparse`; the last solver is kept for the next call with its plan.
+    """Samples to a sparse image of magnitudes by `recon.sparse`; the last solver is kept for its plan.
 
     Parameters
     ----------
