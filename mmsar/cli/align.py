@@ -22,7 +22,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from mmsar.cli.arguments import count, millimetres, number
+from mmsar.cli.arguments import count, gibibytes, millimetres
 from mmsar.cli.grids import add_grid_options, check_grid_options
 from mmsar.cli.points import parse_point
 
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--independent", action="store_true", help="errors from pose to pose are independent, not smooth along the path"
     )
-    parser.add_argument("--memory", type=number, metavar="GIB", help="memory budget (half of what is free)")
+    parser.add_argument("--memory", type=gibibytes, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument(
         "--pin", type=parse_point, action="append", metavar="X,Y,Z", help="known point target [mm]; may be repeated"
     )
@@ -89,8 +89,6 @@ def _autofocus(args: argparse.Namespace) -> int:
     check_grid_options(args)
     if args.pin is not None or args.unknown is not None or args.extent_mm is not None:
         args.fail("argument --autofocus: --pin, --unknown and --extent-mm belong to --rotation; the scene is --extent")
-    if args.memory is not None and args.memory <= 0:
-        args.fail("argument --memory: wanted more than 0 GiB")
     from mmsar.cli.grids import grid_asked_for
     from mmsar.focus.autofocus import AutofocusOptions, apply_autofocus, autofocus
     from mmsar.io.atomic import check_target
@@ -102,7 +100,7 @@ def _autofocus(args: argparse.Namespace) -> int:
     options = AutofocusOptions(
         iterations=args.iterations,
         smooth=0.0 if args.independent else AutofocusOptions.smooth,
-        memory=None if args.memory is None else int(args.memory * 2**30),
+        memory=args.memory,
     )
     found = autofocus(scan, grid_asked_for(args, scan), options=options)
     refusal = (

@@ -55,6 +55,14 @@ def millimetres(text: str) -> float:
     return positive(text, unit=" [mm]")
 
 
+def gibibytes(text: str) -> int:
+    """A size above 0 GiB, in bytes."""
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("wanted more than 0 GiB")
+    return int(value * 2**30)
+
+
 def share(text: str) -> float:
     """A number from 0 to 1."""
     value = number(text)

@@ -108,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _refocused(plan: Any, signal: Any, valid: Any) -> Any:
     """The complex image (y, x) at poses that autofocus found, or at the recorded ones where it did not help."""
-    from mmsar.focus.autofocus import AutofocusOptions, focus_samples, moved_geometry
+    from mmsar.focus.autofocus import AutofocusOptions, focus_samples
+    from mmsar.focus.posefield import moved_geometry
     from mmsar.recon import nufft
     from mmsar.recon.options import ReconOptions
 

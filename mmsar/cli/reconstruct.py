@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmsar.cli.arguments import count, number
+from mmsar.cli.arguments import count, gibibytes, number
 from mmsar.cli.grids import add_grid_options, check_grid_options, grid_asked_for
 from mmsar.cli.notices import say_notes, warn
 
@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--far-field", action="store_true", help="samples are referred to the axis of rotation (isar)")
     parser.add_argument("--z-ref", type=number, metavar="MM", help="aperture plane of empm [mm] (mean of the scan)")
     parser.add_argument("--error", type=number, default=-50.0, metavar="DB", help="accuracy of the numerics (-50)")
-    parser.add_argument("--memory", type=number, metavar="GIB", help="memory budget (half of what is free)")
+    parser.add_argument("--memory", type=gibibytes, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument("--device", default="auto", help="auto (the CPU), cpu, cuda:N, cuda:N,M or cuda:all")
     parser.add_argument("--background", choices=("none", "pose", "row"), default="none", help="mean to remove first")
     parser.add_argument("--reference", metavar="EMPTY.h5", help="scan of the empty scene to subtract first")
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         far_field=args.far_field,
         z_ref=None if args.z_ref is None else args.z_ref / 1e3,
         error_db=args.error,
-        memory=None if args.memory is None else int(args.memory * 2**30),
+        memory=args.memory,
         verify=args.verify,
         sparse=sparse,
     )
@@ -218,8 +218,6 @@ def _check_usage(args: argparse.Namespace) -> None:
     if args.output is None and not args.explain:
         args.fail("the following arguments are required: -o/--output (or --explain)")
     check_grid_options(args)
-    if args.memory is not None and args.memory <= 0:
-        args.fail("argument --memory: wanted more than 0 GiB")
     if args.sparse is None:
         for name in ("iterations", "restore"):
             if getattr(args, name) is not None:

@@ -176,12 +176,6 @@ def focus_samples(
     )
 
 
-def moved_geometry(geometry: Geometry, move: np.ndarray) -> Geometry:
-    """The geometry with every pose's antennas displaced by `move` (n_pose, 3) [m]."""
-    shift = move[:, None, None]
-    return geometry.replace(tx_position=geometry.tx_position + shift, rx_position=geometry.rx_position + shift)
-
-
 def apply_autofocus(scan: Scan, found: Autofocus) -> Scan:
     """The scan with displaced poses, and a step in its history; its samples are not touched.
 

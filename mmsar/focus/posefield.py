@@ -13,21 +13,18 @@ conj(D) e for some e, so what compares with y is M e, M = D^T conj(D); with y' =
 products, residuals and white noise are again those of the samples.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mmsar.core.checks import check_shape
 from mmsar.core.memory import budget, require
-from mmsar.core.parallel import matmul_rows
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import ExactFront
 from mmsar.recon.migration import Migration
-from mmsar.signal.compress import compress
+from mmsar.signal.compress import compress, compressed
 from mmsar.signal.multistatic import path_difference
 
 ERROR_DB = -35.0
@@ -35,6 +32,12 @@ ERROR_DB = -35.0
 SMALLEST = 1e-6
 """Eigenvalues of M below this share of the largest count as that share."""
 ADVICE = "allow more memory (--memory) or use a smaller grid"
+
+
+def moved_geometry(geometry: Geometry, move: np.ndarray) -> Geometry:
+    """The geometry with every pose's antennas displaced by `move` (n_pose, 3) [m]."""
+    shift = move[:, None, None]
+    return geometry.replace(tx_position=geometry.tx_position + shift, rx_position=geometry.rx_position + shift)
 
 
 class PoseField:
@@ -66,6 +69,7 @@ class PoseField:
     ) -> None:
         self.geometry, self.grid = geometry, grid
         allowed = budget(memory)
+        self._room = allowed // 4
         virtual = geometry.virtual_position.reshape(-1, 3)
         self._z_ref = float(virtual[:, 2].mean())
         if grid.extent[2][0] <= float(virtual[:, 2].max()) + reach:
@@ -82,14 +86,16 @@ class PoseField:
         self._k = compression.k
         everywhere = np.concatenate([virtual + sign * reach for sign in (-1, 1)])
         self._migration = Migration(
-            self._k, grid, everywhere, z_ref=self._z_ref, scale=1 / geometry.norm, memory=allowed // 4
+            self._k, grid, everywhere, z_ref=self._z_ref, scale=1 / geometry.norm, memory=self._room
         )
         mass = (matrix.T @ matrix.conj()).astype(complex)
         values, vectors = np.linalg.eigh(mass)
         root = np.sqrt(np.maximum(values, SMALLEST * values.max()))
         self._root = ((vectors * root) @ vectors.conj().T).astype(np.complex64)
         inverse = ((vectors / root) @ vectors.conj().T).astype(np.complex64)
-        self.samples = self._compressed(signal, np.ascontiguousarray((inverse @ matrix.T).T))
+        samples = compressed(signal, geometry.shape, np.ascontiguousarray((inverse @ matrix.T).T))
+        samples *= geometry.weight.ravel().astype(np.float32)
+        self.samples = samples.reshape(len(samples), len(geometry.weight), -1)
         """y', complex64 (m, n_pose, channels of a pose); zero where a channel is not valid."""
         self._there = np.abs(geometry.weight).reshape(len(geometry.weight), -1).astype(np.float32)
         migration = self._migration
@@ -115,7 +121,7 @@ class PoseField:
         spectrum = None
         for poses in self._blocks():
             front, phase = self._front(poses, move)
-            part = front((self._root.conj().T @ self._flat(self.samples[:, poses])) * phase)
+            part = front((self._root.conj().T @ self.samples[:, poses].reshape(len(self._k), -1)) * phase)
             spectrum = part if spectrum is None else spectrum + part
         return self._migration(spectrum, False)
 
@@ -148,33 +154,17 @@ class PoseField:
         n = self.n_poses
         return [slice(i, min(i + self._block, n)) for i in range(0, n, self._block)]
 
-    def _flat(self, samples: np.ndarray) -> np.ndarray:
-        return samples.reshape(len(samples), -1)
-
     def _front(self, poses: slice, move: np.ndarray) -> tuple[ExactFront, np.ndarray]:
         """The transform of displaced poses, and the phase exp(-j k phi) of their channels."""
         geometry = self.geometry
-        shift = move[poses][:, None, None]
-        part = replace(
-            geometry,
-            tx_position=geometry.tx_position[poses] + shift,
-            rx_position=geometry.rx_position[poses] + shift,
+        here = geometry.replace(
+            tx_position=geometry.tx_position[poses],
+            rx_position=geometry.rx_position[poses],
             weight=np.ones_like(geometry.weight[poses]),
         )
+        part = moved_geometry(here, move[poses])
         virtual = part.virtual_position.reshape(-1, 3)
         path = path_difference(part, centre=self.grid.centre, z_ref=None).ravel() - 2 * (virtual[:, 2] - self._z_ref)
         phase = np.exp(-1j * np.outer(self._k, path)).astype(np.complex64)
         eps = 10 ** (ERROR_DB / 20)
-        return ExactFront(virtual, self._migration, error=eps, memory=budget(None) // 4), phase
-
-    def _compressed(self, signal: Any, matrix: np.ndarray) -> np.ndarray:
-        """Samples times weight times `matrix`, (m, n_pose, channels)."""
-        n_pose, n_tx, n_rx, n_samples = self.geometry.shape
-        check_shape("signal", np.shape(signal), self.geometry.shape)
-        weight = self.geometry.weight.reshape(n_pose, n_tx * n_rx).astype(np.float32)
-        out = np.empty((matrix.shape[1], n_pose, n_tx * n_rx), dtype=np.complex64)
-        blocks = signal.blocks() if hasattr(signal, "blocks") else [(slice(0, n_pose), signal)]
-        for poses, block in blocks:
-            values = matmul_rows(block.reshape(-1, n_samples), matrix).T
-            out[:, poses] = values.reshape(matrix.shape[1], -1, n_tx * n_rx) * weight[poses]
-        return out
+        return ExactFront(virtual, self._migration, error=eps, memory=self._room), phase

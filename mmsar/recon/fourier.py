@@ -22,7 +22,7 @@ from mmsar.recon.device_spectral import SpectralShare, Tables
 from mmsar.recon.fronts import Front
 from mmsar.recon.migration import Migration
 from mmsar.recon.options import ReconOptions
-from mmsar.signal.compress import FrequencyCompression, compress
+from mmsar.signal.compress import FrequencyCompression, compress, compressed
 
 if TYPE_CHECKING:
     from mmsar.core.device_cuda import Device
@@ -180,9 +180,7 @@ class SpectralPlan:
     def adjoint(self, image: np.ndarray) -> np.ndarray:
         """The exact adjoint of the imaging map: image (n_z, n_y, n_x) to signal (n_pose, n_tx, n_rx, n_samples)."""
         check_shape("image", np.shape(image), self.grid.shape)
-        data = self._front.adjoint(self._migration.adjoint(np.asarray(image, dtype=np.complex64), self.show))
-        data *= self._phase.conj()
-        return matmul_rows(data.T, self._compression.matrix.conj().T).reshape(self.geometry.shape)
+        return matmul_rows(self._echo(image).T, self._compression.matrix.conj().T).reshape(self.geometry.shape)
 
     def gram(self, image: np.ndarray, channel: np.ndarray, frequency: np.ndarray) -> np.ndarray:
         """norm A C F A^H of an image, with C and F given on the diagonal: plan(norm * channel * frequency *
@@ -201,28 +199,19 @@ class SpectralPlan:
         """
         matrix = self._compression.matrix
         mix = (self.geometry.norm * (matrix.T * frequency) @ matrix.conj()).astype(np.complex64)
-        data = self._front.adjoint(self._migration.adjoint(np.asarray(image, dtype=np.complex64), self.show))
-        data *= self._phase.conj()
-        data = mix @ (data * channel.ravel())
+        data = mix @ (self._echo(image) * channel.ravel())
         data *= self._phase
         return self._migration(self._front(data), self.show)
 
+    def _echo(self, image: np.ndarray) -> np.ndarray:
+        """Echo of an image in the compressed frequencies, (m, n_channels) complex64."""
+        data = self._front.adjoint(self._migration.adjoint(np.asarray(image, dtype=np.complex64), self.show))
+        data *= self._phase.conj()
+        return data
+
     def _compressed(self, signal: Any) -> np.ndarray:
         """signal @ D, transposed: (m, n_channels) complex64."""
-        shape = self.geometry.shape
-        matrix = self._compression.matrix
-        if not hasattr(signal, "blocks"):
-            signal = np.asarray(signal)
-            check_shape("signal", signal.shape, shape)
-            return np.ascontiguousarray(
-                matmul_rows(signal.reshape(-1, shape[3]).astype(np.complex64, copy=False), matrix).T
-            )
-        check_shape("signal", signal.shape, shape)
-        out = np.empty((matrix.shape[1], self.geometry.n_channels), dtype=np.complex64)
-        per_pose = shape[1] * shape[2]
-        for poses, block in signal.blocks():
-            out[:, poses.start * per_pose : poses.stop * per_pose] = matmul_rows(block.reshape(-1, shape[3]), matrix).T
-        return out
+        return compressed(signal, self.geometry.shape, self._compression.matrix)
 
 
 class FourierPlan(SpectralPlan):

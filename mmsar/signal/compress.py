@@ -14,10 +14,12 @@ the data, so echoes outside the interval keep exactly the sidelobes they would h
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from mmsar.core.checks import finite_number, real_array
+from mmsar.core.checks import check_shape, finite_number, real_array
+from mmsar.core.parallel import matmul_rows
 from mmsar.errors import GeometryError
 
 POWER_REACH = 0.75
@@ -110,3 +112,38 @@ def compress(
             )
         m += step
     return FrequencyCompression(k=k, matrix=np.diag(weight).astype(np.complex64), error_db=-np.inf)
+
+
+def compressed(signal: Any, shape: tuple[int, int, int, int], matrix: np.ndarray) -> np.ndarray:
+    """signal @ D, transposed.
+
+    Parameters
+    ----------
+    signal : (n_pose, n_tx, n_rx, n_samples) array, or a Scan
+        Samples; those of a Scan are read block by block.
+    shape : tuple
+        Of the geometry.
+    matrix : (n_samples, m) array
+        D.
+
+    Returns
+    -------
+    (m, n_channels) complex64
+
+    Raises
+    ------
+    GeometryError
+        A signal of another shape.
+    """
+    if not hasattr(signal, "blocks"):
+        signal = np.asarray(signal)
+        check_shape("signal", signal.shape, shape)
+        return np.ascontiguousarray(
+            matmul_rows(signal.reshape(-1, shape[3]).astype(np.complex64, copy=False), matrix).T
+        )
+    check_shape("signal", signal.shape, shape)
+    per_pose = shape[1] * shape[2]
+    out = np.empty((matrix.shape[1], shape[0] * per_pose), dtype=np.complex64)
+    for poses, block in signal.blocks():
+        out[:, poses.start * per_pose : poses.stop * per_pose] = matmul_rows(block.reshape(-1, shape[3]), matrix).T
+    return out

@@ -10,7 +10,7 @@ from mmsar.cli import main
 from mmsar.io.scan_h5 import load_scan, save_scan
 from mmsar.model import Trajectory
 
-SCENE = """
+RADAR = """
 [chirp]
 start_ghz = 77.0
 bandwidth_ghz = 4.0
@@ -18,6 +18,10 @@ sample_rate_ksps = 2000.0
 samples = 16
 [array]
 board = "iwr1443"
+"""
+SCENE = (
+    RADAR
+    + """
 [trajectory]
 kind = "turntable"
 angles = 192
@@ -28,6 +32,7 @@ positions_mm = [[30, 0, -20], [-60, 5, 30], [20, -10, 80]]
 [simulation]
 snr_db = 20
 """
+)
 
 
 @pytest.fixture
@@ -128,14 +133,9 @@ def test_ctrl_c_leaves_nothing(scan_file, tmp_path, capsys, monkeypatch):
     assert sorted(tmp_path.iterdir()) == before
 
 
-PLANAR = """
-[chirp]
-start_ghz = 77.0
-bandwidth_ghz = 4.0
-sample_rate_ksps = 2000.0
-samples = 16
-[array]
-board = "iwr1443"
+PLANAR = (
+    RADAR
+    + """
 [trajectory]
 kind = "raster"
 rows = 6
@@ -148,6 +148,7 @@ positions_mm = [[0, 0, 200], [12, 8, 200], [-16, 4, 200], [4, -12, 200]]
 [simulation]
 snr_db = 20
 """
+)
 AREA = ("--extent=-30,30,-26,26,200,200", "--spacing", "1")
 
 
