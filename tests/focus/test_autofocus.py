@@ -210,3 +210,14 @@ def test_what_cannot_be_focused_is_refused(lab):
 def test_options_are_checked(change, message):
     with pytest.raises(GeometryError, match=message):
         AutofocusOptions(**change)
+
+
+def test_transforms_keep_the_budget_that_was_given(monkeypatch):
+    scan = wrong(np.zeros((len(PATH), 3)))
+    field = PoseField(scan.geometry, scan, GRID, reach=2e-3, memory=2**28)
+
+    def asked(*_):
+        raise AssertionError("the free memory of the machine was asked for")
+
+    monkeypatch.setattr("mmsar.core.memory.free_memory", asked)
+    assert np.abs(field.image(np.zeros((len(PATH), 3)))).max() > 0
