@@ -199,7 +199,7 @@ def test_few_grids_are_held_at_once(monkeypatch, split):
     scan, grid = scan_of(Trajectory.raster((n, n), (8e-3, 8e-3)), array), grid_of(shape)
     whole = plan_of(scan, grid)
     held = whole._levels.held_bytes
-    room = int(held * (0.3 if split else 0.8))
+    room = int(held * (0.3 if split else 0.6))
     monkeypatch.setattr("mmsar.recon.ffbp.default_room", lambda: room)
     few = plan_of(scan, grid)
     stages = few.design.stages
