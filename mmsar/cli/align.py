@@ -108,6 +108,12 @@ def _autofocus(args: argparse.Namespace) -> int:
         f"{args.output} not written; check that the grid holds the target and that many poses see it (large smooth "
         "plates do not focus), or write it all the same (--force)"
     )
+    if not found.held:
+        refusal = (
+            f"align autofocus: the bright parts of this grid explain {100 * found.bright[0]:.2g} % of the samples, "
+            f"wanted a grid that holds the brightest targets, {args.output} not written; look where they are "
+            "(`mmsar reconstruct`), or write it all the same (--force)"
+        )
     text = json.dumps(_focus_for_programs(found), indent=2) if args.json else "\n".join(_focus_for_people(found))
     return _finish(args, text, None if found.improved else refusal, lambda: apply_autofocus(scan, found))
 

@@ -51,6 +51,8 @@ BRIGHTER = 1.03
 """Factor by which the brightest parts must explain more of the samples for the scan to count as improved."""
 COMPACTER, KEPT = 0.4, 0.95
 """Or: the entropy falls by this [nat], and the brightest parts explain this share of what they did."""
+LEAST = 0.01
+"""Share of the samples that they must explain as recorded: poses can be moved until an empty grid is bright, too."""
 BRIGHT = 0.3
 """Voxels above this share of the peak are the brightest."""
 
@@ -112,8 +114,16 @@ class Autofocus:
         return np.sqrt(np.mean(self.move**2, axis=0))
 
     @property
+    def held(self) -> bool:
+        """Whether the grid holds what the samples are of: its brightest parts explain some of them as recorded."""
+        return self.bright[0] >= LEAST
+
+    @property
     def improved(self) -> bool:
-        """Whether the brightest parts explain more of the samples, or as much in a far more compact image."""
+        """Whether the brightest parts explain more of the samples, or as much in a far more compact image, of a grid
+        that holds a target."""
+        if not self.held:
+            return False
         gain, fall = self.bright[1] / max(self.bright[0], 1e-12), self.entropy[0] - self.entropy[1]
         return (gain >= BRIGHTER and fall >= 0) or (gain >= KEPT and fall >= COMPACTER)
 

@@ -146,6 +146,8 @@ class BpaPlan:
         self.error_db = finite_number("bpa error_db", error_db, "dB")
         if not -70 <= self.error_db <= -20:
             raise GeometryError(f"bpa error_db: got {error_db:g}, wanted -70 to -20 [dB]")
+        largest = grid.n_voxels // min(tiles, grid.n_voxels)
+        require("bpa", 8 * largest, budget(memory), MEMORY_ADVICE)  # before tiles of that many voxels are laid out
         self._set_elements()
         wanted = 10 ** (self.error_db / 20)
         self._set_design(wanted)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from mmsar.core.checks import check_shape, finite_number
-from mmsar.core.memory import budget, require
+from mmsar.core.memory import MEMORY_ADVICE, budget, require
 from mmsar.core.parallel import matmul_rows, threads
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
@@ -113,7 +113,7 @@ class FfbpPlan:
             per_channel = self.nbytes - fixed
             more = max(chunks + 1, 3 * chunks // 2)
             chunks = min(len(geometry.weight), max(more, -(-per_channel * chunks // max(1, allowed - fixed))))
-        require("ffbp", self.nbytes, allowed, "image a smaller grid or give more memory")
+        require("ffbp", self.nbytes, allowed, MEMORY_ADVICE)
         self._place = np.full(weight.size, -1, dtype=np.int64)
         self._place[used[self._levels.tree.order]] = np.arange(len(used))
         self._runs = runs

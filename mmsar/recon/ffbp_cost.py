@@ -19,7 +19,7 @@ from mmsar.recon.fourier import path_limits
 
 FEW = 32768
 """More channels than this are thinned out."""
-FFBP_PLANNING, PER_CHANNEL = 0.6, 4e-6
+FFBP_PLANNING, PER_CHANNEL = 0.1, 4e-6
 """Time of planning, and of planning and compression for every channel [s]."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from mmsar._version import __version__
 from mmsar.core.backend import resolve_device
 from mmsar.core.checks import one_of
-from mmsar.core.memory import budget
+from mmsar.core.memory import budget, size_text
 from mmsar.errors import GeometryError, MmsarError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.image import Image
@@ -23,6 +23,7 @@ from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.predict import BPA_PLANNING, CPU_ONLY, METHODS, Prediction, predict
 from mmsar.recon.request import check_request, near_field_warning
+from mmsar.recon.speed import speed_factors
 from mmsar.signal.cylinder import round_of
 
 AS_FAST = 1.1
@@ -199,10 +200,11 @@ def explain(
     geometry = weighted_geometry(scan, options)
     predictions = _predicted(geometry, grid, options)
     chosen = choose(predictions, options).method if method == "auto" else method
+    factors, allowed = speed_factors(), budget(options.memory)
     for name, planning in (("ffbp", FFBP_PLANNING), ("bpa", BPA_PLANNING)):
         with suppress(MmsarError):  # its plan knows its time better; where it cannot be planned the rough figure stands
             plan = make_plan(name, geometry, grid, device="cpu", options=options)
-            better = {"seconds": planning + plan.seconds, "memory": plan.nbytes}
+            better = {"seconds": factors.get(name, 1.0) * (planning + plan.seconds), "memory": plan.nbytes}
             predictions = [replace(p, **better) if p.method == name else p for p in predictions]
     n_z, n_y, n_x = grid.shape
     lines = [f"grid {n_x} x {n_y} x {n_z} voxels, {geometry.n_channels} channels x {geometry.chirp.n_samples} samples"]
@@ -211,6 +213,8 @@ def explain(
         cost = f", about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB" + (f" in {p.pieces} pieces" * (p.pieces > 1))
         cost *= bool(np.isfinite(p.seconds))  # unknown where the method has no model of the geometry
         note = f"; not for auto: {p.reason}" if p.reason else ""
+        if not p.reason and p.memory > allowed:
+            note = f"; whole, more than the budget of {size_text(allowed)}"
         lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB{cost}{note}")
     if options.sparse is not None:
         rounds, iterations = options.sparse.rounds, options.sparse.iterations

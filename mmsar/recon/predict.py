@@ -93,7 +93,7 @@ def predict(
             coherence, reason = (1.0, "") if method == "isar" else (0.0, FAR_FIELD)
         else:
             coherence, reason = _prospects(method, geometry, grid, phase, z_ref if method == "empm" else None)
-        error = 10 * np.log10(max(1 - coherence**2, 1e-5))
+        error = 10 * np.log10(max(1 - coherence**2, 10 ** (error_db / 10)))
         out.append(
             Prediction(
                 method=method,

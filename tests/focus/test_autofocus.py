@@ -92,6 +92,16 @@ def test_a_smooth_plate_is_not_called_improved():
     assert not autofocus(scan, GRID, options=QUIET).improved
 
 
+@pytest.mark.parametrize("grid", [(0.0, 0.6), (0.09, 0.2)], ids=["behind", "beside"])
+def test_a_grid_that_holds_no_target_is_not_called_improved(grid):
+    """Moved poses make any speckle bright; what was not there as recorded is none of the scene."""
+    x, z = grid
+    empty = ImageGrid.from_extent((x - 0.03, x + 0.03), (-0.026, 0.026), z, spacing=1e-3)
+    found = autofocus(wrong(error_of("smooth", 0.3e-3)), empty, options=QUIET)
+    assert found.bright[1] > 2 * found.bright[0], "too little to be misled by"
+    assert not found.held and not found.improved
+
+
 def test_echo_and_gradient_are_those_of_the_exact_model():
     scan = wrong(error_of("smooth", 0.1e-3))
     field = PoseField(scan.geometry, scan, GRID, reach=2e-3)
