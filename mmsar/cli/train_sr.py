@@ -51,10 +51,16 @@ def run(args: argparse.Namespace) -> int:
         raise FormatError(f"{folder}: is a file, wanted a folder for the run")
     folder.mkdir(parents=True, exist_ok=True)
     pairs = Path(args.pairs) if args.pairs else folder / PAIRS
+    from mmsar.enhance.model.build import build
+    from mmsar.enhance.train.loop import LAST, check_start
+
+    resumed = args.resume and (folder / LAST).exists()
+    check_start(folder, config.settings.device, resumed=resumed)  # before pairs are made, for hours perhaps
+    network = None if resumed else build(config.network, seed=config.settings.seed)
     try:
         _make_pairs(config, pairs)
         with PairFile(pairs) as file:
-            return _train(config, file, folder, resume_it=args.resume)
+            return _train(config, file, folder, network, device=args.device)
     except KeyboardInterrupt:
         print(f"mmsar train-sr: stopped; go on from the last checkpoint in {folder} with --resume", file=sys.stderr)
         return 130
@@ -75,11 +81,12 @@ def _make_pairs(config: Any, path: Path) -> None:
     print(f"{path}: made {made} pairs", file=sys.stderr)
 
 
-def _train(config: Any, file: Any, folder: Path, *, resume_it: bool) -> int:
-    from mmsar.enhance.model.build import build, parameters
+def _train(config: Any, file: Any, folder: Path, network: Any, *, device: str | None) -> int:
+    """Train the network, or go on with the run in the folder where there is none, and export it."""
+    from mmsar.enhance.model.build import parameters
     from mmsar.enhance.train.checkpoint import load_network
     from mmsar.enhance.train.export import export_onnx
-    from mmsar.enhance.train.loop import BEST, LAST, resume, train
+    from mmsar.enhance.train.loop import BEST, resume, train
     from mmsar.enhance.train.pairs import PairBatches, WholePairs
     from mmsar.view.curves import training_figure
     from mmsar.view.plot import save_figure
@@ -87,10 +94,9 @@ def _train(config: Any, file: Any, folder: Path, *, resume_it: bool) -> int:
     seed = config.settings.seed
     batches = PairBatches(file, label=config.label, crop=config.crop, batch=config.batch, seed=seed)
     validation = WholePairs(file, label=config.label, count=config.validation, crop=config.validation_crop)
-    if resume_it and (folder / LAST).exists():
-        result = resume(folder, batches, validation=validation)
+    if network is None:
+        result = resume(folder, batches, validation=validation, device=device)
     else:
-        network = build(config.network, seed=seed)
         print(f"{config.name}: {parameters(network):,} parameters", file=sys.stderr)
         result = train(network, batches, settings=config.settings, folder=folder, validation=validation)
     save_figure(training_figure(result.curves, title=config.name), folder / "curves.png")

@@ -110,6 +110,22 @@ def test_bad_training_files_are_refused(place, tmp_path, old, new, message):
         load_config(tmp_path / "t.toml")
 
 
+def test_what_cannot_be_trained_is_refused_before_pairs_are_made(place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (place / "bad.toml").write_text(TRAINING.replace('"gatenet"', '"resnet"'))
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / loop.LAST).write_bytes(b"")
+    for file, folder, options, code, said in [
+        ("t.toml", tmp_path / "run", ["--device", "cuda"], 4, "cuda asked for"),
+        ("t.toml", taken, [], 3, "holds a run already"),
+        ("bad.toml", tmp_path / "run", [], 3, "network kind: got 'resnet'"),
+    ]:
+        assert main(["train-sr", str(place / file), "-o", str(folder), *options]) == code
+        assert said in capsys.readouterr().err
+        assert not (folder / "pairs.h5").exists()
+
+
 def test_bad_network_and_missing_recipe_are_one_line(place, tmp_path, capsys):
     (tmp_path / "t.toml").write_text(TRAINING)
     assert main(["train-sr", str(tmp_path / "t.toml"), "-o", str(tmp_path / "run")]) == 3

@@ -13,7 +13,7 @@ from mmsar.enhance.model.build import build  # noqa: E402
 from mmsar.enhance.train.average import Average  # noqa: E402
 from mmsar.enhance.train.batches import stream, tensors, turned  # noqa: E402
 from mmsar.enhance.train.checkpoint import load_network, read_checkpoint  # noqa: E402
-from mmsar.enhance.train.loop import resume, train  # noqa: E402
+from mmsar.enhance.train.loop import LAST, resume, train  # noqa: E402
 from mmsar.enhance.train.loss import LossWeights, balance, loss_terms  # noqa: E402
 from mmsar.enhance.train.settings import TrainSettings  # noqa: E402
 from mmsar.errors import DeviceError, FormatError, MmsarError  # noqa: E402
@@ -279,6 +279,14 @@ def test_loss_that_is_not_finite_changes_nothing(tmp_path):
 def test_missing_gpu_is_said(tmp_path):
     with pytest.raises(DeviceError, match="cuda asked for"):
         train(build(TINY), Blobs(2), settings=settings(device="cuda"), folder=tmp_path)
+
+
+def test_a_run_goes_on_on_another_device(tmp_path):
+    train(build(TINY), Blobs(2), settings=settings(steps=1, check_every=1), folder=tmp_path)
+    content = read_checkpoint(tmp_path / LAST)
+    content["settings"] |= {"device": "cuda", "steps": 2}
+    torch.save(content, tmp_path / LAST)
+    assert resume(tmp_path, Blobs(2), device="cpu").step == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", {"mmsar_checkpoint": 99}, {"code": Blobs(1)}])

@@ -1,6 +1,7 @@
 """Export of a network to ONNX with any batch and image size, compared with torch before the file is there."""
 
 import json
+import logging
 import os
 import warnings
 from importlib.util import find_spec
@@ -61,9 +62,14 @@ def export_onnx(
         arguments["scale"], shapes["scale"] = torch.ones(2), {0: batch}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the exporter, about its own insides
-        program = torch.onnx.export(
-            network, kwargs=arguments, dynamic_shapes=shapes, opset_version=OPSET, dynamo=True, verbose=False
-        )
+        exporter = logging.getLogger("torch.onnx")
+        level, _ = exporter.level, exporter.setLevel(logging.ERROR)  # it misses torchvision, which nothing here needs
+        try:
+            program = torch.onnx.export(
+                network, kwargs=arguments, dynamic_shapes=shapes, opset_version=OPSET, dynamo=True, verbose=False
+            )
+        finally:
+            exporter.setLevel(level)
     model = program.model_proto
     halo = BLEND if network.reach is None else network.reach
     facts = {

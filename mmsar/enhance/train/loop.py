@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +72,29 @@ def train(
         A GPU asked for that is not there.
     """
     folder = Path(folder)
-    if (folder / LAST).exists():
-        raise MmsarError(f"{folder}: holds a run already; resume it, or choose another folder")
+    check_start(folder, settings.device)
     folder.mkdir(parents=True, exist_ok=True)
     return _Run(network, settings, folder).go(batches, validation)
 
 
+def check_start(folder: str | os.PathLike[str], device: str, *, resumed: bool = False) -> None:
+    """Refuse what keeps a run from starting or going on, before anything is made for it. Errors are those of `train`."""
+    if not resumed and (Path(folder) / LAST).exists():
+        raise MmsarError(f"{folder}: holds a run already; resume it, or choose another folder")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device: cuda asked for but torch finds no usable GPU; use device='cpu'")
+
+
 def resume(
-    folder: str | os.PathLike[str], batches: Iterable[Batch], *, validation: Iterable[Batch] | None = None
+    folder: str | os.PathLike[str],
+    batches: Iterable[Batch],
+    *,
+    validation: Iterable[Batch] | None = None,
+    device: str | None = None,
 ) -> TrainResult:
     """Go on with the run in `folder` from its last checkpoint, with the same batches from the start.
 
-    The batches that were used are drawn again and dropped.
+    The batches that were used are drawn again and dropped. `device`: another one than before.
 
     Raises
     ------
@@ -93,7 +104,9 @@ def resume(
         As `train`.
     """
     content = read_checkpoint(Path(folder) / LAST)
-    run = _Run(build(content["network"]), settings_from_dict(content["settings"]), Path(folder))
+    settings = settings_from_dict(content["settings"])
+    settings = settings if device is None else replace(settings, device=device)
+    run = _Run(build(content["network"]), settings, Path(folder))
     run.restore(content)
     return run.go(batches, validation)
 
@@ -146,8 +159,7 @@ class _Run:
     """A run in progress: everything a checkpoint holds."""
 
     def __init__(self, network: Network, settings: TrainSettings, folder: Path) -> None:
-        if settings.device == "cuda" and not torch.cuda.is_available():
-            raise DeviceError("device: cuda asked for but torch finds no usable GPU; use device='cpu'")
+        check_start(folder, settings.device, resumed=True)
         self.settings, self.folder = settings, folder
         self.network = network.to(settings.device)
         self.average = Average(self.network, settings.average)
