@@ -23,7 +23,9 @@ def earlier(path: str, size: str) -> dict[tuple[str, str], float]:
         ratios = {(row["scan"], row["method"]): float(row["speedup"]) for row in stored["timings"]}
         name = stored["size"]["name"]
     except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path}: not what mmsar bench --json prints ({error!r}); make it with --json") from error
+        raise FormatError(
+            f"{path}: not what mmsar bench --json prints ({type(error).__name__}: {error}); make it with --json"
+        ) from error
     if name != size:
         raise FormatError(f"{path}: got timings of size {name}, wanted {size}; ratios depend on it")
     return ratios

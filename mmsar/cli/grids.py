@@ -4,6 +4,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from mmsar.cli.arguments import numbers
+from mmsar.cli.notices import warn
+
+IN_METRES = 2.0
+"""Boxes that reach no farther than this are most likely meant in metres [mm]."""
 
 if TYPE_CHECKING:
     from mmsar.model import ImageGrid, Scan
@@ -61,4 +65,7 @@ def grid_asked_for(args: argparse.Namespace, scan: "Scan") -> "ImageGrid":
         spacing = [(b - a) / (n - 1) if n > 1 else 1e-3 for (a, b), n in zip(limits, count, strict=True)]
     elif spacing is None:
         spacing = (default or ImageGrid.from_resolution(scan, z=limits[2])).spacing
+    if args.extent is not None and 0 < max(map(abs, args.extent)) < IN_METRES:
+        said = ",".join(f"{v:g}" for v in args.extent)
+        warn(f"mmsar {args.verb}", f"--extent {said} is in millimetres, less than a wavelength; were metres meant?")
     return ImageGrid.from_extent(*limits, spacing=spacing)

@@ -31,6 +31,7 @@ from mmsar.cli.notices import say_notes, warn
 
 if TYPE_CHECKING:
     from mmsar.model import Image, ImageGrid, Scan
+    from mmsar.recon.options import ReconOptions
 
 HELP = "make an image of a scan"
 
@@ -78,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
     """Condition the scans, image them, write the images."""
     _check_usage(args)
     from mmsar.core.backend import resolve_device
-    from mmsar.errors import DeviceError
-    from mmsar.recon.options import ReconOptions, SparseOptions
+    from mmsar.errors import DeviceError, GeometryError
 
     device = resolve_device(args.device)
     if device != "cpu" and (args.tiles or args.resume or args.workers or args.cluster):
@@ -87,6 +87,22 @@ def run(args: argparse.Namespace) -> int:
             f"device: got {device} with tiles, which are made on CPUs; leave --device out, or --tiles, --resume, "
             "--workers and --cluster: a GPU takes what is larger than it in pieces"
         )
+    try:
+        args.options = _options(args)
+    except GeometryError as error:  # nothing but the command line is in it
+        args.fail(str(error))
+    pairs = _targets(args)
+    if args.tiles or args.resume or args.workers or args.cluster:
+        from mmsar.cli.reconstruct_tiled import run_tiled
+
+        return run_tiled(args, pairs)
+    return each(pairs, lambda pair: _image_one(args, *pair), several=len(pairs) > 1)
+
+
+def _options(args: argparse.Namespace) -> "ReconOptions":
+    """What was asked for, in SI units."""
+    from mmsar.recon.options import ReconOptions, SparseOptions
+
     sparse = None
     if args.sparse is not None:
         asked = {
@@ -95,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
             "restore": None if args.restore is None else args.restore / 1e3,
         }
         sparse = SparseOptions(**{name: value for name, value in asked.items() if value is not None})
-    args.options = ReconOptions(
+    return ReconOptions(
         window=args.window,
         density=args.density,
         phase=args.phase,
@@ -107,12 +123,6 @@ def run(args: argparse.Namespace) -> int:
         verify=args.verify,
         sparse=sparse,
     )
-    pairs = _targets(args)
-    if args.tiles or args.resume or args.workers or args.cluster:
-        from mmsar.cli.reconstruct_tiled import run_tiled
-
-        return run_tiled(args, pairs)
-    return each(pairs, lambda pair: _image_one(args, *pair), several=len(pairs) > 1)
 
 
 def _targets(args: argparse.Namespace) -> list[tuple[str, str | None]]:
@@ -236,6 +246,8 @@ def _check_usage(args: argparse.Namespace) -> None:
 
 
 def _part(text: str) -> float:
+    if text.lower().endswith(".h5"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number, or nothing: put files before --sparse")
     value = number(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"got {text!r}, wanted a part of the peak above 0 and below 1, as 0.03")

@@ -51,7 +51,7 @@ def resolve_device(device: str) -> str:
     """
     if device in ("auto", "cpu"):
         return "cpu"
-    kind, colon, which = device.partition(":")
+    kind, colon, which = device.partition(":") if isinstance(device, str) else ("", "", "")
     numbers = [n.strip() for n in which.split(",")] if colon and which != "all" else []
     if kind != "cuda" or not all(n.isdigit() for n in numbers):
         raise DeviceError(f"device: got {device!r}, {WANTED}")

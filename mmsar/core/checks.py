@@ -17,6 +17,8 @@ def finite_number(name: str, value: object, unit: str, *, above: float | None = 
     """
     try:
         number = float(value)  # type: ignore[arg-type]
+        if isinstance(value, str):
+            raise ValueError
     except (TypeError, ValueError, OverflowError):
         raise GeometryError(f"{name}: got {value!r}, wanted a number [{unit}]") from None
     if not np.isfinite(number):
@@ -24,6 +26,12 @@ def finite_number(name: str, value: object, unit: str, *, above: float | None = 
     if above is not None and not number > above:
         raise GeometryError(f"{name}: got {number:g}, wanted more than {above:g} [{unit}]")
     return number
+
+
+def instance(name: str, value: object, kind: type, hint: str) -> None:
+    """Raise GeometryError unless `value` is of this type; `hint` says how one is made."""
+    if not isinstance(value, kind):
+        raise GeometryError(f"{name}: got {type(value).__name__}, wanted {kind.__name__} ({hint})")
 
 
 def positive_int(name: str, value: object) -> int:

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from mmsar._version import __version__
-from mmsar.core.checks import finite_number, positive_int
+from mmsar.core.checks import finite_number, instance, positive_int
 from mmsar.core.memory import budget, require
 from mmsar.core.parallel import threads
 from mmsar.core.progress import counter
+from mmsar.enhance import weights
 from mmsar.enhance.resample import factors, resample, resized
 from mmsar.enhance.statistics import check_statistics, robust_scale
 from mmsar.enhance.tiles import spans
@@ -41,8 +42,9 @@ class Enhancer:
 
     Parameters
     ----------
-    path : path
-        Written by `mmsar.enhance.train.export.export_onnx`.
+    path : path or str
+        Written by `mmsar.enhance.train.export.export_onnx`, or the name of a network that comes with the package
+        (`mmsar.enhance.weights.shipped`); default "gatenet".
     tile : int, optional
         Largest side worked on in one piece [pixels]; default: what the file says.
 
@@ -54,16 +56,18 @@ class Enhancer:
         No such file, not ONNX, or not a network of this library.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, tile: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] = weights.DEFAULT, *, tile: int | None = None) -> None:
         try:
             import onnxruntime
         except ImportError:
             raise MmsarError("enhancement needs onnxruntime, which is not installed; pip install 'mmsar[sr]'") from None
-        path = Path(path)
+        path = weights.find(path) if str(path) in weights.shipped() else Path(path)
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise FormatError(f"{path}: {error.strerror or error}; wanted a network file (.onnx)") from None
+            raise FormatError(
+                f"{path}: {error.strerror or error}; wanted a network file (.onnx) or one of {', '.join(weights.shipped())}"
+            ) from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads()
         options.log_severity_level = 3
@@ -203,6 +207,8 @@ def enhance(image: Image, enhancer: Enhancer, *, blend: float = 1.0, show: bool 
     MmsarError
         A volume that does not fit into memory when its slices are interpolated.
     """
+    instance("image", image, Image, "mmsar.load_image reads one from a file")
+    instance("enhancer", enhancer, Enhancer, 'as Enhancer("gatenet")')
     if (before := enhanced_by(image)) is not None:
         raise GeometryError(
             f"image: got one that {before} has enhanced already, wanted it as reconstructed; a network is trained on "

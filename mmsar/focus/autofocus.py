@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from mmsar._version import __version__
-from mmsar.core.checks import finite_number, positive_int
+from mmsar.core.checks import finite_number, instance, positive_int
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
 from mmsar.focus.posefield import PoseField
@@ -150,6 +150,8 @@ def autofocus(scan: Scan, grid: ImageGrid, *, options: AutofocusOptions | None =
     MmsarError
         More memory needed than the budget.
     """
+    instance("scan", scan, Scan, "mmsar.load_scan reads one from a file")
+    instance("grid", grid, ImageGrid, "ImageGrid.from_extent makes one")
     if scan.attrs.get("far_field"):
         raise GeometryError("align autofocus: got a far-field scan, wanted one with the places of its antennas")
     scan = scan if scan.calibration is None else apply_calibration(scan)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mmsar.core.checks import finite_number, one_of, positive_int
+from mmsar.core.checks import finite_number, instance, one_of, positive_int
 from mmsar.errors import GeometryError
 from mmsar.signal.multistatic import PHASES
 from mmsar.signal.window import TAPERS
@@ -91,6 +91,8 @@ class ReconOptions:
             finite_number("z_ref", self.z_ref, "m")
         if not -100.0 <= finite_number("error_db", self.error_db, "dB") <= -20.0:
             raise GeometryError(f"error_db: got {self.error_db:g}, wanted -100 to -20 dB")
+        if self.sparse is not None:
+            instance("sparse", self.sparse, SparseOptions, "of mmsar.recon.options; SparseOptions() for the defaults")
         if positive_int("tiles", self.tiles) > 1 and self.sparse is not None:
             raise GeometryError(
                 "sparse: got tiles too, wanted the whole image at once (every voxel explains every sample)"

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmsar._version import __version__
 from mmsar.core.backend import resolve_device
-from mmsar.core.checks import one_of
+from mmsar.core.checks import instance, one_of
 from mmsar.core.memory import budget, size_text
 from mmsar.errors import GeometryError, MmsarError
 from mmsar.model.grid import ImageGrid
@@ -28,6 +28,8 @@ from mmsar.signal.cylinder import round_of
 
 AS_FAST = 1.1
 """Predicted times that are no further apart are equal: then the method that comes first in `METHODS` is taken."""
+WORTH = 0.5
+"""Time that ffbp must save to be taken instead of bpa, whose image it has to an error only [s]."""
 EVEN = 0.05
 """Spread of the density weights up to which turns are even."""
 
@@ -133,7 +135,7 @@ def request(
     options = _options_for(scan, asked)
     scan = conditioned(scan)
     whole = grid is None
-    grid = grid or default_grid(scan, far_field=options.far_field)
+    grid = _grid_for(scan, grid, options)
     density = density_of(scan.geometry, options)
     geometry = _weighted(scan.geometry, density, options.window)
     predictions = {p.method: p for p in _predicted(geometry, grid, options)}
@@ -196,7 +198,7 @@ def explain(
     check_request(scan, method, asked)
     options = _options_for(scan, asked)
     scan = conditioned(scan)
-    grid = grid or default_grid(scan, far_field=options.far_field)
+    grid = _grid_for(scan, grid, options)
     geometry = weighted_geometry(scan, options)
     predictions = _predicted(geometry, grid, options)
     chosen = choose(predictions, options).method if method == "auto" else method
@@ -211,11 +213,15 @@ def explain(
     for p in predictions:
         mark = ">" if p.method == chosen else " "
         cost = f", about {p.seconds:.3g} s, {p.memory / 2**20:.0f} MiB" + (f" in {p.pieces} pieces" * (p.pieces > 1))
-        cost *= bool(np.isfinite(p.seconds))  # unknown where the method has no model of the geometry
+        if not p.coherence:  # the method has no model of the geometry
+            lines.append(f"{mark} {p.method:6s} not for auto: {p.reason}")
+            continue
         note = f"; not for auto: {p.reason}" if p.reason else ""
         if not p.reason and p.memory > allowed:
             note = f"; whole, more than the budget of {size_text(allowed)}"
-        lines.append(f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB{cost}{note}")
+        lines.append(
+            f"{mark} {p.method:6s} predicted error {p.error_db:6.1f} dB{cost * bool(np.isfinite(p.seconds))}{note}"
+        )
     if options.sparse is not None:
         rounds, iterations = options.sparse.rounds, options.sparse.iterations
         lines.append(f"sparse: at most {rounds} x {iterations} iterations, each of about twice the time of {chosen}")
@@ -262,7 +268,9 @@ def choose(predictions: list[Prediction], options: ReconOptions) -> Prediction:
     if not small:
         return min(fit, key=lambda p: p.memory)
     limit = AS_FAST * min(p.seconds for p in small)
-    return next(p for p in small if p.seconds <= limit)
+    chosen = next(p for p in small if p.seconds <= limit)
+    exact = next((p for p in small if p.method == "bpa"), chosen)
+    return exact if chosen.method == "ffbp" and exact.seconds < chosen.seconds + WORTH else chosen
 
 
 def weighted_geometry(scan: Scan, options: ReconOptions) -> Geometry:
@@ -340,6 +348,14 @@ def _drawn_by_energy(image: Image, rng: np.random.Generator, n: int = 4) -> list
         inside = min(int(np.searchsorted(np.cumsum(power) / power.sum(), rng.random())), power.size - 1)
         drawn.append(np.array([z, *np.unravel_index(inside, image.data.shape[1:])]))
     return drawn
+
+
+def _grid_for(scan: Scan, grid: ImageGrid | None, options: ReconOptions) -> ImageGrid:
+    """The grid asked for, else the default one."""
+    if grid is None:
+        return default_grid(scan, far_field=options.far_field)
+    instance("grid", grid, ImageGrid, "ImageGrid.from_extent makes one")
+    return grid
 
 
 def _options_for(scan: Scan, options: ReconOptions) -> ReconOptions:

@@ -7,7 +7,7 @@ pi / 4 off at its edge.
 
 import numpy as np
 
-from mmsar.core.checks import one_of
+from mmsar.core.checks import instance, one_of
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Scan
@@ -36,9 +36,12 @@ def check_request(scan: Scan, method: str, options: ReconOptions) -> None:
     Raises
     ------
     GeometryError
-        A kernel that the method does not know; a far field of a scan that does not go round the y axis, whose samples
-        are not referred to it, with another method than isar or with verification.
+        Something else than a Scan or ReconOptions; a kernel that the method does not know; a far field of a scan that
+        does not go round the y axis, whose samples are not referred to it, with another method than isar or with
+        verification.
     """
+    instance("scan", scan, Scan, "mmsar.load_scan reads one from a file")
+    instance("options", options, ReconOptions, "of mmsar.recon.options")
     one_of("method", method, ("auto", *METHODS))
     told = bool(scan.attrs.get("far_field"))
     far = told or options.far_field

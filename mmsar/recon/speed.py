@@ -26,11 +26,13 @@ def speed_path() -> Path:
 
 
 def speed_factors() -> dict[str, float]:
-    """Method -> measured over predicted time on this machine; empty where it was not calibrated with these constants."""
+    """Method -> measured over predicted time here; empty where that was not calibrated with these constants."""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         stored = json.loads(speed_path().read_text())
         if stored["model"] == MODEL:
-            return {str(name): float(value) for name, value in stored["factors"].items() if isfinite(value) and value > 0}
+            return {
+                str(name): float(value) for name, value in stored["factors"].items() if isfinite(value) and value > 0
+            }
     return {}
 
 

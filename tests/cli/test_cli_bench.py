@@ -68,15 +68,24 @@ def test_calibration_is_kept_and_scales_what_the_planner_predicts(capsys, monkey
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"factors": {"rma": "fast"}}', '{"factors": {"rma": -1}}', '{"factors": 3}']
+    "text",
+    [
+        "",
+        "[]",
+        '{"model": MODEL, "factors": {"rma": "fast"}}',
+        '{"model": MODEL, "factors": {"rma": -1}}',
+        '{"model": MODEL, "factors": 3}',
+        '{"model": 1, "factors": {"rma": 0.2}}',
+        '{"factors": {"rma": 0.2}}',
+    ],
 )
-def test_a_damaged_calibration_counts_as_none(monkeypatch, tmp_path, text):
-    from mmsar.recon.speed import speed_factors, speed_path
+def test_a_damaged_calibration_or_one_of_other_constants_counts_as_none(monkeypatch, tmp_path, text):
+    from mmsar.recon.speed import MODEL, speed_factors, speed_path
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("MMSAR_SPEED")
     speed_path().parent.mkdir()
-    speed_path().write_text(text)
+    speed_path().write_text(text.replace("MODEL", str(MODEL)))
     assert speed_factors() == {}
 
 
@@ -139,6 +148,8 @@ def test_the_guard_compares_ratios(monkeypatch, tmp_path, capsys):
     assert "slower than before by more than 20 %: rma on the planar scan 6.5 times bpa, before 10.0" in error
     assert main(["bench", "--size", "small", "--against", str(before)]) == 3
     assert "got timings of size tiny, wanted small" in capsys.readouterr().err
-    before.write_text("[]")
-    assert main(against) == 3
-    assert "not what mmsar bench --json prints" in capsys.readouterr().err
+    for content in (b"[]", b"\x89HDF" + bytes(4000)):
+        before.write_bytes(content)
+        assert main(against) == 3
+        error = capsys.readouterr().err
+        assert "not what mmsar bench --json prints" in error and len(error) < 300

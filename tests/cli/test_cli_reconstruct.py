@@ -129,6 +129,10 @@ USAGE = [
     (["-o", "x.h5", "--background", "magic"], "invalid choice"),
     (["-o", "x.h5", "--z-ref", "1,2"], "wanted a number"),
     (["-o", "x.h5", "--error", "high"], "wanted a number"),
+    (["-o", "x.h5", "--error", "-5"], "-100 to -20"),
+    (["-o", "x.h5", "--window", "bartlett"], "hann"),
+    (["-o", "x.h5", "--memory", "0.0001"], "1 MiB"),
+    (["-o", "x.h5", "--sparse", "scan.h5"], "put files before --sparse"),
 ]
 
 
@@ -145,9 +149,6 @@ def test_usage_errors(path, capsys, monkeypatch, options, wanted):
 BAD = [
     (["--extent=20,-20,-24,16,230,270", "--spacing", "5"], "low"),
     (["--spacing", "1e-6"], "check extent and spacing"),
-    (["--window", "bartlett"], "hann"),
-    (["--error", "-5"], "-100 to -20"),
-    (["--memory", "0.0001"], "1 MiB"),
     (["--memory", "0"], "0"),
     (["--memory=-1"], "0"),
     (["--memory", "0.001", "--grid", "300,300,20", "--method", "rma"], "allow more memory"),
@@ -167,6 +168,14 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(path, capsys, monkey
     last = capsys.readouterr().err.splitlines()[-1]
     assert code in (2, 3) and last.startswith("mmsar reconstruct: ") and wanted in last
     assert [p.name for p in path.parent.iterdir()] == ["scan.h5"]
+
+
+def test_a_box_in_metres_is_warned_of(path, tmp_path, capsys):
+    command = ["reconstruct", str(path), "--explain", "--spacing"]
+    assert main([*command, "4", "--extent=-0.02,0.02,-0.02,0.02,0.23,0.27"]) == 0
+    assert "--extent -0.02,0.02,-0.02,0.02,0.23,0.27 is in millimetres" in capsys.readouterr().err
+    assert main([*command, "4", BOX]) == 0
+    assert "in millimetres" not in capsys.readouterr().err
 
 
 def test_missing_foreign_and_unwritable_files(path, tmp_path, capsys):

@@ -15,13 +15,13 @@ def test_finite_numbers_pass_unchanged(value):
     assert finite_number("x", value, "m") == value
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, "nan"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_number_that_is_not_finite_is_refused(value):
     with pytest.raises(GeometryError, match=r"^Chirp.f0: got .*, wanted a finite number \[Hz\]$"):
         finite_number("Chirp.f0", value, "Hz")
 
 
-@pytest.mark.parametrize("value", [None, "much", [1.0, 2.0], 1j])
+@pytest.mark.parametrize("value", [None, "much", "3", "nan", [1.0, 2.0], 1j])
 def test_what_is_no_number_is_refused(value):
     with pytest.raises(GeometryError, match=r"^x: got .*, wanted a number \[m\]$"):
         finite_number("x", value, "m")

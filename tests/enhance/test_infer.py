@@ -218,12 +218,22 @@ def test_image_that_is_too_small_in_the_networks_pixels():
         enhance(as_image(speckle(10, 10), 0.2 * MM), network)
 
 
+def test_values_of_another_kind_are_named(soft):
+    with pytest.raises(GeometryError, match="image: got ndarray, wanted Image"):
+        enhance(speckle(1, 16, 16), soft)
+    with pytest.raises(GeometryError, match="enhancer: got str, wanted Enhancer"):
+        enhance(as_image(speckle(16, 16)), "gatenet")
+
+
 def test_networks_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     with pytest.raises(MmsarError, match=r"got 'gatenet', wanted a file .no weights come with"):
         weights.find()
     shutil.copy(NETWORKS / "soft.onnx", tmp_path / "gatenet.onnx")
     assert weights.find() == tmp_path / "gatenet.onnx" and weights.shipped() == ["gatenet"]
+    assert Enhancer().sha256 == Enhancer("gatenet").sha256 == Enhancer(NETWORKS / "soft.onnx").sha256
+    with pytest.raises(FormatError, match=r"wanted a network file \(\.onnx\) or one of gatenet"):
+        Enhancer("other")
     with pytest.raises(MmsarError, match=r"got 'other', wanted one of gatenet, or a file ending in \.onnx"):
         weights.find("other")
     assert weights.find("some/where.onnx") == Path("some/where.onnx")

@@ -29,6 +29,8 @@ def test_defaults():
         ({"error_db": -200}, "-100 to -20"),
         ({"error_db": float("inf")}, "finite"),
         ({"error_db": None}, "number"),
+        ({"error_db": "-40"}, "number"),
+        ({"sparse": True}, "SparseOptions"),
         ({"memory": 1000}, "1 MiB"),
         ({"memory": -1}, "1 MiB"),
         ({"memory": "lots"}, "number"),

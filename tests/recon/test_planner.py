@@ -8,12 +8,13 @@ import pytest
 
 from mmsar._version import __version__
 from mmsar.core.backend import resolve_device
-from mmsar.errors import DeviceError, GeometryError
+from mmsar.errors import DeviceError, GeometryError, MmsarError
 from mmsar.metrics import error_db, ncc
 from mmsar.model import Image, ImageGrid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.planner import choose, explain, make_plan, reconstruct, verify
 from mmsar.recon.predict import METHODS, Prediction, predict
+from mmsar.recon.speed import store_speed_factors
 
 LAM = 299792458.0 / 79e9
 QUIET = ReconOptions(progress=False)
@@ -114,11 +115,11 @@ def test_explain_names_every_method_with_cost_error_and_reason(scans):
     lines = explain(scans["hand"], box(0.05), options=QUIET).splitlines()
     assert lines[0] == "grid 51 x 51 x 7 voxels, 1600 channels x 16 samples"
     assert [line[2:].split()[0] for line in lines[1:]] == list(METHODS)
-    for line in lines[1:]:
+    for line in lines[1:4] + lines[5:]:
         assert " predicted error " in line and " dB, about " in line and " s, " in line and " MiB" in line
     assert "not for auto: the aperture is " in lines[1]
     assert "not for auto: its path model would keep only " in lines[2]
-    assert "not for auto: the antennas are not on a circle" in lines[4]
+    assert lines[4] == "  isar   not for auto: the antennas are not on a circle about the y axis"
     assert "not for auto" not in lines[3] + lines[5] + lines[6]
     assert [line[:1] for line in lines[1:]] == [" ", " ", ">", " ", " ", " "], "the choice of reconstruct"
 
@@ -128,10 +129,40 @@ def test_explain_marks_the_method_asked_for(scans):
     assert [line[:1] for line in lines[1:]] == [" ", " ", ">", " ", " ", " "]
 
 
+@pytest.mark.parametrize("error_db", [-30.0, -60.0])
+def test_back_projection_is_foreseen_with_the_error_asked_for(error_db, scans):
+    options = replace(QUIET, error_db=error_db)
+    lines = explain(scans["raster"], box(), options=options).splitlines()
+    assert [f"predicted error  {error_db:.1f} dB" in line for line in lines[-2:]] == [True, True]
+    step = last(reconstruct(scans["raster"], box(), method="bpa", options=options))
+    assert step["predicted_error_db"] == error_db
+
+
+def test_table_and_choice_go_by_the_same_calibration(scans, monkeypatch, tmp_path):
+    """Or the mark stands at a method that the table calls slower."""
+    before = explain(scans["raster"], box(), options=QUIET).splitlines()
+    monkeypatch.setenv("MMSAR_SPEED", str(tmp_path / "speed.json"))
+    store_speed_factors(dict.fromkeys(METHODS, 3.0), "0")
+    after = explain(scans["raster"], box(), options=QUIET).splitlines()
+    for old, new in zip(before[1:], after[1:], strict=True):
+        if ", about " in old:
+            seconds = [float(line.split("about ")[1].split(" s")[0]) for line in (old, new)]
+            assert seconds[1] == pytest.approx(3 * seconds[0], rel=0.02)
+
+
+@pytest.mark.parametrize("method", ["bpa", "ffbp"])
+def test_grid_that_cannot_be_held_is_refused_at_once(method, scans):
+    huge = ImageGrid(shape=(4000, 4000, 4000), origin=(-0.1, -0.1, 0.2), spacing=(5e-5, 5e-5, 5e-5))
+    with pytest.raises(MmsarError, match=rf"{method}: needs .* GiB, wanted at most .* \(--tiles\)"):
+        make_plan(method, scans["raster"].geometry, huge, options=ReconOptions(memory=2**31))
+    lines = explain(scans["raster"], huge, options=ReconOptions(memory=2**31)).splitlines()
+    assert all("; whole, more than the budget of 2.00 GiB" in line for line in (lines[1], lines[-2], lines[-1]))
+
+
 def test_explained_time_of_bpa_holds_its_planning(scans):
     """Or the oracle looks faster than what is picked instead."""
     lines = explain(scans["raster"], box(), options=QUIET).splitlines()
-    seconds = [float(line.split("about ")[1].split(" s")[0]) for line in lines[1:]]
+    seconds = [float(line.split("about ")[1].split(" s")[0]) for line in lines[1:] if ", about " in line]
     assert seconds[0] == min(seconds) and seconds[-1] >= 0.3
 
 
@@ -159,6 +190,21 @@ def test_refusal_is_one_clear_line(scan, grid, kwargs, said, scans):
     assert "\n" not in str(caught.value)
     for part in said:
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scan": "scan.h5"}, r"scan: got str, wanted Scan \(mmsar.load_scan"),
+        ({"grid": (11, 11, 1)}, r"grid: got tuple, wanted ImageGrid \(ImageGrid.from_extent"),
+        ({"options": {"error_db": -40}}, "options: got dict, wanted ReconOptions"),
+    ],
+)
+def test_values_of_another_kind_are_named(change, said, scans):
+    given = {"scan": scans["raster"], "grid": box(), "options": QUIET} | change
+    for work in (reconstruct, explain):
+        with pytest.raises(GeometryError, match=said):
+            work(given["scan"], given["grid"], options=given["options"])
 
 
 def test_taylor_phase_does_not_stop_back_projection_of_a_grid_behind(scans):

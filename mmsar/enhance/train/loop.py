@@ -78,7 +78,7 @@ def train(
 
 
 def check_start(folder: str | os.PathLike[str], device: str, *, resumed: bool = False) -> None:
-    """Refuse what keeps a run from starting or going on, before anything is made for it. Errors are those of `train`."""
+    """Refuse what keeps a run from starting or going on, before anything is made for it. Errors: as `train`."""
     if not resumed and (Path(folder) / LAST).exists():
         raise MmsarError(f"{folder}: holds a run already; resume it, or choose another folder")
     if device == "cuda" and not torch.cuda.is_available():
