@@ -65,9 +65,8 @@ class Enhancer:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise FormatError(
-                f"{path}: {error.strerror or error}; wanted a network file (.onnx) or one of {', '.join(weights.shipped())}"
-            ) from None
+            there = f" or one of {', '.join(weights.shipped())}"
+            raise FormatError(f"{path}: {error.strerror or error}; wanted a network file (.onnx){there}") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads()
         options.log_severity_level = 3

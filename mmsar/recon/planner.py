@@ -22,7 +22,7 @@ from mmsar.recon.ffbp_cost import FFBP_PLANNING
 from mmsar.recon.fronts import product_grid
 from mmsar.recon.options import ReconOptions
 from mmsar.recon.predict import BPA_PLANNING, CPU_ONLY, METHODS, Prediction, predict
-from mmsar.recon.request import check_request, near_field_warning
+from mmsar.recon.request import check_request, warnings_of
 from mmsar.recon.speed import speed_factors
 from mmsar.signal.cylinder import round_of
 
@@ -155,7 +155,7 @@ def request(
         step["phase"] = options.phase
     if chosen.method == "isar":
         step["kernel"] = "far_field" if options.far_field else options.kernel
-    warnings = [text for text in (chosen.reason, near_field_warning(scan, grid, asked)) if text]
+    warnings = [chosen.reason] * bool(chosen.reason) + warnings_of(scan, grid, asked)
     if warnings:
         step["warning"] = "; ".join(warnings)
     return Request(scan=scan, geometry=geometry, grid=grid, chosen=chosen, options=options, step=step, whole=whole)
@@ -225,10 +225,7 @@ def explain(
     if options.sparse is not None:
         rounds, iterations = options.sparse.rounds, options.sparse.iterations
         lines.append(f"sparse: at most {rounds} x {iterations} iterations, each of about twice the time of {chosen}")
-    warning = near_field_warning(scan, grid, asked)
-    if warning:
-        lines.append(f"warning: {warning}")
-    return "\n".join(lines)
+    return "\n".join(lines + [f"warning: {text}" for text in warnings_of(scan, grid, asked)])
 
 
 def _predicted(geometry: Geometry, grid: ImageGrid, options: ReconOptions) -> list[Prediction]:

@@ -70,6 +70,27 @@ def check_request(scan: Scan, method: str, options: ReconOptions) -> None:
         )
 
 
+def warnings_of(scan: Scan, grid: ImageGrid, options: ReconOptions) -> list[str]:
+    """What to say of a grid that can be imaged, but hardly shows what was there: none in the most cases."""
+    return [text for text in (near_field_warning(scan, grid, options), range_warning(scan, grid, options)) if text]
+
+
+def range_warning(scan: Scan, grid: ImageGrid, options: ReconOptions) -> str:
+    """What to say when all of the grid is beyond the unambiguous range, as of lengths in another unit; else nothing."""
+    if scan.attrs.get("far_field") or options.far_field:
+        return ""
+    low, high = np.array(grid.extent).T
+    antennas = scan.virtual_position.reshape(-1, 3)
+    gap = np.maximum(0, np.maximum(low - antennas.max(axis=0), antennas.min(axis=0) - high))
+    nearest, farthest = float(np.linalg.norm(gap)), scan.chirp.range_max
+    if nearest <= farthest:
+        return ""
+    return (
+        f"all of the grid is {nearest:.4g} m away and more, beyond the unambiguous range of {farthest:.3g} m, where "
+        "nearer echoes show again; lengths are in metres in Python, in millimetres on the command line"
+    )
+
+
 def near_field_warning(scan: Scan, grid: ImageGrid, options: ReconOptions) -> str:
     """What to say when the options call a scan far-field whose antennas are not far from the grid; else nothing."""
     cylinder = None if scan.attrs.get("far_field") or not options.far_field else round_of(scan.geometry)

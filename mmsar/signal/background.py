@@ -126,14 +126,14 @@ def _check_reference(scan: Scan, reference: Scan, mode: str) -> None:
     if reference.shape[0] != scan.shape[0]:
         raise GeometryError(
             f"{name}: got a reference of {reference.shape[0]} poses, wanted the scan's {scan.shape[0]}; "
-            'mode="mean" (--empty-mean) subtracts the reference\'s mean instead'
+            'mode="mean" (mmsar calibrate --empty-mean) subtracts the reference\'s mean instead'
         )
     apart = float(np.abs(reference.virtual_position - scan.virtual_position).max())
     limit = scan.chirp.wavelength / 8
     if apart > limit:
         raise GeometryError(
             f"{name}: got positions up to {apart * 1e3:.3g} mm apart, wanted at most {limit * 1e3:.3g} mm (lambda/8); "
-            'mode="mean" (--empty-mean) subtracts the reference\'s mean instead'
+            'mode="mean" (mmsar calibrate --empty-mean) subtracts the reference\'s mean instead'
         )
 
 

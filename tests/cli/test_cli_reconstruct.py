@@ -170,14 +170,6 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(path, capsys, monkey
     assert [p.name for p in path.parent.iterdir()] == ["scan.h5"]
 
 
-def test_a_box_in_metres_is_warned_of(path, tmp_path, capsys):
-    command = ["reconstruct", str(path), "--explain", "--spacing"]
-    assert main([*command, "4", "--extent=-0.02,0.02,-0.02,0.02,0.23,0.27"]) == 0
-    assert "--extent -0.02,0.02,-0.02,0.02,0.23,0.27 is in millimetres" in capsys.readouterr().err
-    assert main([*command, "4", BOX]) == 0
-    assert "in millimetres" not in capsys.readouterr().err
-
-
 def test_missing_foreign_and_unwritable_files(path, tmp_path, capsys):
     assert main(["reconstruct", str(tmp_path / "none.h5"), "-o", str(tmp_path / "i.h5")]) == 3
     assert "no such file" in capsys.readouterr().err.splitlines()[-1]

@@ -207,6 +207,16 @@ def test_values_of_another_kind_are_named(change, said, scans):
             work(given["scan"], given["grid"], options=given["options"])
 
 
+def test_a_grid_beyond_the_unambiguous_range_is_warned_of(scans):
+    """As of millimetres where metres are wanted."""
+    scan = scans["raster"]
+    far = ImageGrid.from_extent((-0.02, 0.02), 0.0, 1.01 * scan.chirp.range_max, spacing=0.01)
+    step = last(reconstruct(scan, far, method="bpa", options=QUIET))
+    assert f"beyond the unambiguous range of {scan.chirp.range_max:.3g} m" in step["warning"]
+    assert step["warning"] in explain(scan, far, options=QUIET).splitlines()[-1]
+    assert "warning" not in last(reconstruct(scan, box(), options=QUIET))
+
+
 def test_taylor_phase_does_not_stop_back_projection_of_a_grid_behind(scans):
     image = reconstruct(scans["raster"], box(low=-0.31, high=-0.28), options=with_options(phase="taylor"))
     assert last(image)["method"] == "bpa"
