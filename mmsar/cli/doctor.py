@@ -103,6 +103,8 @@ def _software() -> Iterator[Finding]:
 
 
 def _processor() -> Iterator[Finding]:
+    from mmsar.core.parallel import LIMITS
+
     model, flags = platform.processor() or platform.machine(), set()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -119,7 +121,7 @@ def _processor() -> Iterator[Finding]:
     yield Finding("cpu", "ok", f"{model}; {simd}")
     total = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
-    limits = [f"{k}={os.environ[k]}" for k in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS") if os.environ.get(k)]
+    limits = [f"{k}={os.environ[k]}" for k in LIMITS if os.environ.get(k)]
     text = f"{usable} of {total} usable" + (f"; threads limited by {', '.join(limits)}" if limits else "")
     yield Finding("cores", "hint" if limits else "ok", text)
 

@@ -16,10 +16,15 @@ import numpy as np
 
 from mmsar.core.progress import counter
 
+LIMITS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Variables of the environment that hold threads down."""
+
 
 def threads() -> int:
-    """Threads for the hot loops: the cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Threads for the hot loops: the cores this process may use, or as many as `LIMITS` leave it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = [os.environ.get(name, "").split(",")[0].strip() for name in LIMITS]
+    return min([cores, *(int(text) for text in asked if text.isdecimal() and int(text) > 0)])
 
 
 def use_cores(which: int, of: int | None) -> None:
