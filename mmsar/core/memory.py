@@ -3,7 +3,9 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from mmsar.errors import MmsarError
 
@@ -11,8 +13,22 @@ MEMORY_ADVICE = "allow more memory (--memory), use a smaller grid, or make it in
 """What to do where an image does not fit."""
 
 
+GROUPS = Path("/sys/fs/cgroup")
+"""Where Linux has its control groups: containers and batch systems limit memory by them."""
+_GROUP_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Of version 2 and 1: files of limit and of use, and what is in use but given back when asked for (memory.stat)."""
+
+
 def free_memory() -> int:
-    """Memory that can be used now without swapping [bytes]; 4 GiB where the system does not say."""
+    """Memory that can be used now without swapping, within the limits of this process and of its control groups
+    [bytes]; 4 GiB where the system does not say."""
+    return max(0, min([_system_free(), *_group_rooms(), *_process_room()]))
+
+
+def _system_free() -> int:
     try:
         with open("/proc/meminfo") as lines:
             for line in lines:
@@ -24,6 +40,34 @@ def free_memory() -> int:
         return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) // 2
     except (AttributeError, ValueError, OSError):
         return 4 * 2**30
+
+
+def _group_rooms() -> Iterator[int]:
+    """What the control groups of this process, and those that these are in, have left."""
+    places = [""]
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, kinds, place = line.split(":", 2)
+            if not kinds or "memory" in kinds.split(","):
+                parts = [part for part in place.split("/") if part]
+                places += ["/".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    for limit, used, spare in _GROUP_FILES:
+        for place in places:
+            folder = (GROUPS / limit).parent / place
+            with suppress(OSError, ValueError):  # "max" is no limit
+                room = int((folder / Path(limit).name).read_text()) - int((folder / Path(used).name).read_text())
+                stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                yield room + int(stat.get(spare, 0))
+
+
+def _process_room() -> Iterator[int]:
+    """What a limit of this process' address space (`ulimit -v`) leaves."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            yield limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def budget(requested: int | None = None) -> int:

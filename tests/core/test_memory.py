@@ -1,11 +1,18 @@
 """Memory budgets: read from the system, and refused with sizes and advice."""
 
 import io
+import subprocess
+import sys
 
 import pytest
 
 from mmsar.core import memory
 from mmsar.errors import MmsarError
+
+
+@pytest.fixture(autouse=True)
+def no_groups(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
 
 
 def fake_open(text):
@@ -38,6 +45,37 @@ def test_free_memory_on_a_silent_system(monkeypatch):
     monkeypatch.setattr(memory, "open", fake_open(None), raising=False)
     monkeypatch.setattr(memory.os, "sysconf", refuse, raising=False)
     assert memory.free_memory() == 4 * 2**30
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_free_memory_keeps_within_control_groups(monkeypatch, tmp_path, version):
+    """Of a container or a batch job; what is cached is given back when asked for."""
+    limit, used, spare = (
+        ("memory.max", "memory.current", "inactive_file")
+        if version == 2
+        else ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    )
+    folder = tmp_path if version == 2 else tmp_path / "memory"
+    folder.mkdir(exist_ok=True)
+    (folder / limit).write_text("90000000\n")
+    (folder / used).write_text("50000000\n")
+    (folder / "memory.stat").write_text(f"anon 1\n{spare} 20000000\n")
+    monkeypatch.setattr(memory, "open", fake_open("MemAvailable: 999999999 kB\n"), raising=False)
+    assert memory.free_memory() == 60000000
+    (folder / limit).write_text("max\n" if version == 2 else f"{2**63 - 4096}\n")
+    assert memory.free_memory() == 999999999 * 1024
+    (folder / limit).write_text("1000\n")
+    assert memory.free_memory() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are read on Linux")
+def test_free_memory_keeps_within_the_address_space():
+    code = (
+        "import resource; from mmsar.core.memory import free_memory;"
+        "resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)); print(free_memory())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 0 < int(told) < 2**31
 
 
 def test_free_memory_here_is_plausible():
