@@ -60,7 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (the CPU), cpu, cuda:N, cuda:N,M or cuda:all")
     parser.add_argument("--background", choices=("none", "pose", "row"), default="none", help="mean to remove first")
     parser.add_argument("--reference", metavar="EMPTY.h5", help="scan of the empty scene to subtract first")
-    parser.add_argument("--tiles", type=count, metavar="N", help="make it in about N tiles, one in memory at a time")
+    parser.add_argument(
+        "--tiles", nargs="?", type=count, const=True, metavar="N", help="make it in (about N) tiles, one in memory"
+    )
     parser.add_argument("--resume", action="store_true", help="make it in tiles, and go on with those that are there")
     parser.add_argument(
         "--sparse", nargs="?", type=_part, const=True, metavar="STRENGTH", help="spikes that explain the samples (0.03)"

@@ -75,7 +75,7 @@ class _Batch:
         run = TiledRun(
             wanted,
             output,
-            tiles=args.tiles or tiles,
+            tiles=tiles if args.tiles in (None, True) else args.tiles,
             told=told,
             maker=self.maker,
             resume=args.resume,

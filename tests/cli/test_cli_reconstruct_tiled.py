@@ -97,6 +97,13 @@ def test_a_killed_run_goes_on_where_it_was(paths, whole, capsys):
     assert files(paths) == ["image.h5", "scan.h5", "whole.h5"]
 
 
+def test_tiles_need_no_number(paths, whole):
+    """As the message about too much memory asks for them."""
+    assert reconstruct("--tiles") == 0
+    step = next(s for s in same("image.h5", whole).history if s["step"] == "reconstruct")
+    assert step["tiles"] >= 4
+
+
 def test_another_scan_does_not_go_on_with_the_tiles_of_the_first(paths, scan, monkeypatch, capsys):
     cancel_at(2, monkeypatch)
     assert reconstruct("--tiles", "5") == 130
