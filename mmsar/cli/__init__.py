@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from mmsar._version import __version__
+from mmsar.cli.interruptions import terminable
 from mmsar.cli.notices import say_notes
 from mmsar.cli.parser import Parser, add_part
 from mmsar.errors import CaptureError, DeviceError, MmsarError
@@ -70,14 +71,16 @@ def guarded(name: str, run: Callable[[], int | None], *, debug: bool = False) ->
     debug : bool
         Let errors through, with their traceback.
     """
+    terminated: list[int] = []
     try:
-        code = run() or 0
-        sys.stdout.flush()
-        return code
+        with terminable() as terminated:
+            code = run() or 0
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt as error:
         say_notes(name, error)
         print(f"{name}: cancelled; nothing half-written was left behind", file=sys.stderr)
-        return 130
+        return 143 if terminated else 130
     except BrokenPipeError:  # the reader has gone (`| head`): what is still to be flushed at exit goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -1,10 +1,40 @@
-"""Ctrl-C and SIGTERM for commands that drive instruments: once is enough, and nothing disturbs the stopping."""
+"""Ctrl-C and SIGTERM: what a command does when it is stopped."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def terminable() -> Iterator[list[int]]:
+    """Within it, SIGTERM, by which batch systems end a job, raises KeyboardInterrupt as Ctrl-C does, once.
+
+    Yields a list that holds the signal's number when it has come. Where it is ignored it stays so, and threads other
+    than the main one leave it as it is.
+    """
+    came: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        if before != signal.SIG_IGN:
+            signal.signal(signal.SIGTERM, handle)
+    except ValueError:  # not the main thread
+        yield came
+        return
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 class Interruptions:
-    """Ctrl-C and SIGTERM raise KeyboardInterrupt once; while things are being stopped, further ones are ignored."""
+    """For commands that drive instruments: Ctrl-C and SIGTERM raise KeyboardInterrupt once; while things are being
+    stopped, further ones are ignored."""
 
     def __init__(self) -> None:
         self.terminated = False

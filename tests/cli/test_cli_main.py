@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -218,6 +220,25 @@ def test_cancelling_is_exit_code_130(failing, capsys):
     code, out, err = run(capsys, "doctor")
     assert (code, out) == (130, "")
     assert err == "mmsar doctor: cancelled; nothing half-written was left behind\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process at once there")
+def test_the_end_of_a_batch_job_cancels_too(monkeypatch, tmp_path, capsys):
+    """By SIGTERM: files that are being written go, as after Ctrl-C."""
+    from mmsar.cli import doctor
+    from mmsar.io.atomic import atomic_path
+
+    def ended(args):
+        with atomic_path(tmp_path / "image.h5") as part:
+            part.write_text("half")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(doctor, "run", ended)
+    assert run(capsys, "doctor") == (143, "", "mmsar doctor: cancelled; nothing half-written was left behind\n")
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_bug_is_not_dressed_up_as_a_user_error(failing):
