@@ -57,6 +57,10 @@ BRIGHTER = 1.03
 """Factor by which the brightest parts must explain more of the samples for the scan to count as improved."""
 COMPACTER, KEPT = 0.4, 0.95
 """Or: the entropy falls by this [nat], and the brightest parts explain this share of what they did."""
+ENOUGH = 0.9
+"""Share of the samples that the voxels above `LAST` explain with which no aperture has to grow."""
+LEFT = 0.7
+"""At most this share of what was not explained may stay so where one grew."""
 BRIGHT = 0.3
 """Voxels above this share of the peak are the brightest."""
 
@@ -73,15 +77,16 @@ class AutofocusOptions:
 
     iterations: int = 30
     """Iterations; each images once and makes four echoes."""
-    neighbours: float | None = None
-    """Poses over which the mean of neighbours is taken (standard deviation of the Gaussian weights); default 10, or 5
-    with `grow`, whose displacements are larger."""
+    neighbours: float = 10.0
+    """Poses over which the mean of neighbours is taken (standard deviation of the Gaussian weights); half as many while
+    an aperture grows, whose displacements are larger."""
     smooth: float = 0.1
     """a: pull to that mean, re the mean information of a pose; 0 for errors that are independent from pose to pose."""
     hold: float = 0.05
     """b: pull to the recorded place, re the mean information of a pose."""
     grow: bool = False
-    """Start from a small aperture that grows, for errors too large to see the scene at the recorded positions."""
+    """Where less than `ENOUGH` comes to be explained, try a small aperture that grows, too, and keep what explains
+    more: for errors so large that nothing is seen at the recorded positions. Some ten times as long."""
     reach: float = 5e-3
     """Largest displacement along an axis [m]."""
     memory: int | None = None
@@ -91,8 +96,7 @@ class AutofocusOptions:
 
     def __post_init__(self) -> None:
         positive_int("AutofocusOptions.iterations", self.iterations)
-        if self.neighbours is not None:
-            finite_number("AutofocusOptions.neighbours", self.neighbours, "poses", above=0.0)
+        finite_number("AutofocusOptions.neighbours", self.neighbours, "poses", above=0.0)
         finite_number("AutofocusOptions.reach", self.reach, "m", above=0.0)
         for name in ("smooth", "hold"):
             if finite_number(f"AutofocusOptions.{name}", getattr(self, name), "1") < 0:
@@ -111,6 +115,10 @@ class Autofocus:
     """Entropy of the image's intensity as recorded and as focused [nat]; exp of it is a number of voxels lit."""
     bright: tuple[float, float]
     """Share of the samples' energy that the voxels above `BRIGHT` explain, as recorded and as focused."""
+    fit: tuple[float, float]
+    """Share that all voxels above `LAST` explain, as recorded and as focused."""
+    grown: bool
+    """Whether the displacements come from an aperture that grew."""
     iterations: int
     """Iterations done."""
     grid: ImageGrid
@@ -123,7 +131,13 @@ class Autofocus:
 
     @property
     def improved(self) -> bool:
-        """Whether the brightest parts explain more of the samples, or as much in a far more compact image."""
+        """Whether it is worth having.
+
+        The brightest parts explain more of the samples, or as much in a far more compact image. Where the aperture
+        grew, which can make spots of anything, it is what all voxels explain that must be more.
+        """
+        if self.grown:
+            return 1 - self.fit[1] <= LEFT * (1 - self.fit[0])
         gain, fall = self.bright[1] / max(self.bright[0], 1e-12), self.entropy[0] - self.entropy[1]
         return (gain >= BRIGHTER and fall >= 0) or (gain >= KEPT and fall >= COMPACTER)
 
@@ -172,30 +186,26 @@ def focus_samples(
     image = field.image(move)
     if not np.abs(image).max() > 0:
         raise GeometryError("align autofocus: got an image of zeros on this grid, wanted one that holds a target")
-    before = entropy(image), _explained(field, image, move)
-    width = options.neighbours or (5.0 if options.grow else 10.0)
-    pulls = {"smooth": options.smooth, "hold": options.hold, "reach": options.reach}
-    if options.grow:
+    before = _measures(field, image, move)
+    move, image = _alternate(field, move, image, options)
+    after = _measures(field, image, move)
+    grown = False
+    if options.grow and after[2] < ENOUGH:
+        pulls = {"smooth": options.smooth, "hold": options.hold, "reach": options.reach}
         with counter("grow", len(sizes(field.n_poses)), options.progress) as done:
-            move = grow(field, width=width, done=done, **pulls)
-        image = field.image(move)
-    with counter("focus", options.iterations, options.progress) as done:
-        for i in range(options.iterations):
-            if options.grow and i % TURN_EVERY == TURN_EVERY - 1 and i < options.iterations - TURN_EVERY:
-                move = turned_back(field, soft_threshold(image, TURN_BY), move)
-                image = field.image(move)
-            scene = soft_threshold(image, FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * options.iterations)))
-            mean = neighbours(move, field.order, width)
-            move = pose_step(field, field.waves(scene), move, mean, slice(None), **pulls)
-            image = field.image(move)
-            done(i + 1)
-    after = entropy(image), _explained(field, image, move)
+            other = grow(field, width=options.neighbours / 2, done=done, **pulls)
+        other, image = _alternate(field, other, field.image(other), options, turning=True)
+        measures = _measures(field, image, other)
+        if measures[2] > after[2]:
+            move, after, grown = other, measures, True
     in_time = np.empty_like(move)
     in_time[field.order] = move
     return Autofocus(
         move=in_time,
         entropy=(before[0], after[0]),
         bright=(before[1], after[1]),
+        fit=(before[2], after[2]),
+        grown=grown,
         iterations=options.iterations,
         grid=grid,
     )
@@ -225,8 +235,30 @@ def apply_autofocus(scan: Scan, found: Autofocus) -> Scan:
     )
 
 
-def _explained(field: PoseField, image: np.ndarray, move: np.ndarray) -> float:
-    """Share of the samples' energy that the echo of the brightest voxels explains, with the best gain."""
-    fit = match(field, field.waves(soft_threshold(image, BRIGHT)), move)
-    own, measured = fit.own.sum(), fit.measured.sum()
-    return float(abs(fit.product.sum()) ** 2 / (own * measured)) if own * measured > 0 else 0.0
+def _alternate(
+    field: PoseField, move: np.ndarray, image: np.ndarray, options: AutofocusOptions, *, turning: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Iterate from displacements and their image: new displacements and image; `turning` looks for turns of all."""
+    width = options.neighbours / (2 if turning else 1)
+    pulls = {"smooth": options.smooth, "hold": options.hold, "reach": options.reach}
+    with counter("focus", options.iterations, options.progress) as done:
+        for i in range(options.iterations):
+            if turning and i % TURN_EVERY == TURN_EVERY - 1 and i < options.iterations - TURN_EVERY:
+                move = turned_back(field, soft_threshold(image, TURN_BY), move)
+                image = field.image(move)
+            scene = soft_threshold(image, FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * options.iterations)))
+            mean = neighbours(move, field.order, width)
+            move = pose_step(field, field.waves(scene), move, mean, slice(None), **pulls)
+            image = field.image(move)
+            done(i + 1)
+    return move, image
+
+
+def _measures(field: PoseField, image: np.ndarray, move: np.ndarray) -> tuple[float, float, float]:
+    """Entropy of an image, and the shares of the samples that its brightest and that all its parts explain."""
+    shares = []
+    for threshold in (BRIGHT, LAST):
+        fit = match(field, field.waves(soft_threshold(image, threshold)), move)
+        own, measured = fit.own.sum(), fit.measured.sum()
+        shares.append(float(abs(fit.product.sum()) ** 2 / (own * measured)) if own * measured > 0 else 0.0)
+    return entropy(image), shares[0], shares[1]
