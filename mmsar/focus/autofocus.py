@@ -34,12 +34,14 @@ from mmsar._version import __version__
 from mmsar.core.checks import finite_number, instance, positive_int
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
+from mmsar.focus.growth import grow, outward, sizes
 from mmsar.focus.posefield import PoseField
+from mmsar.focus.posestep import match, neighbours, pose_step, soft_threshold
+from mmsar.focus.tilt import turned_back
 from mmsar.metrics.focus import entropy
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
 from mmsar.model.trajectory import Trajectory
-from mmsar.recon.sparse import shrunk
 from mmsar.signal.calibrate import apply_calibration
 from mmsar.signal.cylinder import round_of
 
@@ -47,12 +49,20 @@ FIRST, LAST = 0.08, 0.02
 """Threshold tau in the first iteration and in the last, re the peak of the image."""
 SETTLING = 2 / 3
 """Share of the iterations over which it falls."""
+TURN_EVERY = 5
+"""Iterations after which the place of the whole scene is looked for, where the aperture has grown."""
+TURN_BY = 0.1
+"""Threshold of the scene by which that is done."""
 BRIGHTER = 1.03
 """Factor by which the brightest parts must explain more of the samples for the scan to count as improved."""
 COMPACTER, KEPT = 0.4, 0.95
 """Or: the entropy falls by this [nat], and the brightest parts explain this share of what they did."""
 LEAST = 0.01
 """Share of the samples that they must explain as recorded: poses can be moved until an empty grid is bright, too."""
+ENOUGH = 0.9
+"""Share of the samples that the voxels above `LAST` explain with which no aperture has to grow."""
+LEFT = 0.7
+"""At most this share of what was not explained may stay so where one grew."""
 BRIGHT = 0.3
 """Voxels above this share of the peak are the brightest."""
 
@@ -70,11 +80,15 @@ class AutofocusOptions:
     iterations: int = 30
     """Iterations; each images once and makes four echoes."""
     neighbours: float = 10.0
-    """Poses over which the mean of neighbours is taken (standard deviation of the Gaussian weights)."""
+    """Poses over which the mean of neighbours is taken (standard deviation of the Gaussian weights); half as many while
+    an aperture grows, whose displacements are larger."""
     smooth: float = 0.1
     """a: pull to that mean, re the mean information of a pose; 0 for errors that are independent from pose to pose."""
     hold: float = 0.05
     """b: pull to the recorded place, re the mean information of a pose."""
+    grow: bool = False
+    """Where less than `ENOUGH` comes to be explained, try a small aperture that grows, too, and keep what explains
+    more: for errors so large that nothing is seen at the recorded positions. Some ten times as long."""
     reach: float = 5e-3
     """Largest displacement along an axis [m]."""
     memory: int | None = None
@@ -103,6 +117,10 @@ class Autofocus:
     """Entropy of the image's intensity as recorded and as focused [nat]; exp of it is a number of voxels lit."""
     bright: tuple[float, float]
     """Share of the samples' energy that the voxels above `BRIGHT` explain, as recorded and as focused."""
+    fit: tuple[float, float]
+    """Share that all voxels above `LAST` explain, as recorded and as focused."""
+    grown: bool
+    """Whether the displacements come from an aperture that grew."""
     iterations: int
     """Iterations done."""
     grid: ImageGrid
@@ -120,10 +138,15 @@ class Autofocus:
 
     @property
     def improved(self) -> bool:
-        """Whether the brightest parts explain more of the samples, or as much in a far more compact image, of a grid
-        that holds a target."""
+        """Whether it is worth having, of a grid that holds a target.
+
+        The brightest parts explain more of the samples, or as much in a far more compact image. Where the aperture
+        grew, which can make spots of anything, it is what all voxels explain that must be more.
+        """
         if not self.held:
             return False
+        if self.grown:
+            return 1 - self.fit[1] <= LEFT * (1 - self.fit[0])
         gain, fall = self.bright[1] / max(self.bright[0], 1e-12), self.entropy[0] - self.entropy[1]
         return (gain >= BRIGHTER and fall >= 0) or (gain >= KEPT and fall >= COMPACTER)
 
@@ -167,22 +190,33 @@ def focus_samples(
         raise GeometryError(
             "align autofocus: got a scan round a target, wanted a planar or freehand one; use --rotation for its axis"
         )
-    field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory)
+    middles = geometry.virtual_position.reshape(len(geometry.weight), -1, 3).mean(axis=1)
+    order = outward(middles) if options.grow else None
+    field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory, order=order)
     move = np.zeros((field.n_poses, 3))
     image = field.image(move)
     if not np.abs(image).max() > 0:
         raise GeometryError("align autofocus: got an image of zeros on this grid, wanted one that holds a target")
-    before = entropy(image), _explained(field, image, move)
-    with counter("focus", options.iterations, options.progress) as done:
-        for i in range(options.iterations):
-            scene = soft_threshold(image, FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * options.iterations)))
-            move = _step(field, scene, move, options)
-            image = field.image(move)
-            done(i + 1)
+    before = _measures(field, image, move)
+    move, image = _alternate(field, move, image, options)
+    after = _measures(field, image, move)
+    grown = False
+    if options.grow and after[2] < ENOUGH:
+        pulls = {"smooth": options.smooth, "hold": options.hold, "reach": options.reach}
+        with counter("grow", len(sizes(field.n_poses)), options.progress) as done:
+            other = grow(field, width=options.neighbours / 2, done=done, **pulls)
+        other, image = _alternate(field, other, field.image(other), options, turning=True)
+        measures = _measures(field, image, other)
+        if measures[2] > after[2]:
+            move, after, grown = other, measures, True
+    in_time = np.empty_like(move)
+    in_time[field.order] = move
     return Autofocus(
-        move=move,
-        entropy=(before[0], entropy(image)),
-        bright=(before[1], _explained(field, image, move)),
+        move=in_time,
+        entropy=(before[0], after[0]),
+        bright=(before[1], after[1]),
+        fit=(before[2], after[2]),
+        grown=grown,
         iterations=options.iterations,
         grid=grid,
     )
@@ -212,47 +246,30 @@ def apply_autofocus(scan: Scan, found: Autofocus) -> Scan:
     )
 
 
-def soft_threshold(image: np.ndarray, share: float) -> np.ndarray:
-    """Magnitudes less `share` of the largest, at least 0, phases kept; complex64."""
-    return shrunk(image, np.float32(share * np.abs(image).max())).astype(np.complex64, copy=False)
+def _alternate(
+    field: PoseField, move: np.ndarray, image: np.ndarray, options: AutofocusOptions, *, turning: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Iterate from displacements and their image: new displacements and image; `turning` looks for turns of all."""
+    width = options.neighbours / (2 if turning else 1)
+    pulls = {"smooth": options.smooth, "hold": options.hold, "reach": options.reach}
+    with counter("focus", options.iterations, options.progress) as done:
+        for i in range(options.iterations):
+            if turning and i % TURN_EVERY == TURN_EVERY - 1 and i < options.iterations - TURN_EVERY:
+                move = turned_back(field, soft_threshold(image, TURN_BY), move)
+                image = field.image(move)
+            scene = soft_threshold(image, FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * options.iterations)))
+            mean = neighbours(move, field.order, width)
+            move = pose_step(field, field.waves(scene), move, mean, slice(None), **pulls)
+            image = field.image(move)
+            done(i + 1)
+    return move, image
 
 
-def _explained(field: PoseField, image: np.ndarray, move: np.ndarray) -> float:
-    """Share of the samples' energy that the echo of the brightest voxels explains, with the best gain."""
-    product, own, measured = 0j, 0.0, 0.0
-    for poses, echo, _ in field.echoes(soft_threshold(image, BRIGHT), move):
-        samples = field.samples[:, poses]
-        product += np.vdot(echo, samples)
-        own, measured = own + float(np.vdot(echo, echo).real), measured + float(np.vdot(samples, samples).real)
-    return float(abs(product) ** 2 / (own * measured)) if own * measured > 0 else 0.0
-
-
-def _step(field: PoseField, scene: np.ndarray, move: np.ndarray, options: AutofocusOptions) -> np.ndarray:
-    """One Gauss-Newton step of all poses."""
-    blocks, products = [], []
-    for poses, echo, gradient in field.echoes(scene, move):
-        samples = field.samples[:, poses]
-        product = np.einsum("mpc,mpc->p", echo.conj(), samples)
-        turned = samples * np.exp(-1j * np.angle(product)).astype(np.complex64)[None, :, None]
-        lag = 1j * np.angle(product).astype(np.float32)[None, :, None] * echo
-        toward = [np.einsum("mpci,mpc->pi", gradient.conj(), part).real for part in (turned, lag - echo)]
-        blocks.append((toward, np.einsum("mpci,mpcj->pij", gradient.conj(), gradient).real))
-        products.append((np.abs(product).sum(), np.vdot(echo, echo).real))
-    matched, own = np.sum(products, axis=0)
-    beta = matched / own
-    slope = np.concatenate([beta * a + beta**2 * b for (a, b), _ in blocks])
-    curvature = beta**2 * np.concatenate([h for _, h in blocks])
-    scale = np.trace(curvature.sum(axis=0)) / (3 * len(move))
-    slope, curvature = slope / scale, curvature / scale
-    pull = options.smooth * (move - _neighbours(move, options.neighbours)) + options.hold * move
-    normal = curvature + (options.smooth + options.hold) * np.eye(3)
-    step = np.linalg.solve(normal, (slope - pull)[..., None])[..., 0]
-    longest = np.pi / (2 * field.geometry.chirp.k.max())  # a quarter of a wavelength: half a turn of the phase
-    return np.clip(move + np.clip(step, -longest, longest), -options.reach, options.reach)
-
-
-def _neighbours(move: np.ndarray, width: float) -> np.ndarray:
-    """Mean over the neighbours of every pose, itself included, with Gaussian weights."""
-    from scipy.ndimage import gaussian_filter1d
-
-    return gaussian_filter1d(move, width, axis=0, mode="nearest")
+def _measures(field: PoseField, image: np.ndarray, move: np.ndarray) -> tuple[float, float, float]:
+    """Entropy of an image, and the shares of the samples that its brightest and that all its parts explain."""
+    shares = []
+    for threshold in (BRIGHT, LAST):
+        fit = match(field, field.waves(soft_threshold(image, threshold)), move)
+        own, measured = fit.own.sum(), fit.measured.sum()
+        shares.append(float(abs(fit.product.sum()) ** 2 / (own * measured)) if own * measured > 0 else 0.0)
+    return entropy(image), shares[0], shares[1]

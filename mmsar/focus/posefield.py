@@ -55,6 +55,8 @@ class PoseField:
         Largest displacement along an axis [m].
     memory : int, optional
         Budget [bytes]; default half of what is free.
+    order : (n_pose,) array of int, optional
+        Poses in another order than that of time; all that this object takes and gives goes by it.
 
     Raises
     ------
@@ -65,9 +67,18 @@ class PoseField:
     """
 
     def __init__(
-        self, geometry: Geometry, signal: Any, grid: ImageGrid, *, reach: float, memory: int | None = None
+        self,
+        geometry: Geometry,
+        signal: Any,
+        grid: ImageGrid,
+        *,
+        reach: float,
+        memory: int | None = None,
+        order: np.ndarray | None = None,
     ) -> None:
-        self.geometry, self.grid = geometry, grid
+        self.grid = grid
+        self.order = np.arange(len(geometry.weight)) if order is None else order
+        """Place in time of every pose of this object."""
         allowed = budget(memory)
         self._room = allowed // 4
         virtual = geometry.virtual_position.reshape(-1, 3)
@@ -95,7 +106,16 @@ class PoseField:
         inverse = ((vectors / root) @ vectors.conj().T).astype(np.complex64)
         samples = compressed(signal, geometry.shape, np.ascontiguousarray((inverse @ matrix.T).T))
         samples *= geometry.weight.ravel().astype(np.float32)
-        self.samples = samples.reshape(len(samples), len(geometry.weight), -1)
+        samples = samples.reshape(len(samples), len(geometry.weight), -1)
+        if order is not None:
+            samples = samples[:, order]
+            geometry = geometry.replace(
+                tx_position=geometry.tx_position[order],
+                rx_position=geometry.rx_position[order],
+                weight=geometry.weight[order],
+            )
+        self.geometry = geometry
+        self.samples = samples
         """y', complex64 (m, n_pose, channels of a pose); zero where a channel is not valid."""
         self._there = np.abs(geometry.weight).reshape(len(geometry.weight), -1).astype(np.float32)
         migration = self._migration
@@ -116,43 +136,74 @@ class PoseField:
         """Memory in flight for a pose [bytes]: echo, gradient, and what they are made of."""
         return 8 * 12 * self.samples.shape[0] * self.samples.shape[2]
 
-    def image(self, move: np.ndarray) -> np.ndarray:
+    @property
+    def wavenumber(self) -> float:
+        """Mean wavenumber [rad/m]."""
+        return float(self._k.mean())
+
+    @property
+    def place(self) -> np.ndarray:
+        """Recorded middle of every pose's phase centres [m], (n_pose, 3)."""
+        return self.geometry.virtual_position.reshape(self.n_poses, -1, 3).mean(axis=1)
+
+    def image(self, move: np.ndarray, poses: slice | None = None) -> np.ndarray:
         """Image of the samples with the poses displaced by `move` (n_pose, 3) [m]: complex64 (n_z, n_y, n_x)."""
         spectrum = None
-        for poses in self._blocks():
-            front, phase = self._front(poses, move)
-            part = front((self._root.conj().T @ self.samples[:, poses].reshape(len(self._k), -1)) * phase)
+        for block in self._blocks(poses):
+            front, phase = self._front(block, move)
+            part = front((self._root.conj().T @ self.samples[:, block].reshape(len(self._k), -1)) * phase)
             spectrum = part if spectrum is None else spectrum + part
         return self._migration(spectrum, False)
 
-    def echoes(self, image: np.ndarray, move: np.ndarray):
-        """Echo and gradient of an image, block by block of poses.
+    def waves(self, image: np.ndarray) -> np.ndarray:
+        """Plane waves of an image, complex64 (m, n_pairs)."""
+        return self._migration.adjoint(image.astype(np.complex64, copy=False), False)
+
+    def slopes(self, waves: np.ndarray) -> list[np.ndarray]:
+        """Waves whose echoes are the derivatives of that of `waves` by a pose's displacement along x, y, z."""
+        return [1j * self._kx * waves, 1j * self._ky * waves, -1j * self._kz * waves]
+
+    def transforms(self, waves: list[np.ndarray], move: np.ndarray, poses: slice | None = None):
+        """Echoes of several sets of waves, block by block of poses.
 
         Yields
         ------
-        poses : slice
-            Of the scan.
+        block : slice
+            Poses.
+        echoes : list of (m, poses, channels) complex64
+            e' of displaced antennas, one for every set of waves.
+        """
+        for block in self._blocks(poses):
+            front, phase = self._front(block, move)
+            seen = self._there[block].ravel() * phase.conj()
+            yield (
+                block,
+                [
+                    (self._root @ (front.adjoint(part.astype(np.complex64, copy=False)) * seen)).reshape(
+                        len(self._k), block.stop - block.start, -1
+                    )
+                    for part in waves
+                ],
+            )
+
+    def echoes(self, waves: np.ndarray, move: np.ndarray, poses: slice | None = None):
+        """Echo and gradient of the waves of an image, block by block of poses.
+
+        Yields
+        ------
+        block : slice
+            Poses.
         echo : (m, poses, channels) complex64
             e' of displaced antennas.
         gradient : (m, poses, channels, 3) complex64
             Its derivative by the displacement [1/m].
         """
-        waves = self._migration.adjoint(image.astype(np.complex64, copy=False), False)
-        for poses in self._blocks():
-            front, phase = self._front(poses, move)
-            seen = self._there[poses].ravel() * phase.conj()
-            parts = [waves, 1j * self._kx * waves, 1j * self._ky * waves, -1j * self._kz * waves]
-            echo, *gradient = (
-                (self._root @ (front.adjoint(part.astype(np.complex64, copy=False)) * seen)).reshape(
-                    len(self._k), poses.stop - poses.start, -1
-                )
-                for part in parts
-            )
-            yield poses, echo, np.stack(gradient, axis=-1)
+        for block, (echo, *gradient) in self.transforms([waves, *self.slopes(waves)], move, poses):
+            yield block, echo, np.stack(gradient, axis=-1)
 
-    def _blocks(self) -> list[slice]:
-        n = self.n_poses
-        return [slice(i, min(i + self._block, n)) for i in range(0, n, self._block)]
+    def _blocks(self, poses: slice | None) -> list[slice]:
+        start, stop, _ = (poses or slice(None)).indices(self.n_poses)
+        return [slice(i, min(i + self._block, stop)) for i in range(start, stop, self._block)]
 
     def _front(self, poses: slice, move: np.ndarray) -> tuple[ExactFront, np.ndarray]:
         """The transform of displaced poses, and the phase exp(-j k phi) of their channels."""
