@@ -59,8 +59,10 @@ COMPACTER, KEPT = 0.4, 0.95
 """Or: the entropy falls by this [nat], and the brightest parts explain this share of what they did."""
 LEAST = 0.01
 """Share of the samples that they must explain as recorded: poses can be moved until an empty grid is bright, too."""
-ENOUGH = 0.9
+ENOUGH = 0.95
 """Share of the samples that the voxels above `LAST` explain with which no aperture has to grow."""
+STILL = 1.4
+"""Where one grew, its more compact image is taken if it leaves at most so many times as much unexplained."""
 LEFT = 0.7
 """At most this share of what was not explained may stay so where one grew."""
 BRIGHT = 0.3
@@ -87,8 +89,9 @@ class AutofocusOptions:
     hold: float = 0.05
     """b: pull to the recorded place, re the mean information of a pose."""
     grow: bool = False
-    """Where less than `ENOUGH` comes to be explained, try a small aperture that grows, too, and keep what explains
-    more: for errors so large that nothing is seen at the recorded positions. Some ten times as long."""
+    """Where less than `ENOUGH` comes to be explained, start from a small aperture that grows, too, and keep what is
+    more compact and explains about as much: for errors so large that nothing is seen at the recorded positions. Some
+    seven times as long."""
     reach: float = 5e-3
     """Largest displacement along an axis [m]."""
     memory: int | None = None
@@ -207,7 +210,7 @@ def focus_samples(
             other = grow(field, width=options.neighbours / 2, done=done, **pulls)
         other, image = _alternate(field, other, field.image(other), options, turning=True)
         measures = _measures(field, image, other)
-        if measures[2] > after[2]:
+        if measures[0] < after[0] and 1 - measures[2] <= STILL * (1 - after[2]):
             move, after, grown = other, measures, True
     in_time = np.empty_like(move)
     in_time[field.order] = move
