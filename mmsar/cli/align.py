@@ -1,7 +1,8 @@
 """Correct the poses of a scan from its own samples.
 
 --autofocus moves every pose of a planar or freehand scan to where the image focuses. It starts from the recorded
-positions and finds back from errors up to about an eighth of a wavelength RMS (docs/autofocus.md). Give it a grid that
+positions and finds back from errors up to about an eighth of a wavelength RMS; --grow starts from a small aperture,
+too, and finds back from about a quarter where the scene has isolated points (docs/autofocus.md). Give it a grid that
 holds the brightest targets; one plane is enough where they lie in one range cell. With -o, moves that do not focus the
 image are not written (exit 3), unless --force asks for it.
 
@@ -14,6 +15,7 @@ comes out as radius.
 
 Example:
   mmsar align scan.h5 --autofocus --extent=-80,80,-80,80,290,310 --spacing 1,1,10 -o focused.h5
+  mmsar align scan.h5 --autofocus --grow --extent=-80,80,-80,80,300,300 --spacing 1 -o focused.h5
   mmsar align scan.h5 --rotation -o aligned.h5
   mmsar align scan.h5 --rotation --pin 40,0,-25 -o aligned.h5
 """
@@ -55,6 +57,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--iterations", type=count, default=30, metavar="N", help="of the autofocus (30)")
     parser.add_argument(
         "--independent", action="store_true", help="errors from pose to pose are independent, not smooth along the path"
+    )
+    parser.add_argument(
+        "--grow",
+        action="store_true",
+        help="where the recorded positions show too little, start from a small aperture that grows: errors up to about "
+        "a quarter of a wavelength, some five times as long",
     )
     parser.add_argument("--memory", type=gibibytes, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument(
@@ -100,13 +108,14 @@ def _autofocus(args: argparse.Namespace) -> int:
     options = AutofocusOptions(
         iterations=args.iterations,
         smooth=0.0 if args.independent else AutofocusOptions.smooth,
+        grow=args.grow,
         memory=args.memory,
     )
     found = autofocus(scan, grid_asked_for(args, scan), options=options)
     refusal = (
         "align autofocus: the image does not come out sharper with its bright parts still explained by the samples, "
         f"{args.output} not written; check that the grid holds the target and that many poses see it (large smooth "
-        "plates do not focus), or write it all the same (--force)"
+        f"plates do not focus){'' if args.grow else ', try --grow'}, or write it all the same (--force)"
     )
     if not found.held:
         refusal = (
@@ -136,12 +145,16 @@ def _finish(args: argparse.Namespace, report: str, refusal: str | None, correcte
 def _focus_for_people(found: "Autofocus") -> list[str]:
     import numpy as np
 
+    from mmsar.focus.autofocus import LAST
+
     moved = ", ".join(f"{axis} {value * 1e3:.3f}" for axis, value in zip("xyz", found.rms, strict=True))
     (before, after), (first, last) = np.exp(found.entropy), found.bright
     return [
         f"moved       {moved} mm (root mean square of {len(found.move)} poses)",
         f"lit voxels  {before:.0f} as recorded, {after:.0f} as focused (exp of the entropy, of {found.grid.n_voxels})",
         f"bright      parts explain {100 * first:.0f} % of the samples as recorded, {100 * last:.0f} % as focused",
+        f"all         voxels above {LAST:g} of the peak explain {100 * found.fit[0]:.0f} % as recorded, "
+        f"{100 * found.fit[1]:.0f} % as focused{', from an aperture that grew' if found.grown else ''}",
         "note        a move that all poses share, or that grows along x or y, only moves the image and is not told",
     ]
 
@@ -152,6 +165,8 @@ def _focus_for_programs(found: "Autofocus") -> dict[str, Any]:
         "rms": found.rms.tolist(),
         "entropy": list(found.entropy),
         "bright": list(found.bright),
+        "fit": list(found.fit),
+        "grown": found.grown,
         "iterations": found.iterations,
         "improved": found.improved,
     }

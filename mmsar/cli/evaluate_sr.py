@@ -47,7 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also at focused poses, alone and through the first network (slow)",
     )
+    parser.add_argument("--grow", action="store_true", help="with --autofocus: as `mmsar align --grow` (slower)")
     parser.add_argument("-o", "--output", metavar="REPORT.md", help="report to write, with pictures beside it")
+    parser.set_defaults(fail=parser.error)
 
 
 def _millimetres(text: str) -> tuple[float, ...]:
@@ -68,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.atomic import check_target
     from mmsar.recon.options import SparseOptions
 
+    if args.grow and not args.autofocus:
+        args.fail("argument --grow: it belongs to --autofocus, which is not given")
     if args.output is not None:
         import mmsar.view.enhancement
         import mmsar.view.plot  # noqa: F401  # what would fail, should fail before hours of work
@@ -90,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         paper=args.protocol == "paper",
         sweep_images=sweep_images,
         sparse=sparse,
-        refocus=_refocused if args.autofocus else None,
+        refocus=_refocused(args.grow) if args.autofocus else None,
     )
     best, other = names[0], "srvit" if "srvit" in names[1:] else None
     for sigma in sorted(result.main):
@@ -106,18 +110,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refocused(plan: Any, signal: Any, valid: Any) -> Any:
-    """The complex image (y, x) at poses that autofocus found, or at the recorded ones where it did not help."""
+def _refocused(grow: bool) -> Any:
+    """Makes the complex image (y, x) at poses that autofocus found, or at the recorded ones where it did not help."""
     from mmsar.focus.autofocus import AutofocusOptions, focus_samples
     from mmsar.focus.posefield import moved_geometry
     from mmsar.recon import nufft
     from mmsar.recon.options import ReconOptions
 
-    geometry = plan.geometry.replace(weight=plan.geometry.weight * valid)
-    found = focus_samples(geometry, signal, plan.grid, options=AutofocusOptions(progress=False))
-    if found.improved:
-        geometry = moved_geometry(geometry, found.move)
-    return nufft.plan(geometry, plan.grid, options=ReconOptions(progress=False))(signal)[0]
+    def image(plan: Any, signal: Any, valid: Any) -> Any:
+        geometry = plan.geometry.replace(weight=plan.geometry.weight * valid)
+        found = focus_samples(geometry, signal, plan.grid, options=AutofocusOptions(progress=False, grow=grow))
+        if found.improved:
+            geometry = moved_geometry(geometry, found.move)
+        return nufft.plan(geometry, plan.grid, options=ReconOptions(progress=False))(signal)[0]
+
+    return image
 
 
 def _write(path: Path, result: Any, *, best: str, other: str | None, label: str, runtime: str) -> None:

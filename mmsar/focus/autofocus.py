@@ -49,7 +49,7 @@ FIRST, LAST = 0.08, 0.02
 """Threshold tau in the first iteration and in the last, re the peak of the image."""
 SETTLING = 2 / 3
 """Share of the iterations over which it falls."""
-TURN_EVERY = 5
+TURN_EVERY = 3
 """Iterations after which the place of the whole scene is looked for, where the aperture has grown."""
 TURN_BY = 0.1
 """Threshold of the scene by which that is done."""

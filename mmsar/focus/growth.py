@@ -3,7 +3,7 @@
 The innermost dozen poses make a small aperture, which focuses whatever their errors are (up to a shift of the image).
 Then the ring around it joins: its poses are placed by the echo of the image so far, each from its recorded place and
 from where its neighbours in time turned out to be, whichever explains its samples better. All poses so far take a few
-steps together, the image sharpens, the next ring joins. Every time the aperture has grown by half, the threshold on the
+steps together, the image sharpens, the next ring joins. Every time the aperture has doubled, the threshold on the
 scene falls for some iterations, so that errors do not pile up outwards.
 """
 
@@ -18,13 +18,13 @@ FIRST = 12
 """Poses of the first aperture."""
 SETTLE = 22
 """Iterations of the first aperture."""
-GROWTH = 1.12
+GROWTH = 1.2
 """By how much the number of poses grows at a time."""
 TOGETHER = 2
 """Iterations of all poses after each growth, and steps of each that joins."""
 THRESHOLD = 0.15
 """Of the scene, re the peak of the image."""
-POLISH_FROM, POLISH_EVERY, POLISH = 200, 1.6, 15
+POLISH_FROM, POLISH_EVERY, POLISH = 200, 2.0, 10
 """Poses from which on, by which growth, and for how many iterations the threshold falls."""
 POLISHED = (0.12, 0.03)
 """From where it falls to where."""
