@@ -22,6 +22,9 @@ from mmsar.focus.posestep import match, products
 
 SIGMA = 1e-3
 """Position errors that recorded places are taken to have along every axis [m], standard deviation."""
+TOLD = 0.1
+"""Standard error of a shift, in resolution cells, up to which the samples tell it: what they leave unexplained is no
+white noise, and small apertures with little bandwidth would be turned by it."""
 
 
 def scene_shift(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,14 +68,20 @@ def scene_shift(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[
 def turned_back(field: PoseField, scene: np.ndarray, move: np.ndarray) -> np.ndarray:
     """Displacements that let the scene lie where delays, the antennas' directions and recorded places want it.
 
+    Along an axis for which the samples do not tell (`TOLD`), the displacements in depth lose what grows along it.
     Depths are taken to within half a half wavelength of the recorded ones, and the mean of what is moved along x and y
     is taken away, as no samples tell it.
     """
-    shift, _ = scene_shift(field, scene, move)
+    shift, sigma = scene_shift(field, scene, move)
+    distance = _distance(field, scene)
     half = np.pi / field.wavenumber
     arm = field.place[:, :2] - field.place[:, :2].mean(axis=0)
+    width = np.ptp(field.geometry.virtual_position.reshape(-1, 3)[:, :2], axis=0)
+    cell = half * distance / np.maximum(width, half)
+    own = distance * np.linalg.lstsq(arm, move[:, 2], rcond=None)[0]
+    shift = np.where(sigma < TOLD * cell, shift, own)
     out = move.copy()
-    out[:, 2] -= arm @ shift / _distance(field, scene)
+    out[:, 2] -= arm @ shift / distance
     out[:, 2] -= half * np.round(out[:, 2] / half)
     out[:, :2] -= out[:, :2].mean(axis=0)
     return out
