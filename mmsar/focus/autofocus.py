@@ -21,7 +21,9 @@ spots they explain less, in focus more, or as much with far fewer voxels; only t
 
 What the samples do not tell: a displacement common to all poses moves the image; one that grows in proportion to x or
 y tilts the aperture, which moves it too. A wrong number of half wavelengths along the line of sight is told by the
-bandwidth only, and does no harm to the image. Lateral displacements are told less well than depth, and matter as much
+bandwidth only, and does no harm to the image. With `AutofocusOptions.grow` there is a second start, for errors that
+leave nothing to start from: a small aperture that grows (`growth`), and turns of the whole are looked for (`tilt`).
+Lateral displacements are told less well than depth, and matter as much
 less. From which errors it finds back depends on the scene: docs/autofocus.md has the measured table.
 """
 

@@ -86,7 +86,7 @@ def test_poses_in_another_order_are_the_same_poses():
     np.testing.assert_allclose(sorted_.place, PATH.position[sorted_.order] + plain.place[0] - PATH.position[0])
     half = slice(100, 160)
     part = match(sorted_, waves, move[sorted_.order], half)
-    np.testing.assert_allclose(part.own, two.own[half], atol=2e-2 * two.own.max())
+    np.testing.assert_allclose(part.own, two.own[half], atol=5e-2 * two.own.max())
 
 
 @pytest.mark.parametrize(("angle", "axis"), [(0.02, 0), (-0.03, 1)])
