@@ -155,7 +155,12 @@ def _probed(probes: Probes) -> list[Bar]:
     return [
         Bar("perfect input", ">= -0.1 dB", f"{probes.exact:+.2f} dB", probes.exact >= -0.1),
         Bar("input times 0.1 to 10", "< 0.1 dB", f"{probes.scale:.3f} dB", probes.scale < 0.1),
-        Bar("error of an amplitude at -20 dB", "<= 3 dB", f"{number(weak, 1)} dB", bool(weak <= 3)),
+        Bar(
+            "error of an amplitude at -20 dB",
+            "<= 3 dB",
+            "gone" if np.isinf(weak) else f"{number(weak, 1)} dB",
+            bool(weak <= 3),
+        ),
         Bar("points 4 mm apart in phase, middle", "<= 0.7", number(middle), bool(middle <= 0.7)),
         Bar("noise only, pixels lit", "<= 0.5 %", f"{100 * probes.noise:.2f} %", probes.noise <= 0.005),
     ]

@@ -23,8 +23,8 @@ What the samples do not tell: a displacement common to all poses moves the image
 y tilts the aperture, which moves it too. A wrong number of half wavelengths along the line of sight is told by the
 bandwidth only, and does no harm to the image. With `AutofocusOptions.grow` there is a second start, for errors that
 leave nothing to start from: a small aperture that grows (`growth`), and turns of the whole are looked for (`tilt`).
-Lateral displacements are told less well than depth, and matter as much
-less. From which errors it finds back depends on the scene: docs/autofocus.md has the measured table.
+Lateral displacements are told less well than depth, and matter as much less. From which errors it finds back depends on
+the scene: docs/autofocus.md has the measured tables.
 """
 
 from dataclasses import dataclass, replace

@@ -122,7 +122,7 @@ class PoseField:
         square = migration.kx**2 + migration.ky**2
         self._kx, self._ky = migration.kx.astype(np.float32), migration.ky.astype(np.float32)
         self._kz = np.sqrt(np.maximum(migration.k2[:, None] ** 2 - square, 0)).astype(np.float32)
-        fixed = self.samples.nbytes + migration.nbytes + self._kz.nbytes + 3 * 8 * self._kz.size + 16 * grid.n_voxels
+        fixed = self.samples.nbytes + migration.nbytes + self._kz.nbytes + 6 * 8 * self._kz.size + 16 * grid.n_voxels
         require("align autofocus", fixed + self._per_pose, allowed, ADVICE)
         self._block = max(1, (allowed - fixed) // self._per_pose)
 
