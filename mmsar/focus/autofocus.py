@@ -212,7 +212,7 @@ def focus_samples(
             other = grow(field, width=options.neighbours / 2, done=done, **pulls)
         other, image = _alternate(field, other, field.image(other), options, turning=True)
         measures = _measures(field, image, other)
-        if measures[0] < after[0] and 1 - measures[2] <= STILL * (1 - after[2]):
+        if measures[0] < after[0] and 1 - measures[2] <= min(STILL * (1 - after[2]), LEFT * (1 - before[2])):
             move, after, grown = other, measures, True
     in_time = np.empty_like(move)
     in_time[field.order] = move
