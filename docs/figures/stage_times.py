@@ -34,13 +34,13 @@ def stages(plan, signal, rounds: int) -> dict[str, float]:
     spectrum = plan._front(phased)
     migration = plan._migration
     image = migration(spectrum, False)
-    planes = migration._planes(image.shape[0])
-    ((_, stolt),) = list(migration._pieces())
+    (piece,) = migration._pieces()
+    planes = migration._planes(piece.n)
     out = {
         "compress frequencies": best(lambda: plan._compressed(signal), rounds),
         "compensate": best(lambda: data * plan._phase, rounds),
         "to the spectrum": best(lambda: plan._front(phased), rounds),
-        "Stolt": best(lambda: stolt.forward(spectrum, planes, False), rounds),
+        "Stolt": best(lambda: piece.stolt.forward(spectrum, planes, False), rounds),
     }
     out["lateral FFTs"] = best(lambda: migration(spectrum, False), rounds) - out["Stolt"]
     out["all"] = best(lambda: plan(signal), rounds)

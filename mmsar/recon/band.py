@@ -114,14 +114,25 @@ class Band:
         first, last = np.min(k2 * max(low - guard, -1.0)), np.max(k2 * min(high + guard, 1.0))
         return int(np.floor(first / dk)), int(np.ceil(last / dk))
 
-    def mask(self, axis: int, u: np.ndarray) -> np.ndarray:
-        """Weights of the direction cosines `u` (n,) at the mean wavenumber for every plane, float32 (n_z, n)."""
-        beyond = np.zeros((len(self._depth), len(u)))
-        for sign, (limit, edge) in zip((-1, 1), self._ends[axis], strict=True):
+    def mask(self, axis: int, u: np.ndarray, planes: np.ndarray | None = None) -> np.ndarray:
+        """Weights of the direction cosines `u` (n,) at the mean wavenumber for every plane, float32 (n_z, n).
+
+        planes: places between the grid's planes (n,) instead, and a little beyond the ends, counted in planes.
+        """
+        beyond = np.zeros((len(self._depth) if planes is None else len(planes), len(u)))
+        for sign, ends in zip((-1, 1), self._ends[axis], strict=True):
+            limit, edge = ends if planes is None else (_between(planes, v) for v in ends)
             outward = sign * limit
             outward = np.where(outward > 0, outward * (1 + self._spread), 1.0)
             np.maximum(beyond, (sign * u - outward[:, None]) / edge[:, None], out=beyond)
-        return (0.5 + 0.5 * np.cos(np.pi * np.minimum(beyond, 1))).astype(np.float32)
+        t = np.minimum(beyond, 1)
+        return (1 - t**3 * (10 - t * (15 - 6 * t))).astype(np.float32)  # so smooth that few heights tell of all
+
+
+def _between(places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`values` (n,) at places counted in values: straight lines from one to the next, and on beyond the ends."""
+    low = np.clip(places.astype(int), 0, len(values) - 2)
+    return values[low] + (places - low) * (values[low + 1] - values[low])
 
 
 def _nearest(ends: tuple[float, float], z: np.ndarray) -> np.ndarray:

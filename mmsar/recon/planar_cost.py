@@ -16,7 +16,6 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import product_grid
-from mmsar.recon.stolt import BLOCK, FEW, fine_size
 from mmsar.recon.wavegrid import WaveGrid
 from mmsar.signal.pitch import lines
 
@@ -29,8 +28,10 @@ PER_TAP = 3e-10
 """Of spreading: for every sample, frequency and tap [s]."""
 PER_POINT = 8e-10
 """Of an FFT: for every point and factor of two of its length [s]."""
-PER_PAIR = 3e-8
+PER_WAVE = 6e-9
 """Of the Stolt step: for every pair and frequency [s]."""
+PER_HEIGHT = 3e-10
+"""Of the same: for every pair, frequency and height [s]."""
 PLANNING = 0.02
 """Of planning, the same for all [s]."""
 PER_PHASE = 4e-8
@@ -70,22 +71,20 @@ def planar_cost(
     compression = 8 * m * chirp.n_samples
     room = max(allowed - 2 * data - compression, 0) // 2
     front = _FRONTS[method](virtual, waves, m, eps, allowed // 4)
-    step = int(np.clip(room // max(1, 8 * pairs), 1, n_z))
+    needs = waves.piece_bytes(n_z, uniform=waves.line is None)
     lateral = sum(a * b for a, b in waves.lateral_shapes())
-    fine = fine_size(step) if n_z > FEW else 0
-    fixed = 44 * pairs + 4 * n_z * sum(waves.count) + 8 * threads() * (BLOCK * fine + lateral)
+    fixed = 44 * pairs + 4 * n_z * sum(waves.count) + 8 * threads() * lateral
     blocks = 8 * threads() * 4096 * (chirp.n_samples + m)
     held = 24 * channels + compression + data + front.nbytes + fixed
     held += max(2 * data + blocks, spectrum + max(data, image))
-    over = held + 8 * step * pairs - allowed
-    if over > 0:
-        step = max(1, step - -(-over // (8 * pairs)))
+    step = int(np.flatnonzero(needs <= max(min(room, allowed - held), needs[0]))[-1]) + 1
     pieces = -(-n_z // step)
+    made = pieces * waves.n_heights(-(-n_z // pieces)) if waves.line is None else n_z
     per_plane = sum(a * b * np.log2(max(b, 2)) for a, b in waves.lateral_shapes()) * PER_POINT
-    stolt = m * pairs * PER_PAIR * pieces if n_z > FEW else m * pairs * n_z * PER_PAIR / 4
-    stolt += pairs * 1.5 * n_z * np.log2(max(2, fine)) * PER_POINT
-    work = channels * chirp.n_samples * m * PER_SAMPLE + front.seconds + stolt + n_z * per_plane
-    return work / threads() + PLANNING + m * channels * PER_PHASE, int(held + 8 * step * pairs), pieces
+    stolt = m * pairs * (PER_WAVE * pieces + PER_HEIGHT * made)
+    stolt += 0 if made == n_z else grid.n_voxels * made / pieces * PER_PRODUCT
+    work = channels * chirp.n_samples * m * PER_SAMPLE + front.seconds + stolt + made * per_plane
+    return work / threads() + PLANNING + m * channels * PER_PHASE, int(held + needs[step - 1]), pieces
 
 
 def _rectilinear(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) -> _Front:
