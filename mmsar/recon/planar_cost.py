@@ -11,7 +11,9 @@ import numpy as np
 from mmsar.constants import C0
 from mmsar.core.depth_planes import depth_width, middle_kappa, n_few, n_fine
 from mmsar.core.parallel import threads
-from mmsar.core.stacked import fine_length, kernel_width
+from mmsar.core.kernels_planes import ROWS
+from mmsar.core.kernels_spread import cells
+from mmsar.core.stacked import lateral_grid
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
@@ -112,28 +114,26 @@ def _irregular(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: i
 
 def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) -> _Front:
     """Of samples anywhere in space."""
-    width, n = kernel_width(eps), len(virtual)
-    lengths = [fine_length(count, width) for count in waves.count]
+    (width, lengths, _), n = lateral_grid(waves.count, eps), len(virtual)
     size = np.ptp(virtual, axis=0)
-    cells = [
+    n_x, n_y = (
         int(np.ceil(s * d * n_fine / (2 * np.pi))) + width + 1
         for s, d, n_fine in zip(size[:2], waves.dk, lengths, strict=True)
-    ]
+    )
+    n_x, n_y = cells(n_x), -(-n_y // ROWS) * ROWS
     sine = min(float(waves.band.limits[4] + waves.band.limits[5]), 1.0)
     centre = middle_kappa(float(waves.k2.max()), sine)
     fine, few = n_fine(float(size[2]), centre, depth_width(eps)), n_few(float(size[2]), centre, eps)
-    grid, pairs = fine * cells[0] * cells[1], waves.n_pairs
-    block = int(np.clip(room // max(1, 8 * grid), 1, m))
-    rows = cells[1] * lengths[0], waves.count[0] * lengths[1]
-    transform = sum(r * np.log2(length) for r, length in zip(rows, lengths, strict=True))
+    pairs, of_row = waves.n_pairs, (ROWS + width - 1) * fine * n_x + ROWS * few * n_x
+    buffers = 2 * (ROWS * lengths[0] + few * lengths[1])
+    per_set = 8 * (waves.count[0] * few * n_y + threads() * (of_row + buffers))
+    block = int(np.clip(room // max(1, per_set), 1, m))
+    transform = n_y * lengths[0] * np.log2(lengths[0]) + waves.count[0] * lengths[1] * np.log2(lengths[1])
     taps = n * min(fine, depth_width(eps)) * width**2
     return _Front(
-        nbytes=40 * n
-        + 24 * pairs
-        + 8 * block * (grid + n)
-        + 8 * threads() * (2 * sum(rows) + few * cells[0] * block + 3 * pairs),
+        nbytes=40 * n + 24 * pairs + block * (per_set + 8 * n),
         seconds=m
-        * (taps * PER_TAP + few * (transform * PER_POINT + pairs * 5e-10) + fine * few * cells[0] * cells[1] * 5e-11),
+        * (taps * PER_TAP + few * (transform * PER_POINT + pairs * 5e-10) + fine * few * n_x * n_y * 5e-11),
     )
 
 
