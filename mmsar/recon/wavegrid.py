@@ -50,7 +50,7 @@ class WaveGrid:
         spacing, far = self.grid.spacing[axis], max(abs(end) for end in self.band.offsets[axis])
         # nothing within the band's reach may wrap around into the image
         needed = max(far + self.band.reach(axis), self.grid.extent[axis][1] - self.grid.extent[axis][0])
-        period = fast_size(int(np.ceil(needed / spacing)) + 1, most=1.1, beside=3.0, power=2)
+        period = fast_size(int(np.ceil(needed / spacing)) + 1, most=1.1, beside=8.0, power=2)
         dk = 2 * np.pi / (period * spacing)
         first, last = self.band.modes(axis, self.k2, dk)
         return period, first, last - first + 1, dk
