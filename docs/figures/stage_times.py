@@ -33,7 +33,7 @@ def stages(plan, signal, rounds: int) -> dict[str, float]:
     phased = data * plan._phase
     spectrum = plan._front(phased)
     migration = plan._migration
-    image = migration(spectrum, False)
+    migration(spectrum, False)
     (piece,) = migration._pieces()
     planes = migration._planes(piece.n)
     out = {
@@ -62,7 +62,8 @@ def main() -> None:
     for name, module, scan in (("rma", rma, raster), ("empm", empm, freehand), ("nufft", nufft, freehand)):
         plan = module.plan(scan, grid)
         table[name] = stages(plan, scan.signal, rounds)
-        sizes[name] = f"{plan.n_frequencies} frequencies, {plan._migration.n_pairs:,} pairs"
+    (piece,) = plan._migration._pieces()
+        sizes[name] = f"{plan.n_frequencies} frequencies, {plan._migration.n_pairs:,} pairs, {piece.n} heights"
         transform = getattr(plan._front, "_transform", None)
         if transform is not None:
             sizes[name] += f", {transform.n_planes[0]} planes along z as {transform.n_planes[1]}"

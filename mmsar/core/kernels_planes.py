@@ -184,7 +184,13 @@ def sum_planes(
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def split_planes(
-    given: np.ndarray, runs: np.ndarray, waves: tuple, k2: np.ndarray, planes: tuple, work: np.ndarray, modes: np.ndarray
+    given: np.ndarray,
+    runs: np.ndarray,
+    waves: tuple,
+    k2: np.ndarray,
+    planes: tuple,
+    work: np.ndarray,
+    modes: np.ndarray,
 ) -> None:
     """Adjoint of `sum_planes`: modes overwritten."""
     modes[:] = 0.0

@@ -15,6 +15,7 @@ k_x by k_x for the transform along y and the sum along z. So neither the fine gr
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,7 +35,9 @@ PART = 4096
 
 def lateral_grid(count: tuple[int, int], error: float) -> tuple[int, tuple[int, int], float]:
     """Taps of the kernel along x and y, lengths of the transforms for so many modes, and the kernel's oversampling."""
-    lengths = tuple(fast_size(max(int(np.ceil(SIGMA * n)), 16), most=MOST_SIGMA / SIGMA, beside=0.5, power=1) for n in count)
+    lengths = tuple(
+        fast_size(max(int(np.ceil(SIGMA * n)), 16), most=MOST_SIGMA / SIGMA, beside=0.5, power=1) for n in count
+    )
     sigma = min(MOST_SIGMA, *(length / n for length, n in zip(lengths, count, strict=True)))
     return int(np.clip(np.ceil(-np.log(error) / (np.pi * np.sqrt(1 - 1 / sigma))), 2, 8)), lengths, sigma
 
@@ -129,7 +132,7 @@ class StackedNufft:
         n = min(threads(), len(blocks))
         middle = (self._first[blocks] + self._first[np.array(blocks) + ROWS]) / 2
         edges = [0, *np.searchsorted(middle, len(self._points) * np.arange(1, n) / n), len(blocks)]
-        return [blocks[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+        return [blocks[a:b] for a, b in pairwise(edges) if b > a]
 
     def _bytes(self, m: int) -> int:
         """Memory of the modes along x and of the threads' windows and buffers, for m data sets together [bytes]."""
@@ -180,7 +183,8 @@ class StackedNufft:
             seams: dict[int, np.ndarray] = {}
             with one_blas_thread():
                 self._along_x("backward").run(
-                    lambda stripe, *state, v=values, c=columns: self._gather(stripe, c, v, seams, *state), self._stripes
+                    lambda stripe, *state, v=values, c=columns, s=seams: self._gather(stripe, c, v, s, *state),
+                    self._stripes,
                 )
             for start, seam in seams.items():
                 values[start : start + len(seam)] += seam
@@ -258,9 +262,7 @@ class StackedNufft:
         values[own : self._first[high]] = mine[own - above :]
         seams[int(above)] = mine[: own - above]
 
-    def _sum(
-        self, a: int, columns: np.ndarray, k2: np.ndarray, out: np.ndarray, fft: RowFFT, work: np.ndarray
-    ) -> None:
+    def _sum(self, a: int, columns: np.ndarray, k2: np.ndarray, out: np.ndarray, fft: RowFFT, work: np.ndarray) -> None:
         """Modes of one k_x along y to the spectrum at its pairs."""
         buffer = fft.buffer.reshape(self._block, self._planes.n, -1)
         kernels_planes.load_lines(columns, a, buffer)

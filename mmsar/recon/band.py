@@ -58,7 +58,7 @@ class Band:
                 f"z = {high[2]:.4g} m by at least a wavelength; move the grid or use method bpa"
             )
         self._spread = float(k.max() / k.mean() - 1) + 1e-9
-        self._depth = grid.z - low[2]
+        self._depth, self._spacing = grid.z - low[2], grid.spacing[2]
         self.offsets = [(float(low[a] - grid.extent[a][1]), float(high[a] - grid.extent[a][0])) for a in (0, 1)]
         """Least and largest x_l - x and y_l - y [m]."""
         if line is not None:
@@ -114,6 +114,12 @@ class Band:
         first, last = np.min(k2 * max(low - guard, -1.0)), np.max(k2 * min(high + guard, 1.0))
         return int(np.floor(first / dk)), int(np.ceil(last / dk))
 
+    @property
+    def pace(self) -> float:
+        """How fast the soft edges move along z, in their own widths [1/m]."""
+        moved = [np.abs(np.diff(limit)) / edge[1:] for ends in self._ends for limit, edge in ends]
+        return float(np.max(moved, initial=0.0)) / self._spacing
+
     def mask(self, axis: int, u: np.ndarray, planes: np.ndarray | None = None) -> np.ndarray:
         """Weights of the direction cosines `u` (n,) at the mean wavenumber for every plane, float32 (n_z, n).
 
@@ -122,6 +128,7 @@ class Band:
         beyond = np.zeros((len(self._depth) if planes is None else len(planes), len(u)))
         for sign, ends in zip((-1, 1), self._ends[axis], strict=True):
             limit, edge = ends if planes is None else (_between(planes, v) for v in ends)
+            edge = np.maximum(edge, ends[1].min() / 4)
             outward = sign * limit
             outward = np.where(outward > 0, outward * (1 + self._spread), 1.0)
             np.maximum(beyond, (sign * u - outward[:, None]) / edge[:, None], out=beyond)

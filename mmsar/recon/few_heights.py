@@ -3,17 +3,16 @@
     p(z) = sum_q P(q) exp(-j k_z z),   |k_z - k_c| <= w    so    p(z_j) = sum_t C[j, t] p(z_t),
     C[j, t] = R[j, t] exp(-j k_c (z_j - z_t)),             R by least squares over the band
 
-A depth D has 2 w D / (2 pi) degrees of freedom along z. A few more heights z_t, evenly spaced and one step beyond D to
-either side, carry p to `ERROR`. A grid finer than that (many planes across a range resolution) takes the lateral
-transforms of z_t only.
+A depth D has 2 w D / (2 pi) degrees of freedom along z. A few more heights z_t, evenly spaced and some steps beyond D
+to either side, carry such waves to 1e-5 (RMS). The soft edges of the band move with z; where they move slowly from one
+z_t to the next, that adds less than 1e-4 of the image, elsewhere all heights are made. A grid finer than z_t (many
+planes across a range resolution) takes the lateral transforms of z_t only.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-ERROR = 1e-5
-"""RMS error over the heights, relative to the waves, that the numbers below keep."""
 PER_FREEDOM = 1.3
 BEYOND = 10
 """Heights are PER_FREEDOM times the degrees of freedom, and so many more."""
@@ -21,6 +20,8 @@ STEPS = 2
 """Steps that heights reach beyond the others at either end."""
 SAVING = 0.75
 """Most heights, over those they stand for, that are worth it."""
+MOST_MOVED = 0.1
+"""Most that an edge of the band may move from height to height, in widths of the edge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,15 @@ class KzBand:
     high: float
 
 
-def n_few(n: int, spacing: float, band: KzBand) -> int:
-    """How many heights to make for `n` evenly spaced ones [m]: fewer, or `n`."""
-    few = int(np.ceil(PER_FREEDOM * (band.high - band.low) * (n - 1) * spacing / (2 * np.pi))) + BEYOND
-    return few if few <= SAVING * n else n
+def n_few(n: int, spacing: float, band: KzBand, pace: float = 0.0) -> int:
+    """How many heights to make for `n` evenly spaced ones [m]: fewer, or `n`.
+
+    pace: widths by which the band's soft edges move along z [1/m].
+    """
+    depth = (n - 1) * spacing
+    few = int(np.ceil(PER_FREEDOM * (band.high - band.low) * depth / (2 * np.pi))) + BEYOND
+    slow = pace * depth < MOST_MOVED * (few - 1 - 2 * STEPS)
+    return few if few <= SAVING * n and slow else n
 
 
 def few_heights(z: np.ndarray, n: int, band: KzBand) -> tuple[np.ndarray, np.ndarray]:

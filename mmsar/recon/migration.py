@@ -38,8 +38,8 @@ from mmsar.core import kernels_lateral as lateral
 from mmsar.core.fft import RowFFT
 from mmsar.core.parallel import Workers, one_blas_thread, threads
 from mmsar.model.grid import ImageGrid
-from mmsar.recon.few_heights import KzBand, few_heights, n_few
-from mmsar.recon.stolt import BLOCK, FEW, MANY, Direct, Even, Gridded, Waves, fine_size, uniform
+from mmsar.recon.few_heights import few_heights
+from mmsar.recon.stolt import FEW, MANY, Direct, Even, Gridded, Waves, uniform
 from mmsar.recon.wavegrid import WaveGrid
 
 PIXELS = 2048
@@ -195,9 +195,7 @@ class Migration:
     def _piece(self, planes: slice) -> _Piece:
         z, scale, _ = self.heights(planes)
         if not self._uniform:
-            return _Piece(
-                planes=planes, stolt=Direct(self._waves, z, scale), masks=self._masks_at(planes), matrix=None
-            )
+            return _Piece(planes=planes, stolt=Direct(self._waves, z, scale), masks=self._masks_at(planes), matrix=None)
         n, matrix, masks = self._modes.n_heights(len(z)), None, self._masks_at(planes)
         if n < len(z):
             few, matrix = few_heights(z, n, self._modes.kz_band)

@@ -10,9 +10,9 @@ import numpy as np
 
 from mmsar.constants import C0
 from mmsar.core.depth_planes import depth_width, middle_kappa, n_few, n_fine
-from mmsar.core.parallel import threads
 from mmsar.core.kernels_planes import ROWS
 from mmsar.core.kernels_spread import cells
+from mmsar.core.parallel import threads
 from mmsar.core.stacked import lateral_grid
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
@@ -132,8 +132,7 @@ def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) 
     taps = n * min(fine, depth_width(eps)) * width**2
     return _Front(
         nbytes=40 * n + 24 * pairs + block * (per_set + 8 * n),
-        seconds=m
-        * (taps * PER_TAP + few * (transform * PER_POINT + pairs * 5e-10) + fine * few * n_x * n_y * 5e-11),
+        seconds=m * (taps * PER_TAP + few * (transform * PER_POINT + pairs * 5e-10) + fine * few * n_x * n_y * 5e-11),
     )
 
 

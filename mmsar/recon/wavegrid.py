@@ -81,7 +81,7 @@ class WaveGrid:
 
     def n_heights(self, n_z: int) -> int:
         """Heights that are made for so many evenly spaced planes: as many, or fewer."""
-        return n_few(n_z, self.grid.spacing[2], self.kz_band)
+        return n_few(n_z, self.grid.spacing[2], self.kz_band, self.band.pace)
 
     def piece_bytes(self, n_most: int, *, uniform: bool) -> np.ndarray:
         """Memory of pieces of 1 to `n_most` planes: spectra and images of their heights, and the Stolt step's lines."""
