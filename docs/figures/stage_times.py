@@ -62,7 +62,7 @@ def main() -> None:
     for name, module, scan in (("rma", rma, raster), ("empm", empm, freehand), ("nufft", nufft, freehand)):
         plan = module.plan(scan, grid)
         table[name] = stages(plan, scan.signal, rounds)
-    (piece,) = plan._migration._pieces()
+        (piece,) = plan._migration._pieces()
         sizes[name] = f"{plan.n_frequencies} frequencies, {plan._migration.n_pairs:,} pairs, {piece.n} heights"
         transform = getattr(plan._front, "_transform", None)
         if transform is not None:

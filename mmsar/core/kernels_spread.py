@@ -1,8 +1,8 @@
 """Hot loops of the exact irregular front: many data sets spread to one grid together, and the adjoint.
 
-The fine grid is (rows, n_z, n_x, m) complex64, row y at y modulo `rows`: all of it or a window that moves along y. Its
-m data sets (frequencies) are innermost: they share the points, so the kernel's taps are computed once and the inner loop
-runs along contiguous memory. `n_x` is a multiple of 8 and arrays begin at a line of the cache, so that whole lines are
+The fine grid is (rows, n_z, n_x, m) complex64, row y at y modulo `rows`: all of it or a window that moves along y. The
+m data sets (frequencies) are innermost: they share the points, so taps are computed once and the inner loop runs along
+contiguous memory. `n_x` is a multiple of 8 and arrays begin at a line of the cache, so that whole lines are
 added. Kernel tables are those of `core.gridding.kernel_table`. No kernel allocates for more than one point; all release
 the lock and are called from one thread per core.
 """
