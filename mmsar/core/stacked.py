@@ -8,8 +8,8 @@ to as few as carry the waves (`depth_planes`); each of these is Fourier transfor
 are summed with exp(j (kz - K) z_p) and the kernels divided out. The z extent of a hand-held scan is some wavelengths
 times 1 - cos(theta), so a dozen planes do. finufft's type 3 computes the same and is its test.
 
-A thread has a stripe of the grid's rows, of which a window of a dozen is there at a time: rows that no more points
-reach are combined and transformed along x, `ROWS` together. What is kept is the modes along x, in an array that is read
+A thread has a stripe of the grid's rows, of which there are as many at a time as a point reaches: one that no more
+points reach is combined, and `ROWS` of them are transformed along x together. What is kept is the modes along x, in an array that is read
 k_x by k_x for the transform along y and the sum along z. So neither the fine grid nor planes of modes are ever whole.
 """
 
@@ -138,7 +138,7 @@ class StackedNufft:
         """Memory of the modes along x and of the threads' windows and buffers, for m data sets together [bytes]."""
         n_z, n_y, n_x = self._shape
         modes = self.waves.count[0] * self._planes.n * n_y
-        window = (ROWS + self._width - 1) * n_z * n_x + ROWS * self._planes.n * n_x
+        window = self._width * n_z * n_x + ROWS * self._planes.n * n_x
         buffers = 2 * (ROWS * self._fft_sizes[0] + self._planes.n * self._fft_sizes[1])
         return 8 * m * (modes + threads() * (window + buffers))
 
@@ -215,12 +215,10 @@ class StackedNufft:
         window[:] = 0
         start = self._first[max(low - self._width + 1, 0)]
         for y in stripe:
-            end = self._first[y + ROWS]
-            limits = (low, y + ROWS + self._width)
-            kernels_spread.spread_points(values, self._points, start, end, self._tables, limits, window)
-            start = end
             for r in range(ROWS):
-                ready = window[(y + r) % len(window)]
+                end, limits = self._first[y + r + 1], (low, y + r + self._width)
+                kernels_spread.spread_points(values, self._points, start, end, self._tables, limits, window)
+                start, ready = end, window[(y + r) % self._width]
                 if self._planes.matrix is None:
                     rows[r] = ready
                 else:
@@ -250,15 +248,15 @@ class StackedNufft:
                 kernels_planes.load_columns(columns, self._columns[0], plane, y, buffer)
                 kernels_planes.store_rows(fft().reshape(buffer.shape), plane, rows)
             for r in range(ROWS):
-                ready = window[(y + r) % len(window)]
+                ready = window[(y + r) % self._width]
                 if self._planes.matrix is None:
                     ready[:] = rows[r]
                 else:
                     np.matmul(self._planes.matrix.T, _floats(rows[r]), out=_floats(ready))
-            last = y + ROWS if y + ROWS == high else max(y + ROWS - self._width + 1, 0)
-            end = max(int(self._first[last] - above), done)
-            kernels_spread.gather_points(window, points, done, end, self._tables, (low, y + ROWS), mine)
-            done = end
+                last = high if y + r + 1 == high else max(y + r + 2 - self._width, 0)
+                end = max(int(self._first[last] - above), done)
+                kernels_spread.gather_points(window, points, done, end, self._tables, (low, y + r + 1), mine)
+                done = end
         values[own : self._first[high]] = mine[own - above :]
         seams[int(above)] = mine[: own - above]
 
@@ -304,7 +302,7 @@ class StackedNufft:
         return self._held(
             ("x", direction),
             lambda: (
-                aligned((ROWS + self._width - 1, n_z, n_x, self._block)),
+                aligned((self._width, n_z, n_x, self._block)),
                 aligned((ROWS, self._planes.n, n_x, self._block)),
                 RowFFT(self._block * ROWS, self._fft_sizes[0], direction, keep=True),
             ),

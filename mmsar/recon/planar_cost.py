@@ -124,7 +124,7 @@ def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) 
     sine = min(float(waves.band.limits[4] + waves.band.limits[5]), 1.0)
     centre = middle_kappa(float(waves.k2.max()), sine)
     fine, few = n_fine(float(size[2]), centre, depth_width(eps)), n_few(float(size[2]), centre, eps)
-    pairs, of_row = waves.n_pairs, (ROWS + width - 1) * fine * n_x + ROWS * few * n_x
+    pairs, of_row = waves.n_pairs, width * fine * n_x + ROWS * few * n_x
     buffers = 2 * (ROWS * lengths[0] + few * lengths[1])
     per_set = 8 * (waves.count[0] * few * n_y + threads() * (of_row + buffers))
     block = int(np.clip(room // max(1, per_set), 1, m))
