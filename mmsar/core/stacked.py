@@ -9,8 +9,9 @@ are summed with exp(j (kz - K) z_p) and the kernels divided out. The z extent of
 times 1 - cos(theta), so a dozen planes do. finufft's type 3 computes the same and is its test.
 
 A thread has a stripe of the grid's rows, of which there are as many at a time as a point reaches: one that no more
-points reach is combined, and `ROWS` of them are transformed along x together. What is kept is the modes along x, in an array that is read
-k_x by k_x for the transform along y and the sum along z. So neither the fine grid nor planes of modes are ever whole.
+points reach is combined, and `ROWS` of them are transformed along x together. What is kept is the modes along x, in an
+array that is read k_x by k_x for the transform along y and the sum along z. So neither the fine grid nor planes of
+modes are ever whole.
 """
 
 from collections.abc import Callable

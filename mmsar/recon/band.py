@@ -7,6 +7,8 @@ sqrt(lambda / 2R) z / R wide. With many zones across the band only few pairs of 
 few zones (a line array, a zoom into one target) all are, and the band is padded.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from mmsar.errors import GeometryError
@@ -114,7 +116,7 @@ class Band:
         first, last = np.min(k2 * max(low - guard, -1.0)), np.max(k2 * min(high + guard, 1.0))
         return int(np.floor(first / dk)), int(np.ceil(last / dk))
 
-    @property
+    @cached_property
     def pace(self) -> float:
         """How fast the soft edges move along z, in their own widths [1/m]."""
         moved = [np.abs(np.diff(limit)) / edge[1:] for ends in self._ends for limit, edge in ends]

@@ -134,7 +134,8 @@ def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) 
     taps = n * min(fine, depth_width(eps)) * width**2
     return _Front(
         nbytes=40 * n + 24 * pairs + block * (per_set + 8 * n),
-        seconds=m * (taps * PER_TAP + few * (transform * PER_ROW_POINT + pairs * 5e-10) + fine * few * n_x * n_y * 5e-11),
+        seconds=m
+        * (taps * PER_TAP + few * (transform * PER_ROW_POINT + pairs * 5e-10) + fine * few * n_x * n_y * 5e-11),
     )
 
 

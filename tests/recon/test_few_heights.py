@@ -6,6 +6,7 @@ import pytest
 from mmsar.model import ImageGrid
 from mmsar.recon.few_heights import KzBand, few_heights, n_few
 from mmsar.recon.migration import Migration
+from mmsar.recon.stolt import MANY, Gridded
 
 BAND = KzBand(low=1900.0, high=3400.0)
 
@@ -51,3 +52,18 @@ def test_an_image_of_few_heights_is_that_of_all(low):
     other = image + random(rng, *image.shape) * np.abs(image).mean()
     assert np.vdot(other, image) == pytest.approx(np.vdot(whole.adjoint(other), spectrum), rel=1e-4)
     assert whole.nbytes - parts.nbytes < 8 * len(grid.z) * whole.n_pairs or low == 0.02
+
+
+def test_a_great_many_heights_are_gridded_and_are_those_made_one_by_one():
+    rng = np.random.default_rng(1)
+    grid = ImageGrid(shape=(MANY + 12, 4, 5), origin=(-0.01, -0.01, 0.3), spacing=(4e-3, 4e-3, 12e-3))
+    virtual = rng.uniform(-0.5, 0.5, (30, 3)) * [0.05, 0.05, 0.002]
+    whole, parts = (
+        Migration(np.linspace(1600, 1690, 6), grid, virtual, z_ref=0.0, scale=1.0, memory=2**m) for m in (30, 1)
+    )
+    (piece,) = whole._pieces()
+    assert isinstance(piece.stolt, Gridded) and piece.n == len(grid.z)
+    spectrum = random(rng, 6, whole.n_pairs)
+    image = whole(spectrum)
+    assert np.linalg.norm(image - parts(spectrum)) < 1e-5 * np.linalg.norm(image)
+    assert np.vdot(image, image) == pytest.approx(np.vdot(whole.adjoint(image), spectrum), rel=1e-4)
