@@ -20,6 +20,8 @@ FEW_ZONES = 8.0
 """Fresnel zones across the band below which it is padded."""
 PAD = 2.5
 """Zones of padding, to either side, when scene and aperture are single points."""
+KAISER = 9.0
+"""Of the Kaiser window whose integral the soft edge is: few wavenumbers, so that few heights tell of all."""
 SPILL = 0.5
 """Zones that diffraction at a padded band's edge reaches beyond it, to be kept from wrapping around."""
 PADDED_SINE = 0.9
@@ -134,8 +136,14 @@ class Band:
             outward = sign * limit
             outward = np.where(outward > 0, outward * (1 + self._spread), 1.0)
             np.maximum(beyond, (sign * u - outward[:, None]) / edge[:, None], out=beyond)
-        t = np.minimum(beyond, 1)
-        return (1 - t**3 * (10 - t * (15 - 6 * t))).astype(np.float32)  # so smooth that few heights tell of all
+        return _soft(beyond).astype(np.float32)
+
+
+def _soft(t: np.ndarray) -> np.ndarray:
+    """From 1 at t = 0 to 0 at t = 1 and beyond."""
+    window = np.kaiser(2049, KAISER)
+    total = np.append(0, np.cumsum(window[1:] + window[:-1]))
+    return 1 - np.interp(t, np.linspace(0, 1, total.size), total / total[-1])
 
 
 def _between(places: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -4,9 +4,9 @@
     C[j, t] = R[j, t] exp(-j k_c (z_j - z_t)),             R by least squares over the band
 
 A depth D has 2 w D / (2 pi) degrees of freedom along z. A few more heights z_t, evenly spaced and some steps beyond D
-to either side, carry such waves to 1e-5 (RMS). The soft edges of the band move with z; where they move slowly from one
-z_t to the next, that adds less than 1e-4 of the image, elsewhere all heights are made. A grid finer than z_t (many
-planes across a range resolution) takes the lateral transforms of z_t only.
+to either side, carry such waves to 1e-5 (RMS). The soft edges of the lateral band move with z, so that waves at the
+edges come and go: that spreads them along k_z by about a cycle per width the edges move, and w is so much more. A grid
+finer than z_t (many planes across a range resolution) takes the lateral transforms of z_t only.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ import numpy as np
 PER_FREEDOM = 1.3
 BEYOND = 10
 """Heights are PER_FREEDOM times the degrees of freedom, and so many more."""
-STEPS = 2
+STEPS = 3
 """Steps that heights reach beyond the others at either end."""
 SAVING = 0.75
 """Most heights, over those they stand for, that are worth it."""
-MOST_MOVED = 0.1
-"""Most that an edge of the band may move from height to height, in widths of the edge."""
+SPREAD = 1.25
+"""Cycles along z by which an edge spreads the band, while it moves by its own width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +31,17 @@ class KzBand:
     low: float
     high: float
 
+    def spread(self, pace: float) -> "KzBand":
+        """With what soft edges add that move by `pace` of their widths along z [1/m]."""
+        more = 2 * np.pi * SPREAD * pace
+        return KzBand(low=self.low - more, high=self.high + more)
 
-def n_few(n: int, spacing: float, band: KzBand, pace: float = 0.0) -> int:
-    """How many heights to make for `n` evenly spaced ones [m]: fewer, or `n`.
 
-    pace: widths by which the band's soft edges move along z [1/m].
-    """
-    depth = (n - 1) * spacing
-    few = int(np.ceil(PER_FREEDOM * (band.high - band.low) * depth / (2 * np.pi))) + BEYOND
-    slow = pace * depth < MOST_MOVED * (few - 1 - 2 * STEPS)
-    return few if few <= SAVING * n and slow else n
+def n_few(n: int, spacing: float, band: KzBand) -> int:
+    """How many heights to make for `n` evenly spaced ones [m]: fewer, or `n`."""
+    freedom = (band.high - band.low) * (n - 1) * spacing / (2 * np.pi)
+    few = int(np.ceil(PER_FREEDOM * freedom)) + BEYOND
+    return few if few <= SAVING * n else n
 
 
 def few_heights(z: np.ndarray, n: int, band: KzBand) -> tuple[np.ndarray, np.ndarray]:

@@ -75,13 +75,14 @@ class WaveGrid:
 
     @cached_property
     def kz_band(self) -> KzBand:
-        """What the waves of the band have along z."""
+        """What the waves of the band have along z, with what its moving edges add."""
         sine2 = min((self.band.limits[4] + self.band.limits[5]) ** 2, gridding.STEEPEST2)
-        return KzBand(low=float(self.k2.min() * np.sqrt(1 - sine2)), high=float(self.k2.max()))
+        low = float(self.k2.min() * np.sqrt(1 - sine2))
+        return KzBand(low=low, high=float(self.k2.max())).spread(self.band.pace)
 
     def n_heights(self, n_z: int) -> int:
         """Heights that are made for so many evenly spaced planes: as many, or fewer."""
-        return n_few(n_z, self.grid.spacing[2], self.kz_band, self.band.pace)
+        return n_few(n_z, self.grid.spacing[2], self.kz_band)
 
     def piece_bytes(self, n_most: int, *, uniform: bool) -> np.ndarray:
         """Memory of pieces of 1 to `n_most` planes: spectra and images of their heights, and the Stolt step's lines."""

@@ -27,7 +27,7 @@ def test_waves_of_the_band_come_out_at_all_heights(depth, band):
 def test_as_many_as_there_are_where_fewer_do_not_pay_or_do_not_do():
     assert n_few(16, 5e-3, BAND) == 16 and n_few(1, 1e-3, BAND) == 1
     assert n_few(64, 0.95e-3, BAND) < 32
-    assert n_few(64, 0.95e-3, BAND, pace=1e3) == 64
+    assert n_few(64, 0.95e-3, BAND.spread(25.0)) < 40 and n_few(64, 0.95e-3, BAND.spread(1e3)) == 64
 
 
 def random(rng, *shape):
@@ -48,7 +48,7 @@ def test_an_image_of_few_heights_is_that_of_all(low):
     spectrum = random(rng, 4, whole.n_pairs)
     image, want = whole(spectrum), parts(spectrum)
     assert len(list(parts._pieces())) == len(grid.z)
-    assert np.linalg.norm(image - want) < 1e-4 * np.linalg.norm(want)
+    assert np.linalg.norm(image - want) < 1e-5 * np.linalg.norm(want)
     other = image + random(rng, *image.shape) * np.abs(image).mean()
     assert np.vdot(other, image) == pytest.approx(np.vdot(whole.adjoint(other), spectrum), rel=1e-4)
     assert whole.nbytes - parts.nbytes < 8 * len(grid.z) * whole.n_pairs or low == 0.02

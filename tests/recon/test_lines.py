@@ -120,7 +120,7 @@ def test_missing_axes_do_not_cost_what_they_would_padded(lab):
     scan = lab.scan_of(AntennaArray.single(), PATHS["line"], [[0, 0, 0.3]])
     wide = rma.plan(scan, ImageGrid.from_extent((0, 1e-3), (-0.03, 0.03), (0.2, 0.4), spacing=1e-3))._migration
     thin = rma.plan(scan, ImageGrid.from_extent(0, (-0.03, 0.03), (0.2, 0.4), spacing=1e-3))._migration
-    assert thin.count[0] == 1 and thin.n_pairs < wide.n_pairs / 30 and thin.nbytes < wide.nbytes / 2.5
+    assert thin.count[0] == 1 and thin.n_pairs < wide.n_pairs / 30 and thin.nbytes < wide.nbytes / 5
     scan = lab.scan_of(AntennaArray.single(), PATHS["plane"], [[0, 0, 0.3]])
     column = rma.plan(scan, ImageGrid.from_extent(0, (-0.03, 0.03), (0.2, 0.4), spacing=1e-3))._migration
     assert column.count[0] > 20 and column._modes.lateral_shapes() == [(1, column.period[1])]
