@@ -5,7 +5,7 @@
 
 A depth D has 2 w D / (2 pi) degrees of freedom along z. A few more heights z_t, evenly spaced and some steps beyond D
 to either side, carry such waves to 1e-5 (RMS). The soft edges of the lateral band move with z, so that waves at the
-edges come and go: that spreads them along k_z by about a cycle per width the edges move, and w is so much more. A grid
+edges come and go: that spreads them along k_z by some cycles per width the edges move, and w is so much more. A grid
 finer than z_t (many planes across a range resolution) takes the lateral transforms of z_t only.
 """
 
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 PER_FREEDOM = 1.3
-BEYOND = 10
+BEYOND = 9
 """Heights are PER_FREEDOM times the degrees of freedom, and so many more."""
 STEPS = 3
 """Steps that heights reach beyond the others at either end."""
 SAVING = 0.75
 """Most heights, over those they stand for, that are worth it."""
-SPREAD = 1.25
-"""Cycles along z by which an edge spreads the band, while it moves by its own width."""
+SPREAD = 1.5
+"""Cycles along z by which an edge spreads the band while it moves, or grows, by its own width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class KzBand:
     high: float
 
     def spread(self, pace: float) -> "KzBand":
-        """With what soft edges add that move by `pace` of their widths along z [1/m]."""
+        """With what soft edges add that move or grow by `pace` of their widths along z [1/m]."""
         more = 2 * np.pi * SPREAD * pace
         return KzBand(low=self.low - more, high=self.high + more)
 

@@ -200,8 +200,8 @@ class Migration:
         if n < len(z):
             few, matrix = few_heights(z, n, self._modes.kz_band)
             matrix *= scale.astype(np.float32)[:, None]
-            places = planes.start + (few - z[0]) / (z[-1] - z[0]) * (len(z) - 1)
-            masks = tuple(self._modes.band.mask(axis, u, places) for axis, u in enumerate(self._cosines))
+            at = self.grid.z[planes][0] + (few - z[0]) / (z[-1] - z[0]) * np.ptp(self.grid.z[planes])
+            masks = tuple(self._modes.band.mask(axis, u, at) for axis, u in enumerate(self._cosines))
             z, scale = few, np.ones(n)
         stolt = Gridded(self._waves, z, scale, self._held) if n > MANY else Even(self._waves, z, scale)
         return _Piece(planes=planes, stolt=stolt, masks=masks, matrix=matrix)
