@@ -20,7 +20,7 @@ STEPS = 3
 """Steps that heights reach beyond the others at either end."""
 SAVING = 0.75
 """Most heights, over those they stand for, that are worth it."""
-SPREAD = 1.5
+SPREAD = 1.75
 """Cycles along z by which an edge spreads the band while it moves, or grows, by its own width."""
 
 
