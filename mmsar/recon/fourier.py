@@ -264,7 +264,7 @@ class FourierPlan(SpectralPlan):
         return [(slab, *(slice(0, n) for n in self.grid.shape[1:])) for slab in self._slabs]
 
     def tile(self, prepared: np.ndarray, number: int) -> np.ndarray:
-        """The part `regions[number]` of the image from its spectrum; that of the whole to 1e-4, complex64."""
+        """The part `regions[number]` of the image from its spectrum; that of the whole to 1e-5, complex64."""
         return self._migration.slab(prepared, self._slabs[number], self.show)
 
 

@@ -21,7 +21,7 @@ def test_waves_of_the_band_come_out_at_all_heights(depth, band):
     np.testing.assert_allclose(np.diff(few), few[1] - few[0])
     kz = np.linspace(band.low, band.high, 301)
     error = np.abs(matrix @ np.exp(-1j * np.outer(few, kz)) - np.exp(-1j * np.outer(z, kz)))
-    assert np.sqrt(np.mean(error**2)) < 1.5e-5 and error.max() < 5e-4
+    assert np.sqrt(np.mean(error**2)) < 1e-5 and error.max() < 5e-4
 
 
 def test_as_many_as_there_are_where_fewer_do_not_pay_or_do_not_do():
@@ -34,17 +34,17 @@ def random(rng, *shape):
     return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
 
 
-@pytest.mark.parametrize("low", [0.02, 0.2])
-def test_an_image_of_few_heights_is_that_of_all(low):
-    """Close to the aperture the band moves fast, and all heights are made."""
+@pytest.mark.parametrize(("low", "high"), [(0.02, 0.05), (0.05, 0.11), (0.2, 0.23)])
+def test_an_image_of_few_heights_is_that_of_all(low, high):
+    """Close to the aperture the band moves so fast that all heights are made."""
     rng = np.random.default_rng(0)
-    grid = ImageGrid.from_extent((-0.03, 0.03), (-0.02, 0.03), (low, low + 0.03), spacing=(2e-3, 2e-3, 0.5e-3))
+    grid = ImageGrid.from_extent((-0.03, 0.03), (-0.02, 0.03), (low, high), spacing=(2e-3, 2e-3, 0.5e-3))
     virtual = rng.uniform(-0.5, 0.5, (40, 3)) * [0.08, 0.06, 0.005]
     whole, parts = (
         Migration(np.linspace(1600, 1690, 4), grid, virtual, z_ref=0.0, scale=1.0, memory=2**m) for m in (30, 1)
     )
     n = whole._modes.n_heights(len(grid.z))
-    assert (n < len(grid.z)) == (low == 0.2)
+    assert (n < len(grid.z)) == (low > 0.02)
     spectrum = random(rng, 4, whole.n_pairs)
     image, want = whole(spectrum), parts(spectrum)
     assert len(list(parts._pieces())) == len(grid.z)
