@@ -33,14 +33,14 @@ def stages(plan, signal, rounds: int) -> dict[str, float]:
     phased = data * plan._phase
     spectrum = plan._front(phased)
     migration = plan._migration
-    image = migration(spectrum, False)
-    planes = migration._planes(image.shape[0])
-    ((_, stolt),) = list(migration._pieces())
+    migration(spectrum, False)
+    (piece,) = migration._pieces()
+    planes = migration._planes(piece.n)
     out = {
         "compress frequencies": best(lambda: plan._compressed(signal), rounds),
         "compensate": best(lambda: data * plan._phase, rounds),
         "to the spectrum": best(lambda: plan._front(phased), rounds),
-        "Stolt": best(lambda: stolt.forward(spectrum, planes, False), rounds),
+        "Stolt": best(lambda: piece.stolt.forward(spectrum, planes, False), rounds),
     }
     out["lateral FFTs"] = best(lambda: migration(spectrum, False), rounds) - out["Stolt"]
     out["all"] = best(lambda: plan(signal), rounds)
@@ -62,7 +62,8 @@ def main() -> None:
     for name, module, scan in (("rma", rma, raster), ("empm", empm, freehand), ("nufft", nufft, freehand)):
         plan = module.plan(scan, grid)
         table[name] = stages(plan, scan.signal, rounds)
-        sizes[name] = f"{plan.n_frequencies} frequencies, {plan._migration.n_pairs:,} pairs"
+        (piece,) = plan._migration._pieces()
+        sizes[name] = f"{plan.n_frequencies} frequencies, {plan._migration.n_pairs:,} pairs, {piece.n} heights"
         transform = getattr(plan._front, "_transform", None)
         if transform is not None:
             sizes[name] += f", {transform.n_planes[0]} planes along z as {transform.n_planes[1]}"

@@ -35,6 +35,33 @@ def good_size(n: int) -> int:
         n += 1
 
 
+def aligned(shape: tuple[int, ...]) -> np.ndarray:
+    """Zeros that begin at a line of the cache, complex64."""
+    import pyfftw
+
+    return pyfftw.zeros_aligned(shape, dtype="complex64", n=64)
+
+
+def row_time(n: int) -> float:
+    """About how long FFTW takes for a row of `n` points, per point [ns]: its factors, and few twos fill no vectors."""
+    rest, powers = int(n), []
+    for factor in (2, 3, 5, 7):
+        powers.append(0)
+        while rest % factor == 0:
+            rest //= factor
+            powers[-1] += 1
+    return float(np.dot(powers, (0.08, 0.32, 0.21, 0.54))) + 0.2 * max(0, 5 - powers[0])
+
+
+def fast_size(n: int, most: float, beside: float, power: int) -> int:
+    """The good size from `n` to `most` n of the least time: n^power (row_time + beside), the other work per point."""
+    sizes, size = [], good_size(n)
+    while size <= most * n or not sizes:
+        sizes.append(size)
+        size = good_size(size + 1)
+    return min(sizes, key=lambda size: size**power * (row_time(size) + beside))
+
+
 @cache
 def _file_name() -> str:
     import pyfftw

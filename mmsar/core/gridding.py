@@ -89,7 +89,7 @@ def _edge(u: float, low: float, high: float, per_guard: float) -> float:
 
 
 @njit(inline="always")
-def _filter(kx: float, ky: float, k2: float, per_k2: float, band: np.ndarray) -> tuple[float, float]:
+def band_filter(kx: float, ky: float, k2: float, per_k2: float, band: np.ndarray) -> tuple[float, float]:
     """(k_z, amplitude k2 / k_z^2 times the band's soft edge); amplitude 0 outside the band.
 
     band: low and high direction cosine along x, along y, largest sine, guard.
@@ -109,8 +109,8 @@ def in_band(kx: np.ndarray, ky: np.ndarray, k2: np.ndarray, band: np.ndarray, ou
     """out[a, b] = whether (kx[a], ky[b]) is inside the band at the lowest or highest wavenumber."""
     for a in range(kx.size):
         for b in range(ky.size):
-            low = _filter(kx[a], ky[b], k2[0], 1.0 / k2[0], band)[1]
-            high = _filter(kx[a], ky[b], k2[-1], 1.0 / k2[-1], band)[1]
+            low = band_filter(kx[a], ky[b], k2[0], 1.0 / k2[0], band)[1]
+            high = band_filter(kx[a], ky[b], k2[-1], 1.0 / k2[-1], band)[1]
             out[a, b] = low > 0.0 or high > 0.0
 
 
@@ -118,7 +118,7 @@ def in_band(kx: np.ndarray, ky: np.ndarray, k2: np.ndarray, band: np.ndarray, ou
 def _stolt(kx, ky, k2, per_k2, band, turns, scale, work):
     """work[:, m] = place on the fine grid, and cosine and sine of k_z `turns` cycles times the filter: vectorised."""
     for m in range(k2.size):
-        kz, amplitude = _filter(kx, ky, k2[m], per_k2[m], band)
+        kz, amplitude = band_filter(kx, ky, k2[m], per_k2[m], band)
         sine, cosine = sincos_cycles(kz * turns)
         work[0, m] = kz * scale
         work[1, m] = amplitude * cosine
@@ -263,7 +263,7 @@ def sum_heights(
     per_k2, turns, terms = 1.0 / k2, np.empty(k2.size), np.empty((2, k2.size))
     for q in range(first, last):
         for m in range(k2.size):
-            kz, amplitude = _filter(kx[q], ky[q], k2[m], per_k2[m], band)
+            kz, amplitude = band_filter(kx[q], ky[q], k2[m], per_k2[m], band)
             value = spectrum[m, q]
             turns[m] = -kz / (2 * np.pi)
             terms[0, m] = amplitude * value.real
@@ -295,7 +295,7 @@ def sum_heights_back(
     per_k2, turns, terms = 1.0 / k2, np.empty((2, k2.size)), np.empty((2, k2.size))
     for q in range(first, last):
         for m in range(k2.size):
-            kz, amplitude = _filter(kx[q], ky[q], k2[m], per_k2[m], band)
+            kz, amplitude = band_filter(kx[q], ky[q], k2[m], per_k2[m], band)
             turns[0, m] = kz / (2 * np.pi)
             turns[1, m] = amplitude
             terms[0, m] = 0.0

@@ -1,9 +1,9 @@
 """Hot loops of the exact irregular front: planes of the fine grid to and from FFT buffers, and their sum along z.
 
-FFT buffers hold 0 where nothing is ever written (`RowFFT` with `keep`). Waves are kept as real and imaginary parts
-apart, (2, n) float32, so that the sums are vectorised; rows of the fine grid whose planes are ready are
-(data sets, n_x) instead of (n_x, data sets). No kernel allocates; all release the lock and are called from one thread
-per core.
+FFT buffers hold 0 where nothing is ever written (`RowFFT` with `keep`).
+Between the transforms along x and along y stands an array (m, n_kx, planes, n_y): what one k_x takes along y lies
+together. Waves are kept as real and imaginary parts apart, (2, n) float32, so that the sums are vectorised. No kernel
+allocates; all release the lock and are called from one thread per core.
 """
 
 import numpy as np
@@ -16,98 +16,91 @@ ROWS = 8
 
 
 @njit(cache=True, nogil=True)
-def turn_rows(rows: np.ndarray, y: int, grid: np.ndarray) -> None:
-    """grid[plane, y] = rows[plane] (n_x, m) turned to (m, n_x), for all planes of `rows`."""
-    n_x, m = grid.shape[2], grid.shape[3]
-    for plane in range(rows.shape[0]):
-        source, out = rows[plane], grid[plane, y].reshape((m, n_x))
-        for x0 in range(0, n_x, ROWS):
-            n = min(ROWS, n_x - x0)
-            for j in range(m):
-                if n == ROWS:
-                    for i in range(ROWS):
-                        out[j, x0 + i] = source[x0 + i, j]
-                else:
-                    for i in range(n):
-                        out[j, x0 + i] = source[x0 + i, j]
+def load_rows(rows: np.ndarray, plane: int, buffer: np.ndarray) -> None:
+    """buffer[m, r, x mod length] = sum of rows[r, plane, x, m] over x; what lies beyond stays as it is, 0.
 
-
-@njit(cache=True, nogil=True)
-def turn_rows_back(grid: np.ndarray, y: int, rows: np.ndarray) -> None:
-    """Adjoint of `turn_rows`."""
-    n_x, m = grid.shape[2], grid.shape[3]
-    for plane in range(rows.shape[0]):
-        source, out = grid[plane, y].reshape((m, n_x)), rows[plane]
-        for x0 in range(0, n_x, ROWS):
-            n = min(ROWS, n_x - x0)
-            for j in range(m):
-                if n == ROWS:
-                    for i in range(ROWS):
-                        out[x0 + i, j] = source[j, x0 + i]
-                else:
-                    for i in range(n):
-                        out[x0 + i, j] = source[j, x0 + i]
-
-
-@njit(cache=True, nogil=True)
-def load_plane(grid: np.ndarray, plane: int, m: int, rows: np.ndarray) -> None:
-    """rows[y, x mod length] = sum of turned grid[plane, y, m, x] over x < n_x; columns beyond stay as they are, 0."""
-    n_x, length = grid.shape[2], rows.shape[1]
-    for y in range(grid.shape[1]):
-        source = grid[plane, y].reshape((grid.shape[3], n_x))[m]
-        rows[y, : min(n_x, length)] = source[:length]
-        for x in range(length, n_x):
-            rows[y, x % length] += source[x]
-
-
-@njit(cache=True, nogil=True)
-def store_plane(rows: np.ndarray, plane: int, m: int, grid: np.ndarray) -> None:
-    """Adjoint of `load_plane`."""
-    n_x, length = grid.shape[2], rows.shape[1]
-    for y in range(grid.shape[1]):
-        out = grid[plane, y].reshape((grid.shape[3], n_x))[m]
-        out[:length] = rows[y, : min(n_x, length)]
-        for x in range(length, n_x):
-            out[x] = rows[y, x % length]
-
-
-@njit(cache=True, nogil=True)
-def pick_columns(rows: np.ndarray, column: np.ndarray, out: np.ndarray) -> None:
-    """out[a, y mod length] = sum of rows[y, column[a]] over y: modes of one axis, turned for the next transform.
-
-    Columns of `out` beyond the rows stay as they are, 0.
+    rows (ROWS, planes, n_x, m), buffer (m, ROWS, length).
     """
-    n_y, length = rows.shape[0], out.shape[1]
-    for y0 in range(0, min(n_y, length), ROWS):
-        n = min(ROWS, n_y - y0, length - y0)
-        for a in range(column.size):
-            line, c = out[a, y0 : y0 + n], column[a]
-            if n == ROWS:
-                for i in range(ROWS):
-                    line[i] = rows[y0 + i, c]
-            else:
-                for i in range(n):
-                    line[i] = rows[y0 + i, c]
-    for y in range(length, n_y):
-        for a in range(column.size):
-            out[a, y % length] += rows[y, column[a]]
+    n_x, m, length = rows.shape[2], rows.shape[3], buffer.shape[2]
+    n = min(n_x, length)
+    for r in range(rows.shape[0]):
+        source = rows[r, plane]
+        for x0 in range(0, n, ROWS):
+            x1 = min(x0 + ROWS, n)
+            for j in range(m):
+                out = buffer[j, r]
+                for x in range(x0, x1):
+                    out[x] = source[x, j]
+        for j in range(m):
+            out = buffer[j, r]
+            for x in range(length, n_x):
+                out[x % length] += source[x, j]
 
 
 @njit(cache=True, nogil=True)
-def put_columns(source: np.ndarray, column: np.ndarray, rows: np.ndarray) -> None:
-    """Adjoint of `pick_columns`: columns that are not in `column` stay as they are, 0 (columns are distinct)."""
-    n_y, length = rows.shape[0], source.shape[1]
-    for y0 in range(0, n_y, ROWS):
-        n, at = min(ROWS, n_y - y0), y0 % length
+def store_rows(buffer: np.ndarray, plane: int, rows: np.ndarray) -> None:
+    """Adjoint of `load_rows`: rows[:, plane] overwritten."""
+    n_x, m, length = rows.shape[2], rows.shape[3], buffer.shape[2]
+    for r in range(rows.shape[0]):
+        out = rows[r, plane]
+        for x0 in range(0, n_x, ROWS):
+            x1 = min(x0 + ROWS, n_x)
+            for j in range(m):
+                source = buffer[j, r]
+                if x1 <= length:
+                    for x in range(x0, x1):
+                        out[x, j] = source[x]
+                else:
+                    for x in range(x0, x1):
+                        out[x, j] = source[x % length]
+
+
+@njit(cache=True, nogil=True)
+def store_columns(buffer: np.ndarray, column: np.ndarray, plane: int, y: int, columns: np.ndarray) -> None:
+    """columns[m, a, plane, y + r] = buffer[m, r, column[a]]; ROWS of r, a line of the cache."""
+    for j in range(buffer.shape[0]):
+        source = buffer[j]
         for a in range(column.size):
-            c = column[a]
-            if n == ROWS and at + n <= length:
-                line = source[a, at : at + ROWS]
-                for i in range(ROWS):
-                    rows[y0 + i, c] = line[i]
-            else:
-                for i in range(n):
-                    rows[y0 + i, c] = source[a, (y0 + i) % length]
+            line, c = columns[j, a, plane, y : y + ROWS], column[a]
+            for r in range(ROWS):
+                line[r] = source[r, c]
+
+
+@njit(cache=True, nogil=True)
+def load_columns(columns: np.ndarray, column: np.ndarray, plane: int, y: int, buffer: np.ndarray) -> None:
+    """Adjoint of `store_columns`: columns of the buffer that are not in `column`, which is distinct, stay 0."""
+    for j in range(buffer.shape[0]):
+        out = buffer[j]
+        for a in range(column.size):
+            line, c = columns[j, a, plane, y : y + ROWS], column[a]
+            for r in range(ROWS):
+                out[r, c] = line[r]
+
+
+@njit(cache=True, nogil=True)
+def load_lines(columns: np.ndarray, a: int, buffer: np.ndarray) -> None:
+    """buffer[m, plane, y mod length] = sum of columns[m, a, plane, y] over y; what lies beyond stays 0."""
+    n_y, length = columns.shape[3], buffer.shape[2]
+    n = min(n_y, length)
+    for j in range(buffer.shape[0]):
+        for plane in range(buffer.shape[1]):
+            source, out = columns[j, a, plane], buffer[j, plane]
+            out[:n] = source[:n]
+            for y in range(length, n_y):
+                out[y % length] += source[y]
+
+
+@njit(cache=True, nogil=True)
+def store_lines(buffer: np.ndarray, a: int, columns: np.ndarray) -> None:
+    """Adjoint of `load_lines`: columns[:, a] overwritten."""
+    n_y, length = columns.shape[3], buffer.shape[2]
+    n = min(n_y, length)
+    for j in range(buffer.shape[0]):
+        for plane in range(buffer.shape[1]):
+            source, out = buffer[j, plane], columns[j, a, plane]
+            out[:n] = source[:n]
+            for y in range(length, n_y):
+                out[y] = source[y % length]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -134,15 +127,16 @@ def start_phasors(
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def add_plane(modes: np.ndarray, runs: np.ndarray, ratio: np.ndarray, total: np.ndarray) -> None:
+def _add_plane(modes: np.ndarray, runs: np.ndarray, ratio: np.ndarray, total: np.ndarray) -> None:
     """total = total ratio + modes at its pairs (Horner's rule, last plane first); total and ratio (2, n_pairs).
 
-    runs (n + 1, 3): row, first column and first pair of every run of neighbouring columns; the last row ends the pairs.
+    runs (n, 3): first mode, first pair and end of the pairs of every run of neighbouring modes, pairs counted from the
+    first run's.
     """
     real = modes.view(np.float32)
-    for run in range(runs.shape[0] - 1):
-        q0, q1 = runs[run, 2], runs[run + 1, 2]
-        row = real[runs[run, 0], 2 * runs[run, 1] :]
+    for run in range(runs.shape[0]):
+        q0, q1 = runs[run, 1] - runs[0, 1], runs[run, 2] - runs[0, 1]
+        row = real[2 * runs[run, 0] :]
         re, im, cosine, sine = total[0, q0:q1], total[1, q0:q1], ratio[0, q0:q1], ratio[1, q0:q1]
         for i in range(q1 - q0):
             turned = re[i] * cosine[i] - im[i] * sine[i] + row[2 * i]
@@ -151,12 +145,12 @@ def add_plane(modes: np.ndarray, runs: np.ndarray, ratio: np.ndarray, total: np.
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def take_plane(total: np.ndarray, runs: np.ndarray, ratio: np.ndarray, modes: np.ndarray) -> None:
-    """Adjoint of a step of `add_plane`: modes = total at its pairs, 0 elsewhere still; total *= conj(ratio)."""
+def _take_plane(total: np.ndarray, runs: np.ndarray, ratio: np.ndarray, modes: np.ndarray) -> None:
+    """Adjoint of a step of `_add_plane`: modes = total at its pairs, others as they are; total *= conj(ratio)."""
     real = modes.view(np.float32)
-    for run in range(runs.shape[0] - 1):
-        q0, q1 = runs[run, 2], runs[run + 1, 2]
-        row = real[runs[run, 0], 2 * runs[run, 1] :]
+    for run in range(runs.shape[0]):
+        q0, q1 = runs[run, 1] - runs[0, 1], runs[run, 2] - runs[0, 1]
+        row = real[2 * runs[run, 0] :]
         re, im, cosine, sine = total[0, q0:q1], total[1, q0:q1], ratio[0, q0:q1], ratio[1, q0:q1]
         for i in range(q1 - q0):
             row[2 * i], row[2 * i + 1] = re[i], im[i]
@@ -166,18 +160,49 @@ def take_plane(total: np.ndarray, runs: np.ndarray, ratio: np.ndarray, modes: np
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def finish(total: np.ndarray, first: np.ndarray, factor: np.ndarray, spectrum: np.ndarray) -> None:
-    """spectrum = total first factor; total and first (2, n_pairs), the others (n_pairs,) complex64."""
-    for q in range(factor.size):
-        re = total[0, q] * first[0, q] - total[1, q] * first[1, q]
-        im = total[0, q] * first[1, q] + total[1, q] * first[0, q]
-        spectrum[q] = np.complex64(complex(re, im)) * factor[q]
+def sum_planes(
+    modes: np.ndarray, runs: np.ndarray, waves: tuple, k2: np.ndarray, planes: tuple, work: np.ndarray, out: np.ndarray
+) -> None:
+    """out[m, q] = factor sum over planes of modes[m, plane, mode of q] exp(j kappa z_plane), for the pairs of `runs`.
+
+    waves: kx, ky [rad/m] and factor of every pair; planes: z_scale and powers as of `start_phasors`; work (3, 2, n).
+    """
+    q0, q1 = runs[0, 1], runs[-1, 2]
+    kx, ky, factor = waves[0][q0:q1], waves[1][q0:q1], waves[2][q0:q1]
+    first, ratio, total = work[0], work[1], work[2]
+    for m in range(out.shape[0]):
+        start_phasors(kx, ky, k2[m], planes[0], planes[1], first, ratio)
+        total[:] = np.float32(0.0)
+        for plane in range(modes.shape[1] - 1, -1, -1):
+            _add_plane(modes[m, plane], runs, ratio, total)
+        line = out[m, q0:q1]
+        for q in range(q1 - q0):
+            re = total[0, q] * first[0, q] - total[1, q] * first[1, q]
+            im = total[0, q] * first[1, q] + total[1, q] * first[0, q]
+            line[q] = np.complex64(complex(re, im)) * factor[q]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def finish_back(spectrum: np.ndarray, first: np.ndarray, factor: np.ndarray, total: np.ndarray) -> None:
-    """Adjoint of `finish`: total overwritten."""
-    for q in range(factor.size):
-        value = spectrum[q] * np.conj(factor[q])
-        total[0, q] = value.real * first[0, q] + value.imag * first[1, q]
-        total[1, q] = value.imag * first[0, q] - value.real * first[1, q]
+def split_planes(
+    given: np.ndarray,
+    runs: np.ndarray,
+    waves: tuple,
+    k2: np.ndarray,
+    planes: tuple,
+    work: np.ndarray,
+    modes: np.ndarray,
+) -> None:
+    """Adjoint of `sum_planes`: modes overwritten."""
+    modes[:] = 0.0
+    q0, q1 = runs[0, 1], runs[-1, 2]
+    kx, ky, factor = waves[0][q0:q1], waves[1][q0:q1], waves[2][q0:q1]
+    first, ratio, total = work[0], work[1], work[2]
+    for m in range(given.shape[0]):
+        start_phasors(kx, ky, k2[m], planes[0], planes[1], first, ratio)
+        line = given[m, q0:q1]
+        for q in range(q1 - q0):
+            value = line[q] * np.conj(factor[q])
+            total[0, q] = value.real * first[0, q] + value.imag * first[1, q]
+            total[1, q] = value.imag * first[0, q] - value.real * first[1, q]
+        for plane in range(modes.shape[1]):
+            _take_plane(total, runs, ratio, modes[m, plane])

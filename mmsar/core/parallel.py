@@ -59,9 +59,10 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-def matmul_rows(left: np.ndarray, right: np.ndarray, *, rows: int = 4096) -> np.ndarray:
-    """left @ right for a tall `left`, `rows` rows at a time on one thread per core."""
-    out = np.empty((len(left), right.shape[1]), dtype=np.result_type(left, right))
+def matmul_rows(left: np.ndarray, right: np.ndarray, *, rows: int = 4096, out: np.ndarray | None = None) -> np.ndarray:
+    """left @ right for a tall `left`, `rows` rows at a time on one thread per core; into `out` where that is given."""
+    if out is None:
+        out = np.empty((len(left), right.shape[1]), dtype=np.result_type(left, right))
 
     def part(first: int) -> None:
         np.matmul(left[first : first + rows], right, out=out[first : first + rows])

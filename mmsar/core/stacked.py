@@ -4,9 +4,14 @@
 
 This is a type-3 non-uniform FFT in z and type 1 in x and y for a family of m data sets that share the points. Points
 are spread with a Kaiser-Bessel kernel to a fine (z, y, x) grid, all data sets in one pass; the fine planes are combined
-to as few as carry the waves (`depth_planes`), in place; each of these is Fourier transformed where it has points and
-modes; they are summed with exp(j (kz - K) z_p) and the kernels divided out. The z extent of a hand-held scan is some
-wavelengths times 1 - cos(theta), so a dozen planes do. finufft's type 3 computes the same and is its test.
+to as few as carry the waves (`depth_planes`); each of these is Fourier transformed where it has points and modes; they
+are summed with exp(j (kz - K) z_p) and the kernels divided out. The z extent of a hand-held scan is some wavelengths
+times 1 - cos(theta), so a dozen planes do. finufft's type 3 computes the same and is its test.
+
+A thread has a stripe of the grid's rows, of which there are as many at a time as a point reaches: one that no more
+points reach is combined, and `ROWS` of them are transformed along x together. What is kept is the modes along x, in an
+array that is read k_x by k_x for the transform along y and the sum along z. So neither the fine grid nor planes of
+modes are ever whole.
 """
 
 from collections.abc import Callable
@@ -17,22 +22,25 @@ import numpy as np
 
 from mmsar.core import kernels_planes, kernels_spread
 from mmsar.core.depth_planes import depth_planes, middle_kappa
-from mmsar.core.fft import RowFFT, good_size
+from mmsar.core.fft import RowFFT, aligned, fast_size
 from mmsar.core.gridding import kernel_correction, kernel_table
+from mmsar.core.kernels_planes import ROWS
 from mmsar.core.parallel import Workers, one_blas_thread, threads
 
 SIGMA = 1.25
-"""Oversampling along x and y."""
+"""Least oversampling along x and y."""
+MOST_SIGMA = 1.6
+PART = 4096
+"""Points that a thread brings into order at a time."""
 
 
-def kernel_width(error: float) -> int:
-    """Taps of the kernel for a wanted relative error."""
-    return int(np.clip(np.ceil(-np.log(error) / (np.pi * np.sqrt(1 - 1 / SIGMA))), 2, 8))
-
-
-def fine_length(n_modes: int, width: int) -> int:
-    """Length of the transform along x or y for so many modes."""
-    return good_size(max(int(np.ceil(SIGMA * n_modes)), 2 * width))
+def lateral_grid(count: tuple[int, int], error: float) -> tuple[int, tuple[int, int], float]:
+    """Taps of the kernel along x and y, lengths of the transforms for so many modes, and the kernel's oversampling."""
+    lengths = tuple(
+        fast_size(max(int(np.ceil(SIGMA * n)), 16), most=MOST_SIGMA / SIGMA, beside=0.5, power=1) for n in count
+    )
+    sigma = min(MOST_SIGMA, *(length / n for length, n in zip(lengths, count, strict=True)))
+    return int(np.clip(np.ceil(-np.log(error) / (np.pi * np.sqrt(1 - 1 / sigma))), 2, 8)), lengths, sigma
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,20 +73,21 @@ class StackedNufft:
     error : float
         Wanted RMS error over all pairs relative to the RMS spectrum.
     memory : int
-        Bytes the fine grid may take; data sets are taken in blocks that fit, at least one.
+        Bytes the grids may take; data sets are taken in blocks that fit, at least one.
     """
 
     def __init__(self, points: np.ndarray, waves: WaveFamily, *, error: float, memory: int) -> None:
         self.waves = waves
-        self._width = width = kernel_width(error)
+        width, self._fft_sizes, sigma = lateral_grid(waves.count, error)
+        self._width = width
         kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(waves.dk, waves.first, waves.count, strict=True))
         a, b = np.unravel_index(waves.flat, waves.count)
         self._kx, self._ky = kx[a], ky[b]
-        units, sizes, self._columns, self._fft_sizes, factors = [], [], [], [], []
+        units, sizes, self._columns, factors = [], [], [], []
         shift = np.zeros(len(points))
         for axis in (0, 1):
             n, dk = waves.count[axis], waves.dk[axis]
-            length = fine_length(n, width)
+            length = self._fft_sizes[axis]
             h = 2 * np.pi / (length * dk)
             middle = waves.first[axis] + n // 2
             mode = waves.first[axis] + np.arange(n) - middle
@@ -86,11 +95,10 @@ class StackedNufft:
             units.append((points[:, axis] - low) / h + width / 2)
             sizes.append(int(np.ceil(units[-1].max() + width / 2)) + 1)
             factors.append(
-                np.exp(-1j * mode * dk * (low - width / 2 * h)) * kernel_correction(width, SIGMA, mode / length)
+                np.exp(-1j * mode * dk * (low - width / 2 * h)) * kernel_correction(width, sigma, mode / length)
             )
             shift -= middle * dk * points[:, axis]
             self._columns.append(np.mod(mode, length).astype(np.int64))
-            self._fft_sizes.append(length)
         widest = float(np.max(np.hypot(self._kx, self._ky), initial=0.0)) / float(waves.k2.min())
         centre = middle_kappa(float(waves.k2.max()), min(waves.largest_sine, widest))
         self._planes = planes = depth_planes(points[:, 2], centre, error)
@@ -100,32 +108,40 @@ class StackedNufft:
         shift -= centre * points[:, 2]
         column = self._columns[1][b]
         starts = np.flatnonzero((np.diff(a, prepend=-1) != 0) | (np.diff(column, prepend=-2) != 1))
-        ends = np.append(starts, len(a))
-        self._runs = np.stack([np.append(a[starts], 0), np.append(column[starts], 0), ends], axis=1).astype(np.int64)
+        runs = np.stack([column[starts], starts, np.append(starts, len(a))[1:]], axis=1).astype(np.int64)
+        self._runs = np.split(runs, np.searchsorted(a[starts], np.arange(1, waves.count[0])))
         self._factor = (factors[0][a] * factors[1][b]).astype(np.complex64)
 
         place = np.stack(units[::-1], axis=1)
-        self._order = np.lexsort(np.floor(place[:, [2, 1]]).T)
+        cell = np.ceil(place - width / 2)
+        self._order = np.lexsort((cell[:, 2], cell[:, 1]))
         self._points = np.ascontiguousarray(place[self._order])
-        self._shift = np.exp(1j * shift[self._order]).astype(np.complex64)[:, None]
-        self._shape = (sizes[2], sizes[1], sizes[0])
-        lateral = kernel_table(width, SIGMA)
+        self._shift = np.exp(1j * shift[self._order]).astype(np.complex64)
+        n_y = -(-sizes[1] // ROWS) * ROWS
+        self._shape = (sizes[2], n_y, kernels_spread.cells(sizes[0]))
+        self._first = np.searchsorted(cell[self._order, 1], np.arange(n_y + 1))
+        lateral = kernel_table(width, sigma)
         self._tables = (planes.table, lateral, lateral)
-        self._block = int(np.clip(memory // max(1, 8 * int(np.prod(self._shape))), 1, len(waves.k2)))
-        self._shape = (*self._shape[:2], sizes[0] + kernels_spread.slack(self._block, width))
+        self._block = int(np.clip(memory // max(1, self._bytes(1)), 1, len(waves.k2)))
         self._grid: np.ndarray | None = None
         self._stripes = self._cut_stripes()
-        self._workers: dict[str, Workers] = {}
+        self._workers: dict[tuple[str, str], Workers] = {}
 
-    def _cut_stripes(self) -> list[tuple[int, int]]:
-        """Ranges of the points sorted along y, each wider than the kernel: every second one can run side by side."""
-        cell = np.ceil(self._points[:, 1] - self._width / 2).astype(int)
-        for n in range(2 * threads(), 1, -2):
-            edges = [0, *(int(np.searchsorted(cell, cell[len(cell) * i // n])) for i in range(1, n)), len(cell)]
-            first = [cell[e] for e in edges[:-1]]
-            if all(b - a >= self._width for a, b in pairwise(first)):
-                return list(pairwise(edges))
-        return [(0, len(cell))]
+    def _cut_stripes(self) -> list[range]:
+        """First rows of the blocks of every thread, with about as many points each."""
+        blocks = range(0, self._shape[1], ROWS)
+        n = min(threads(), len(blocks))
+        middle = (self._first[blocks] + self._first[np.array(blocks) + ROWS]) / 2
+        edges = [0, *np.searchsorted(middle, len(self._points) * np.arange(1, n) / n), len(blocks)]
+        return [blocks[a:b] for a, b in pairwise(edges) if b > a]
+
+    def _bytes(self, m: int) -> int:
+        """Memory of the modes along x and of the threads' windows and buffers, for m data sets together [bytes]."""
+        n_z, n_y, n_x = self._shape
+        modes = self.waves.count[0] * self._planes.n * n_y
+        window = self._width * n_z * n_x + ROWS * self._planes.n * n_x
+        buffers = 2 * (ROWS * self._fft_sizes[0] + self._planes.n * self._fft_sizes[1])
+        return 8 * m * (modes + threads() * (window + buffers))
 
     @property
     def n_planes(self) -> tuple[int, int]:
@@ -136,121 +152,177 @@ class StackedNufft:
     def nbytes(self) -> int:
         """Memory held, and the fine grid and buffers in flight [bytes]."""
         held = self._points.nbytes + self._order.nbytes + self._shift.nbytes + 3 * self._factor.nbytes
-        rows = self._shape[1] * self._fft_sizes[0] + self.waves.count[0] * self._fft_sizes[1]
-        row = self._planes.n * self._shape[2] * self._block
-        return (
-            held
-            + 8 * self._block * (int(np.prod(self._shape)) + len(self._points))
-            + 8 * threads() * (2 * rows + row + 3 * len(self._factor))
-        )
+        return held + self._bytes(self._block) + 8 * self._block * len(self._points)
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
         """(m, n) complex64 to (m, n_pairs) complex64."""
         out = np.empty((len(data), len(self._factor)), dtype=np.complex64)
         for block in self._blocks():
-            n = block.stop - block.start
-            values = np.zeros((len(self._points), self._block), dtype=np.complex64)
-            np.multiply(data[block].T[self._order], self._shift, out=values[:, :n])  # a last block may be smaller
-            grid = self._held_grid()
-            Workers().run(lambda plane, g=grid: g[plane].fill(0), range(len(grid)))
-            for colour in (self._stripes[::2], self._stripes[1::2]):
-                Workers().run(
-                    lambda s, v=values, g=grid: kernels_spread.spread_points(v, self._points, *s, self._tables, g),
-                    colour,
+            values = self._sorted(data[block])
+            columns = self._held_columns()
+            with one_blas_thread():
+                self._along_x("forward").run(
+                    lambda stripe, *state, v=values, c=columns: self._spread(stripe, v, c, *state), self._stripes
                 )
-            self._combine(grid, self._to_few)
-
-            def one(m: int, along_x: RowFFT, along_y: RowFFT, waves: np.ndarray, start=block.start, grid=grid) -> None:
-                first, ratio, total = self._phasors(start + m, waves)
-                total[:] = 0
-                for plane in reversed(range(self._planes.n)):
-                    kernels_planes.load_plane(grid, plane, m, along_x.buffer)
-                    kernels_planes.pick_columns(along_x(), self._columns[0], along_y.buffer)
-                    kernels_planes.add_plane(along_y(), self._runs, ratio, total)
-                kernels_planes.finish(total, first, self._factor, out[start + m])
-
-            self._lateral_workers("forward").run(one, range(n))
+            self._along_y("forward").run(
+                lambda a, *state, c=columns, o=out[block], k2=self.waves.k2[block]: self._sum(a, c, k2, o, *state),
+                self._used,
+            )
         return out
 
     def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
         """(m, n_pairs) complex64 to (m, n) complex64."""
         out = np.empty((len(spectrum), len(self._points)), dtype=np.complex64)
         for block in self._blocks():
-            n = block.stop - block.start
-            grid = self._held_grid()
-
-            def one(m: int, along_x: RowFFT, along_y: RowFFT, waves: np.ndarray, start=block.start, grid=grid) -> None:
-                first, ratio, total = self._phasors(start + m, waves)
-                kernels_planes.finish_back(spectrum[start + m], first, self._factor, total)
-                for plane in range(self._planes.n):
-                    kernels_planes.take_plane(total, self._runs, ratio, along_y.buffer)
-                    kernels_planes.put_columns(along_y(), self._columns[0], along_x.buffer)
-                    kernels_planes.store_plane(along_x(), plane, m, grid)
-
-            self._lateral_workers("backward").run(one, range(n))
-            self._combine(grid, self._to_fine)
-            values = np.empty((len(self._points), self._block), dtype=np.complex64)
-            Workers().run(
-                lambda s, v=values, g=grid: kernels_spread.gather_points(g, self._points, *s, self._tables, v),
-                self._stripes,
+            columns = self._held_columns()
+            given = np.ascontiguousarray(spectrum[block])
+            self._along_y("backward").run(
+                lambda a, *state, c=columns, g=given, k2=self.waves.k2[block]: self._split(a, g, k2, c, *state),
+                range(self.waves.count[0]),
             )
-            out[block][:, self._order] = (values[:, :n] * self._shift.conj()).T
+            values = np.empty((len(self._points), self._block), dtype=np.complex64)
+            seams: dict[int, np.ndarray] = {}
+            with one_blas_thread():
+                self._along_x("backward").run(
+                    lambda stripe, *state, v=values, c=columns, s=seams: self._gather(stripe, c, v, s, *state),
+                    self._stripes,
+                )
+            for start, seam in seams.items():
+                values[start : start + len(seam)] += seam
+            out[block][:, self._order] = (values[:, : len(given)] * self._shift[:, None].conj()).T
         return out
 
-    def _combine(self, grid: np.ndarray, step: Callable[..., None]) -> None:
-        """A step along z for every row of the grid, each thread with a row of planes to work in."""
-        shape = (self._planes.n, self._shape[2], self._block)
-        with one_blas_thread():
-            Workers(lambda: (np.empty(shape, dtype=np.complex64),)).run(
-                lambda y, rows: step(grid, y, rows), range(self._shape[1])
-            )
+    @property
+    def _used(self) -> np.ndarray:
+        """Which k_x have pairs in the band."""
+        return np.flatnonzero([len(runs) for runs in self._runs])
 
-    def _to_few(self, grid: np.ndarray, y: int, rows: np.ndarray) -> None:
-        """The fine planes to the few, data sets outermost; in place."""
-        matrix = self._planes.matrix
-        if matrix is None:
-            rows[:] = grid[:, y]
-        else:
-            np.matmul(matrix, _floats(grid[:, y]), out=_floats(rows))
-        kernels_planes.turn_rows(rows, y, grid)
+    def _sorted(self, data: np.ndarray) -> np.ndarray:
+        """(m, n) to (n, data sets of a block) in the order of the points, and turned to the middle of the modes."""
+        values = np.zeros((len(self._points), self._block), dtype=np.complex64)  # a last block may be smaller
 
-    def _to_fine(self, grid: np.ndarray, y: int, rows: np.ndarray) -> None:
-        """Adjoint of `_to_few`."""
-        matrix = self._planes.matrix
-        kernels_planes.turn_rows_back(grid, y, rows)
-        if matrix is None:
-            grid[:, y] = rows
-        else:
-            np.matmul(matrix.T, _floats(rows), out=_floats(grid[:, y]))
+        def part(first: int) -> None:
+            order = slice(first, first + PART)
+            np.multiply(data[:, self._order[order]].T, self._shift[order, None], out=values[order, : len(data)])
 
-    def _held_grid(self) -> np.ndarray:
-        """The fine grid (n_z, n_y, n_x, data sets of a block), held between runs."""
+        Workers().run(part, range(0, len(values), PART))
+        return values
+
+    def _spread(
+        self, stripe: range, values: np.ndarray, columns: np.ndarray, window: np.ndarray, rows: np.ndarray, fft: RowFFT
+    ) -> None:
+        """Points to the modes along x of the rows of a stripe, block by block."""
+        low, buffer = stripe[0], fft.buffer.reshape(self._block, ROWS, -1)
+        window[:] = 0
+        start = self._first[max(low - self._width + 1, 0)]
+        for y in stripe:
+            for r in range(ROWS):
+                end, limits = self._first[y + r + 1], (low, y + r + self._width)
+                kernels_spread.spread_points(values, self._points, start, end, self._tables, limits, window)
+                start, ready = end, window[(y + r) % self._width]
+                if self._planes.matrix is None:
+                    rows[r] = ready
+                else:
+                    np.matmul(self._planes.matrix, _floats(ready), out=_floats(rows[r]))
+                ready[:] = 0
+            for plane in range(self._planes.n):
+                kernels_planes.load_rows(rows, plane, buffer)
+                kernels_planes.store_columns(fft().reshape(buffer.shape), self._columns[0], plane, y, columns)
+
+    def _gather(
+        self,
+        stripe: range,
+        columns: np.ndarray,
+        values: np.ndarray,
+        seams: dict[int, np.ndarray],
+        window: np.ndarray,
+        rows: np.ndarray,
+        fft: RowFFT,
+    ) -> None:
+        """Adjoint of `_spread`: what points of the stripe before have in this one's rows goes to `seams`."""
+        low, high, buffer = stripe[0], stripe[-1] + ROWS, fft.buffer.reshape(self._block, ROWS, -1)
+        above, own = self._first[max(low - self._width + 1, 0)], self._first[low]
+        mine = np.empty((self._first[high] - above, self._block), dtype=np.complex64)
+        points, done = self._points[above : self._first[high]], 0
+        for y in stripe:
+            for plane in range(self._planes.n):
+                kernels_planes.load_columns(columns, self._columns[0], plane, y, buffer)
+                kernels_planes.store_rows(fft().reshape(buffer.shape), plane, rows)
+            for r in range(ROWS):
+                ready = window[(y + r) % self._width]
+                if self._planes.matrix is None:
+                    ready[:] = rows[r]
+                else:
+                    np.matmul(self._planes.matrix.T, _floats(rows[r]), out=_floats(ready))
+                last = high if y + r + 1 == high else max(y + r + 2 - self._width, 0)
+                end = max(int(self._first[last] - above), done)
+                kernels_spread.gather_points(window, points, done, end, self._tables, (low, y + r + 1), mine)
+                done = end
+        values[own : self._first[high]] = mine[own - above :]
+        seams[int(above)] = mine[: own - above]
+
+    def _sum(self, a: int, columns: np.ndarray, k2: np.ndarray, out: np.ndarray, fft: RowFFT, work: np.ndarray) -> None:
+        """Modes of one k_x along y to the spectrum at its pairs."""
+        buffer = fft.buffer.reshape(self._block, self._planes.n, -1)
+        kernels_planes.load_lines(columns, a, buffer)
+        kernels_planes.sum_planes(fft().reshape(buffer.shape), self._runs[a], self._waves, k2, self._z_scale, work, out)
+
+    def _split(
+        self, a: int, given: np.ndarray, k2: np.ndarray, columns: np.ndarray, fft: RowFFT, work: np.ndarray
+    ) -> None:
+        """Adjoint of `_sum`."""
+        if len(self._runs[a]) == 0:
+            columns[:, a] = 0
+            return
+        buffer = fft.buffer.reshape(self._block, self._planes.n, -1)
+        buffer[len(given) :] = 0
+        kernels_planes.split_planes(given, self._runs[a], self._waves, k2, self._z_scale, work, buffer)
+        kernels_planes.store_lines(fft().reshape(buffer.shape), a, columns)
+
+    @property
+    def _waves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._kx, self._ky, self._factor
+
+    @property
+    def _z_scale(self) -> tuple[tuple[float, float, float], np.ndarray]:
+        return (self._planes.centre, self._planes.first, self._planes.step), self._powers
+
+    def _held_columns(self) -> np.ndarray:
+        """Modes along x (data sets of a block, n_kx, planes, n_y), held between runs."""
         if self._grid is None:
-            self._grid = np.zeros((*self._shape, self._block), dtype=np.complex64)
+            self._grid = aligned((self._block, self.waves.count[0], self._planes.n, self._shape[1]))
         return self._grid
 
     def _blocks(self) -> list[slice]:
         n = len(self.waves.k2)
         return [slice(i, min(i + self._block, n)) for i in range(0, n, self._block)]
 
-    def _phasors(self, m: int, waves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The first plane's weights of all pairs, their ratio from plane to plane, and room for sums: of `waves`."""
-        first, ratio, total = waves
-        planes = self._planes
-        z_scale = (planes.centre, planes.first, planes.step)
-        kernels_planes.start_phasors(self._kx, self._ky, float(self.waves.k2[m]), z_scale, self._powers, first, ratio)
-        return first, ratio, total
+    def _along_x(self, direction: str) -> Workers:
+        """Threads with a window of the fine grid, rows of the planes, and the transform along x of some rows."""
+        n_z, _, n_x = self._shape
+        return self._held(
+            ("x", direction),
+            lambda: (
+                aligned((self._width, n_z, n_x, self._block)),
+                aligned((ROWS, self._planes.n, n_x, self._block)),
+                RowFFT(self._block * ROWS, self._fft_sizes[0], direction, keep=True),
+            ),
+        )
 
-    def _lateral_workers(self, direction: str) -> Workers:
-        rows = ((self._shape[1], self._fft_sizes[0]), (self.waves.count[0], self._fft_sizes[1]))
-        if direction not in self._workers:
-            self._workers[direction] = Workers(
-                lambda: (
-                    *(RowFFT(*shape, direction, keep=True) for shape in rows),
-                    np.empty((3, 2, len(self._factor)), dtype=np.float32),
-                )
-            )
-        return self._workers[direction]
+    def _along_y(self, direction: str) -> Workers:
+        """Threads with the transform along y of all planes of a k_x, and room for the waves of its pairs."""
+        return self._held(
+            ("y", direction),
+            lambda: (
+                RowFFT(self._block * self._planes.n, self._fft_sizes[1], direction, keep=True),
+                np.empty((3, 2, self.waves.count[1]), dtype=np.float32),
+            ),
+        )
+
+    def _held(self, key: tuple[str, str], make_state: Callable[[], tuple]) -> Workers:
+        if key not in self._workers:
+            self._workers[key] = Workers(make_state)
+        return self._workers[key]
 
 
 def _floats(rows: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ class StackedOnDevice:
         self._fft_shape = (host._fft_sizes[1], host._fft_sizes[0])
         self._constants = {"WIDTH": taps[1].shape[1], "WIDTH_Z": taps[0].shape[1]}
         self._order = xp.asarray(host._order[order])
-        self._shift = xp.asarray(host._shift[order])
+        self._shift = xp.asarray(host._shift[order, None])
         self._start = xp.asarray(start.astype(np.int32))
         self._taps = xp.asarray(np.concatenate(taps, axis=1)[order].astype(np.float32))
         self._cell = xp.asarray(edges.astype(np.int32))

@@ -7,17 +7,23 @@ sqrt(lambda / 2R) z / R wide. With many zones across the band only few pairs of 
 few zones (a line array, a zoom into one target) all are, and the band is padded.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 
-EDGE = 1.0
+EDGE = 1.2
 """Width of the band's soft edge in Fresnel zones."""
 FEW_ZONES = 8.0
 """Fresnel zones across the band below which it is padded."""
+GENTLE = 0.05
+"""Padding sets in over about such a share of them, without a bend of the band's edges along z."""
 PAD = 2.5
 """Zones of padding, to either side, when scene and aperture are single points."""
+KAISER = 9.0
+"""Of the Kaiser window whose integral the soft edge is: few wavenumbers, so that few heights tell of all."""
 SPILL = 0.5
 """Zones that diffraction at a padded band's edge reaches beyond it, to be kept from wrapping around."""
 PADDED_SINE = 0.9
@@ -58,30 +64,42 @@ class Band:
                 f"z = {high[2]:.4g} m by at least a wavelength; move the grid or use method bpa"
             )
         self._spread = float(k.max() / k.mean() - 1) + 1e-9
-        self._depth = grid.z - low[2]
+        self._z, self._ends_z, self._k, self._line = grid.z, (high[2], low[2]), float(k.min()), line
         self.offsets = [(float(low[a] - grid.extent[a][1]), float(high[a] - grid.extent[a][0])) for a in (0, 1)]
         """Least and largest x_l - x and y_l - y [m]."""
+        self._aside = 0.0 if line is None else self.offsets[line][0]
         if line is not None:
-            near, self._depth = (np.hypot(self.offsets[line][0], z) for z in (near, self._depth))
             self.offsets[line] = (0.0, 0.0)
-        self._ends: list[list[tuple[np.ndarray, np.ndarray]]] = []
-        self._few: list[np.ndarray] = []
+        near, self._depth = self._distances(grid.z)
+        self._ends, self._few = self._at(grid.z)
+        self.limits = self._kernel_limits(near)
+        """Low and high cosine along x, along y, largest sine of the angle to z, and the width of the soft edge, (6,):
+        what holds the bands of all planes."""
+
+    def _distances(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of planes at z from the nearest and the farthest phase centre, (n,) each."""
+        near, depth = (np.hypot(self._aside, z - end) if self._line is not None else z - end for end in self._ends_z)
+        return near, depth
+
+    def _at(self, z: np.ndarray) -> tuple[list[list[tuple[np.ndarray, np.ndarray]]], list[np.ndarray]]:
+        """Limits and widths of the edges, low and high for x and y, at every z (n,), and how few zones there are."""
+        near, depth = self._distances(z)
+        all_ends, all_few = [], []
         for axis, (ends, other) in enumerate(zip(self.offsets, self.offsets[::-1], strict=True)):
             cosine, zone = [], []
             for end, sign in zip(ends, (-1, 1), strict=True):
                 # the outer end is steepest where the rest of the path is shortest, an inner end (both ends on one
                 # side) where it is longest
-                rest = _nearest(other, near) if sign * end > 0 else np.hypot(max(map(abs, other)), self._depth)
+                rest = _nearest(other, near) if sign * end > 0 else np.hypot(max(map(abs, other)), depth)
                 cosine.append(end / np.hypot(end, rest))
-                zone.append(_zone(end, near, float(k.min())))
-            few = np.maximum(0.0, 1.0 - (cosine[1] - cosine[0]) / (np.mean(zone, axis=0) * FEW_ZONES))
-            few *= axis != line
+                zone.append(_zone(end, near, self._k))
+            lacking = 1.0 - (cosine[1] - cosine[0]) / (np.mean(zone, axis=0) * FEW_ZONES)
+            few = GENTLE * np.logaddexp(0.0, lacking / GENTLE)
+            few *= axis != self._line
             pads = [PAD * few * width for width in zone]
-            self._ends.append([(cosine[0] - pads[0], EDGE * zone[0]), (cosine[1] + pads[1], EDGE * zone[1])])
-            self._few.append(few)
-        self.limits = self._kernel_limits(near)
-        """Low and high cosine along x, along y, largest sine of the angle to z, and the width of the soft edge, (6,):
-        what holds the bands of all planes."""
+            all_ends.append([(cosine[0] - pads[0], EDGE * zone[0]), (cosine[1] + pads[1], EDGE * zone[1])])
+            all_few.append(few)
+        return all_ends, all_few
 
     def _kernel_limits(self, near: np.ndarray) -> np.ndarray:
         out, guard = [], 0.0
@@ -114,14 +132,33 @@ class Band:
         first, last = np.min(k2 * max(low - guard, -1.0)), np.max(k2 * min(high + guard, 1.0))
         return int(np.floor(first / dk)), int(np.ceil(last / dk))
 
-    def mask(self, axis: int, u: np.ndarray) -> np.ndarray:
-        """Weights of the direction cosines `u` (n,) at the mean wavenumber for every plane, float32 (n_z, n)."""
-        beyond = np.zeros((len(self._depth), len(u)))
-        for sign, (limit, edge) in zip((-1, 1), self._ends[axis], strict=True):
+    @cached_property
+    def pace(self) -> float:
+        """How fast the soft edges move and grow along z, in their own widths [1/m]."""
+        sides = [side for ends in self._ends for side in ends]
+        moved = [(np.abs(np.diff(limit)) + np.abs(np.diff(edge))) / edge[1:] for limit, edge in sides]
+        return float(np.max(moved, initial=0.0) / np.diff(self._z[:2]).sum()) if len(self._z) > 1 else 0.0
+
+    def mask(self, axis: int, u: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
+        """Weights of the direction cosines `u` (n,) at the mean wavenumber for every plane, float32 (n_z, n).
+
+        z: planes that are not the grid's [m], between them or a little beyond (n_z,).
+        """
+        ends = self._ends[axis] if z is None else self._at(z)[0][axis]
+        beyond = np.zeros((len(ends[0][0]), len(u)))
+        for sign, (limit, edge), (_, width) in zip((-1, 1), ends, self._ends[axis], strict=True):
+            edge = np.maximum(edge, width.min() / 4)
             outward = sign * limit
             outward = np.where(outward > 0, outward * (1 + self._spread), 1.0)
             np.maximum(beyond, (sign * u - outward[:, None]) / edge[:, None], out=beyond)
-        return (0.5 + 0.5 * np.cos(np.pi * np.minimum(beyond, 1))).astype(np.float32)
+        return _soft(beyond).astype(np.float32)
+
+
+def _soft(t: np.ndarray) -> np.ndarray:
+    """From 1 at t = 0 to 0 at t = 1 and beyond."""
+    window = np.kaiser(2049, KAISER)
+    total = np.append(0, np.cumsum(window[1:] + window[:-1]))
+    return 1 - np.interp(t, np.linspace(0, 1, total.size), total / total[-1])
 
 
 def _nearest(ends: tuple[float, float], z: np.ndarray) -> np.ndarray:

@@ -156,7 +156,10 @@ class IrregularFront:
         return self._plan.nbytes + 8 * self._plan.n_trans * self._shape[0] * self._shape[1]
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
-        return self._plan(data).reshape(len(data), -1)[:, self._flat]
+        modes = self._plan(data).reshape(len(data), -1)
+        out = np.empty((len(data), len(self._flat)), dtype=np.complex64)
+        Workers().run(lambda m: np.take(modes[m], self._flat, out=out[m]), range(len(data)))
+        return out
 
     def adjoint(self, spectrum: np.ndarray) -> np.ndarray:
         block = np.zeros((len(spectrum), self._shape[0] * self._shape[1]), dtype=np.complex64)

@@ -23,20 +23,44 @@ Hankel function; leading term, relative error 3 / (8 k_z rho))
     k_z = sqrt(K^2 - ky^2),        rho = sqrt(X^2 + (z - z_ref)^2)
 
 An axis with one voxel before a wide aperture needs all its waves, but their sum only: no transform along it either.
+
+Planes finer than the band along z asks for are made from fewer (`recon.few_heights`).
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from mmsar.core import gridding
 from mmsar.core import kernels_lateral as lateral
 from mmsar.core.fft import RowFFT
-from mmsar.core.parallel import Workers, threads
+from mmsar.core.parallel import Workers, one_blas_thread, threads
 from mmsar.model.grid import ImageGrid
-from mmsar.recon.stolt import BLOCK, FEW, Direct, Gridded, Waves, fine_size, uniform
+from mmsar.recon.few_heights import few_heights
+from mmsar.recon.stolt import FEW, MANY, Direct, Even, Gridded, Waves, uniform
 from mmsar.recon.wavegrid import WaveGrid
+
+PIXELS = 2048
+"""Voxels of a plane whose heights one thread takes together."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Piece:
+    """Planes of the image that are made together, of as many or fewer heights."""
+
+    planes: slice
+    stolt: Direct | Gridded
+    masks: tuple[np.ndarray, np.ndarray]
+    """Weights of the modes along x and y at every height, (n, n_kx) and (n, n_ky)."""
+    matrix: np.ndarray | None
+    """Heights to planes, complex64 (n_planes, n); None where they are the same."""
+
+    @property
+    def n(self) -> int:
+        """Heights."""
+        return len(self.masks[0])
 
 
 class Migration:
@@ -79,10 +103,11 @@ class Migration:
         if self.line is not None:
             aside = grid.centre[self.line] - float(virtual[0, self.line])
             self._distance = np.hypot(aside, self._distance)
-        self._direct = grid.shape[0] <= FEW or not uniform(self._distance, self.k2)
+        self._uniform = uniform(self._distance, self.k2)
         self.centre = grid.centre[:2]
         kx, ky = self.mode_axes
-        self._masks = [modes.band.mask(axis, values / self.k2.mean()) for axis, values in enumerate((kx, ky))]
+        self._cosines = (kx / self.k2.mean(), ky / self.k2.mean())
+        self._masks = [modes.band.mask(axis, values) for axis, values in enumerate(self._cosines)]
         inside = modes.inside()
         a, b = np.nonzero(inside)
         self.flat = np.flatnonzero(inside)
@@ -98,8 +123,15 @@ class Migration:
         self._waves = Waves(kx=self.kx, ky=self.ky, k2=self.k2, band=self.band, phase=phase.astype(np.complex64))
         self._root = None if self.line is None else self._root_kz()
         self._workers: dict[tuple, Workers] = {}
-        self._held_planes: np.ndarray | None = None
-        self._z_step = int(np.clip(memory // max(1, 8 * self.n_pairs), 1, planes or grid.shape[0]))
+        self._held_planes: dict[str, np.ndarray] = {}
+        self._last: tuple[tuple[int, int], _Piece] | None = None
+        self._needs = modes.piece_bytes(planes or grid.shape[0], uniform=self._uniform)
+        self._z_step = 1
+        self._fit(memory)
+
+    def _fit(self, room: int) -> None:
+        """Take as many heights together as `room` bytes hold, at least one."""
+        self._z_step = int(np.flatnonzero(self._needs <= max(room, self._needs[0]))[-1]) + 1
 
     def _buffer_index(self, column: np.ndarray) -> np.ndarray:
         """Where pairs add up in the first lateral buffer: one row of it is enough where an axis has one voxel."""
@@ -128,16 +160,15 @@ class Migration:
 
     def shrink(self, excess: int) -> None:
         """Take the heights in smaller pieces, to need `excess` bytes less as far as that goes."""
-        self._z_step = max(1, self._z_step - -(-excess // (8 * self.n_pairs)))
+        self._fit(int(self._needs[self._z_step - 1]) - excess)
 
     @property
     def nbytes(self) -> int:
         """Memory held, with the planes in flight and the threads' buffers [bytes]."""
         arrays = (self.flat, self.kx, self.ky, self._row, self._mode, self._index, self._waves.phase, *self._masks)
         held = sum(v.nbytes for v in arrays) + (0 if self._root is None else 3 * self._root.nbytes)
-        fine = 0 if self._direct else fine_size(self._z_step)
-        per_thread = 8 * (BLOCK * fine + sum(a * b for a, b in self._modes.lateral_shapes()))
-        return held + 8 * self._z_step * self.n_pairs + threads() * per_thread
+        per_thread = 8 * sum(a * b for a, b in self._modes.lateral_shapes())
+        return held + int(self._needs[self._z_step - 1]) + threads() * per_thread
 
     @property
     def tables(self) -> tuple[Waves, list[np.ndarray], np.ndarray | None]:
@@ -149,17 +180,39 @@ class Migration:
         z = self._distance[planes]
         factor = z / (2 * np.pi)
         scale = self.scale * np.prod(self.dk) * (factor if self.line is None else np.sqrt(factor))
-        return z, scale, self._direct or len(z) <= FEW
+        return z, scale, not self._uniform or len(z) <= FEW
 
-    def _pieces(self, among: slice | None = None):
-        """(slice of planes, their Stolt step), for some of the planes or all."""
+    def _pieces(self, among: slice | None = None) -> Iterator[_Piece]:
+        """The pieces that make some of the planes, or all."""
+        for ends in itertools.pairwise(self._edges(among)):
+            if self._last is None or self._last[0] != ends:
+                self._last = ends, self._piece(slice(*ends))
+            yield self._last[1]
+
+    def _edges(self, among: slice | None) -> list[int]:
+        """Where pieces begin and end; their sizes differ by one at most."""
         among = among or slice(0, self.grid.shape[0])
         n_z = among.stop - among.start
-        edges = among.start + np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)
-        for start, stop in itertools.pairwise(edges):
-            planes = slice(int(start), int(stop))
-            z, scale, direct = self.heights(planes)
-            yield planes, Direct(self._waves, z, scale) if direct else Gridded(self._waves, z, scale, self._held)
+        return (among.start + np.linspace(0, n_z, -(-n_z // self._z_step) + 1).round().astype(int)).tolist()
+
+    def _most_heights(self, among: slice | None = None) -> int:
+        """Heights of the largest piece: room for it serves all of them."""
+        largest = int(np.diff(self._edges(among)).max())
+        return self._modes.n_heights(largest) if self._uniform else largest
+
+    def _piece(self, planes: slice) -> _Piece:
+        z, scale, _ = self.heights(planes)
+        if not self._uniform:
+            return _Piece(planes=planes, stolt=Direct(self._waves, z, scale), masks=self._masks_at(planes), matrix=None)
+        n, matrix, masks = self._modes.n_heights(len(z)), None, self._masks_at(planes)
+        if n < len(z):
+            few, matrix = few_heights(z, n, self._modes.kz_band)
+            matrix *= scale.astype(np.float32)[:, None]
+            at = self.grid.z[planes][0] + (few - z[0]) / (z[-1] - z[0]) * np.ptp(self.grid.z[planes])
+            masks = tuple(self._modes.band.mask(axis, u, at) for axis, u in enumerate(self._cosines))
+            z, scale = few, np.ones(n)
+        stolt = Gridded(self._waves, z, scale, self._held) if n > MANY else Even(self._waves, z, scale)
+        return _Piece(planes=planes, stolt=stolt, masks=masks, matrix=matrix)
 
     def __call__(self, spectrum: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(m, n_pairs) complex64 spectrum to the image, complex64 (n_z, n_y, n_x)."""
@@ -170,57 +223,69 @@ class Migration:
         out = np.empty((among.stop - among.start, *self.grid.shape[1:]), dtype=np.complex64)
         if self._root is not None:
             spectrum = spectrum * self._root
-        for planes, stolt in self._pieces(among):
-            spec = self._planes(planes.stop - planes.start)
+        most = self._most_heights(among)
+        for piece in self._pieces(among):
+            spec = self._planes(most)[: piece.n]
+            mine = out[piece.planes.start - among.start : piece.planes.stop - among.start]
+            made = mine if piece.matrix is None else self._room("made", (most, *self.grid.shape[1:]))[: piece.n]
 
-            def to_image(
-                j: int, *ffts: RowFFT, spec=spec, first=planes.start, start=planes.start - among.start
-            ) -> None:
-                masks = self._masks_at(first + j)
+            def to_image(j: int, *ffts: RowFFT, piece=piece, spec=spec, made=made) -> None:
+                masks = piece.masks[0][j], piece.masks[1][j]
                 lateral.place(spec[j], self._row, self._mode, *masks, self._index, ffts[0].buffer)
                 row = ffts[0]()
                 if len(ffts) == 2:
                     lateral.turn(row, self._turn_column, ffts[1].buffer)
-                    out[start + j] = ffts[1]()[:, : self.grid.shape[2]]
+                    made[j] = ffts[1]()[:, : self.grid.shape[2]]
                 else:
-                    out[start + j].reshape(-1)[:] = row[0, : out[start + j].size]
+                    made[j].reshape(-1)[:] = row[0, : made[j].size]
 
-            stolt.forward(spectrum, spec, show)
-            self._lateral_workers("backward").run(to_image, range(len(spec)), label="migrate: planes", show=show)
+            piece.stolt.forward(spectrum, spec, show)
+            self._lateral_workers("backward").run(to_image, range(piece.n), label="migrate: planes", show=show)
+            if piece.matrix is not None:
+                _along_z(piece.matrix, made, mine)
         return out
 
     def adjoint(self, image: np.ndarray, show: bool | None = None) -> np.ndarray:
         """(n_z, n_y, n_x) complex64 image to the spectrum, complex64 (m, n_pairs)."""
         total = np.zeros((len(self.k2), self.n_pairs), dtype=np.complex64)
-        for planes, stolt in self._pieces():
-            spec = self._planes(planes.stop - planes.start)
-            part = np.empty_like(total)
+        most = self._most_heights()
+        for piece in self._pieces():
+            spec = self._planes(most)[: piece.n]
+            part, mine = np.empty_like(total), image[piece.planes]
+            if piece.matrix is not None:
+                mine = self._room("made", (most, *self.grid.shape[1:]))[: piece.n]
+                _along_z(piece.matrix.conj().T, image[piece.planes], mine)
 
-            def from_image(j: int, *ffts: RowFFT, spec=spec, start=planes.start) -> None:
-                plane = image[start + j]
+            def from_image(j: int, *ffts: RowFFT, piece=piece, spec=spec, mine=mine) -> None:
+                plane = mine[j]
                 ffts[-1].buffer[:] = 0
                 if len(ffts) == 2:
                     ffts[1].buffer[:, : self.grid.shape[2]] = plane
                     lateral.turn_back(ffts[1](), self._turn_column, ffts[0].buffer)
                 else:
                     ffts[0].buffer[0, : plane.size] = plane.reshape(-1)
-                lateral.pick(ffts[0](), self._row, self._mode, *self._masks_at(start + j), self._index, spec[j])
+                masks = piece.masks[0][j], piece.masks[1][j]
+                lateral.pick(ffts[0](), self._row, self._mode, *masks, self._index, spec[j])
 
-            self._lateral_workers("forward").run(from_image, range(len(spec)), label="adjoint: planes", show=show)
-            stolt.adjoint(spec, part, show)
+            self._lateral_workers("forward").run(from_image, range(piece.n), label="adjoint: planes", show=show)
+            piece.stolt.adjoint(spec, part, show)
             total += part
             del part
         return total if self._root is None else total * self._root
 
     def _planes(self, n_z: int) -> np.ndarray:
-        """Room for the spectrum of n_z planes, held between runs, (n_z, n_pairs)."""
-        if self._held_planes is None or len(self._held_planes) < n_z:
-            self._held_planes = None
-            self._held_planes = np.empty((max(n_z, self._z_step), self.n_pairs), dtype=np.complex64)
-        return self._held_planes[:n_z]
+        """Room for the spectrum of n_z heights, held between runs, (n_z, n_pairs)."""
+        return self._room("spectra", (n_z, self.n_pairs))
 
-    def _masks_at(self, plane: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._masks[0][plane], self._masks[1][plane]
+    def _room(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Room of a name for an array of that shape, complex64, held between runs."""
+        if name not in self._held_planes or len(self._held_planes[name]) < shape[0]:
+            self._held_planes.pop(name, None)
+            self._held_planes[name] = np.empty(shape, dtype=np.complex64)
+        return self._held_planes[name][: shape[0]]
+
+    def _masks_at(self, planes: slice) -> tuple[np.ndarray, np.ndarray]:
+        return self._masks[0][planes], self._masks[1][planes]
 
     def _lateral_workers(self, direction: str) -> Workers:
         shapes = self._modes.lateral_shapes()
@@ -230,3 +295,15 @@ class Migration:
         if key not in self._workers:
             self._workers[key] = Workers(make_plans)
         return self._workers[key]
+
+
+def _along_z(matrix: np.ndarray, given: np.ndarray, out: np.ndarray) -> None:
+    """out (m, n_y, n_x) = matrix (m, n) times given (n, n_y, n_x), a share of the voxels at a time."""
+    given, flat = given.reshape(len(given), -1), out.reshape(len(out), -1)
+
+    def part(first: int) -> None:
+        voxels = slice(first, first + PIXELS)
+        np.matmul(matrix, given[:, voxels], out=flat[:, voxels])
+
+    with one_blas_thread():
+        Workers().run(part, range(0, flat.shape[1], PIXELS))

@@ -10,13 +10,14 @@ import numpy as np
 
 from mmsar.constants import C0
 from mmsar.core.depth_planes import depth_width, middle_kappa, n_few, n_fine
+from mmsar.core.kernels_planes import ROWS
+from mmsar.core.kernels_spread import cells
 from mmsar.core.parallel import threads
-from mmsar.core.stacked import fine_length, kernel_width
+from mmsar.core.stacked import lateral_grid
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
 from mmsar.recon.fronts import product_grid
-from mmsar.recon.stolt import BLOCK, FEW, fine_size
 from mmsar.recon.wavegrid import WaveGrid
 from mmsar.signal.pitch import lines
 
@@ -29,8 +30,12 @@ PER_TAP = 3e-10
 """Of spreading: for every sample, frequency and tap [s]."""
 PER_POINT = 8e-10
 """Of an FFT: for every point and factor of two of its length [s]."""
-PER_PAIR = 3e-8
+PER_ROW_POINT = 2e-10
+"""The same within rows that stay in the cache, of a quick length [s]."""
+PER_WAVE = 6e-9
 """Of the Stolt step: for every pair and frequency [s]."""
+PER_HEIGHT = 3e-10
+"""Of the same: for every pair, frequency and height [s]."""
 PLANNING = 0.02
 """Of planning, the same for all [s]."""
 PER_PHASE = 4e-8
@@ -70,22 +75,20 @@ def planar_cost(
     compression = 8 * m * chirp.n_samples
     room = max(allowed - 2 * data - compression, 0) // 2
     front = _FRONTS[method](virtual, waves, m, eps, allowed // 4)
-    step = int(np.clip(room // max(1, 8 * pairs), 1, n_z))
+    needs = waves.piece_bytes(n_z, uniform=waves.line is None)
     lateral = sum(a * b for a, b in waves.lateral_shapes())
-    fine = fine_size(step) if n_z > FEW else 0
-    fixed = 44 * pairs + 4 * n_z * sum(waves.count) + 8 * threads() * (BLOCK * fine + lateral)
+    fixed = 44 * pairs + 4 * n_z * sum(waves.count) + 8 * threads() * lateral
     blocks = 8 * threads() * 4096 * (chirp.n_samples + m)
     held = 24 * channels + compression + data + front.nbytes + fixed
     held += max(2 * data + blocks, spectrum + max(data, image))
-    over = held + 8 * step * pairs - allowed
-    if over > 0:
-        step = max(1, step - -(-over // (8 * pairs)))
+    step = int(np.flatnonzero(needs <= max(min(room, allowed - held), needs[0]))[-1]) + 1
     pieces = -(-n_z // step)
+    made = pieces * waves.n_heights(-(-n_z // pieces)) if waves.line is None else n_z
     per_plane = sum(a * b * np.log2(max(b, 2)) for a, b in waves.lateral_shapes()) * PER_POINT
-    stolt = m * pairs * PER_PAIR * pieces if n_z > FEW else m * pairs * n_z * PER_PAIR / 4
-    stolt += pairs * 1.5 * n_z * np.log2(max(2, fine)) * PER_POINT
-    work = channels * chirp.n_samples * m * PER_SAMPLE + front.seconds + stolt + n_z * per_plane
-    return work / threads() + PLANNING + m * channels * PER_PHASE, int(held + 8 * step * pairs), pieces
+    stolt = m * pairs * (PER_WAVE * pieces + PER_HEIGHT * made)
+    stolt += 0 if made == n_z else grid.n_voxels * made / pieces * PER_PRODUCT
+    work = channels * chirp.n_samples * m * PER_SAMPLE + front.seconds + stolt + made * per_plane
+    return work / threads() + PLANNING + m * channels * PER_PHASE, int(held + needs[step - 1]), pieces
 
 
 def _rectilinear(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) -> _Front:
@@ -113,28 +116,26 @@ def _irregular(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: i
 
 def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) -> _Front:
     """Of samples anywhere in space."""
-    width, n = kernel_width(eps), len(virtual)
-    lengths = [fine_length(count, width) for count in waves.count]
+    (width, lengths, _), n = lateral_grid(waves.count, eps), len(virtual)
     size = np.ptp(virtual, axis=0)
-    cells = [
+    n_x, n_y = (
         int(np.ceil(s * d * n_fine / (2 * np.pi))) + width + 1
         for s, d, n_fine in zip(size[:2], waves.dk, lengths, strict=True)
-    ]
+    )
+    n_x, n_y = cells(n_x), -(-n_y // ROWS) * ROWS
     sine = min(float(waves.band.limits[4] + waves.band.limits[5]), 1.0)
     centre = middle_kappa(float(waves.k2.max()), sine)
     fine, few = n_fine(float(size[2]), centre, depth_width(eps)), n_few(float(size[2]), centre, eps)
-    grid, pairs = fine * cells[0] * cells[1], waves.n_pairs
-    block = int(np.clip(room // max(1, 8 * grid), 1, m))
-    rows = cells[1] * lengths[0], waves.count[0] * lengths[1]
-    transform = sum(r * np.log2(length) for r, length in zip(rows, lengths, strict=True))
+    pairs, of_row = waves.n_pairs, width * fine * n_x + ROWS * few * n_x
+    buffers = 2 * (ROWS * lengths[0] + few * lengths[1])
+    per_set = 8 * (waves.count[0] * few * n_y + threads() * (of_row + buffers))
+    block = int(np.clip(room // max(1, per_set), 1, m))
+    transform = n_y * lengths[0] * np.log2(lengths[0]) + waves.count[0] * lengths[1] * np.log2(lengths[1])
     taps = n * min(fine, depth_width(eps)) * width**2
     return _Front(
-        nbytes=40 * n
-        + 24 * pairs
-        + 8 * block * (grid + n)
-        + 8 * threads() * (2 * sum(rows) + few * cells[0] * block + 3 * pairs),
+        nbytes=40 * n + 24 * pairs + block * (per_set + 8 * n),
         seconds=m
-        * (taps * PER_TAP + few * (transform * PER_POINT + pairs * 5e-10) + fine * few * cells[0] * cells[1] * 5e-11),
+        * (taps * PER_TAP + few * (transform * PER_ROW_POINT + pairs * 5e-10) + fine * few * n_x * n_y * 5e-11),
     )
 
 

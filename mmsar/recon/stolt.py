@@ -1,7 +1,8 @@
 """The Stolt step on one piece of the heights: the spectrum of every frequency to the spectrum of every plane, and back.
 
-gridded    uniform heights, many of them: every S_m(kx, ky) is spread along k_z, and one FFT makes all planes
-direct     a few heights (one slice), or uneven ones: the sum over frequencies of phase times spectrum, plane by plane
+even       uniform heights: the sum over frequencies, phases turned from height to height
+gridded    a great many uniform heights: every S_m(kx, ky) is spread along k_z, and one FFT makes all planes
+direct     uneven heights: the sum over frequencies of phase times spectrum, plane by plane
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsar.core import gridding
+from mmsar.core import gridding, kernels_heights
 from mmsar.core.fft import RowFFT, good_size
 from mmsar.core.parallel import Workers
 
@@ -18,7 +19,9 @@ BLOCK = 256
 OVERSAMPLING = 1.5
 """Fine grid points per image plane."""
 FEW = 12
-"""Up to so many planes direct sums are faster."""
+"""Up to so many planes direct sums are faster on a GPU."""
+MANY = 128
+"""More uniform heights than this are gridded."""
 STRAIGHT = 1e-3
 """Heights count as uniform when that changes no phase by more than this [rad]."""
 
@@ -57,23 +60,36 @@ def fine_size(n_z: int) -> int:
 class Direct:
     """Any heights: sums over frequencies."""
 
+    _kernels: tuple[Callable, Callable] = (gridding.sum_heights, gridding.sum_heights_back)
+
     def __init__(self, waves: Waves, z: np.ndarray, scale: np.ndarray) -> None:
         self._n, self._blocks = len(waves.kx), waves.blocks
-        self._args = (waves.kx, waves.ky, waves.k2, waves.band, z, scale.astype(np.float32), waves.phase)
+        self._args: tuple = (waves.kx, waves.ky, waves.k2, waves.band, z, scale.astype(np.float32), waves.phase)
 
     def forward(self, spectrum: np.ndarray, planes: np.ndarray, show: bool | None) -> None:
         """(m, n_pairs) to (n_z, n_pairs), overwritten."""
-        self._run(gridding.sum_heights, spectrum, planes, "migrate: range", show)
+        self._run(self._kernels[0], spectrum, planes, "migrate: range", show)
 
     def adjoint(self, planes: np.ndarray, spectrum: np.ndarray, show: bool | None) -> None:
         """(n_z, n_pairs) to (m, n_pairs), overwritten."""
-        self._run(gridding.sum_heights_back, spectrum, planes, "adjoint: range", show)
+        self._run(self._kernels[1], spectrum, planes, "adjoint: range", show)
 
     def _run(self, kernel: Callable, spectrum: np.ndarray, planes: np.ndarray, label: str, show: bool | None) -> None:
         def one(first: int) -> None:
             kernel(spectrum, first, *self._args, planes, min(first + BLOCK, self._n))
 
         Workers().run(one, self._blocks, label=label, show=show)
+
+
+class Even(Direct):
+    """Uniform heights: the same sums, phases turned from height to height."""
+
+    _kernels = (kernels_heights.sum_even, kernels_heights.sum_even_back)
+
+    def __init__(self, waves: Waves, z: np.ndarray, scale: np.ndarray) -> None:
+        super().__init__(waves, z, scale)
+        step = float(z[-1] - z[0]) / max(len(z) - 1, 1)
+        self._args = (*self._args[:4], float(z[0]), step, *self._args[5:])
 
 
 class Gridded:

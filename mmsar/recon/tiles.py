@@ -3,7 +3,7 @@
 method            tile                                           against the whole image
 bpa               run of the kernel's own tiles (a box)          bit for bit
 ffbp              slab of planes                                 bit for bit
-rma, empm, nufft  slab of planes, from one spectrum              1e-5: the Stolt step is gridded for fewer planes
+rma, empm, nufft  slab of planes, from one spectrum              1e-5: the heights that are made are other ones
 isar              share of the frequencies, all voxels: a sum    1e-5: order of summation
 
 A `Job` holds no samples and goes anywhere by pickle; a `Bench` is made of it where the work is done, from the samples.

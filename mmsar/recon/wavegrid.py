@@ -9,9 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from mmsar.core import gridding
-from mmsar.core.fft import good_size
+from mmsar.core.fft import fast_size
+from mmsar.core.parallel import threads
 from mmsar.model.grid import ImageGrid
 from mmsar.recon.band import Band
+from mmsar.recon.few_heights import KzBand, n_few
+from mmsar.recon.stolt import BLOCK, MANY, fine_size
 
 
 class WaveGrid:
@@ -47,7 +50,7 @@ class WaveGrid:
         spacing, far = self.grid.spacing[axis], max(abs(end) for end in self.band.offsets[axis])
         # nothing within the band's reach may wrap around into the image
         needed = max(far + self.band.reach(axis), self.grid.extent[axis][1] - self.grid.extent[axis][0])
-        period = good_size(int(np.ceil(needed / spacing)) + 1)
+        period = fast_size(int(np.ceil(needed / spacing)) + 1, most=1.1, beside=8.0, power=2)
         dk = 2 * np.pi / (period * spacing)
         first, last = self.band.modes(axis, self.k2, dk)
         return period, first, last - first + 1, dk
@@ -69,6 +72,25 @@ class WaveGrid:
     def n_pairs(self) -> int:
         """Pairs of modes in the band."""
         return int(np.count_nonzero(self.inside()))
+
+    @cached_property
+    def kz_band(self) -> KzBand:
+        """What the waves of the band have along z, with what its moving edges add."""
+        sine2 = min((self.band.limits[4] + self.band.limits[5]) ** 2, gridding.STEEPEST2)
+        low = float(self.k2.min() * np.sqrt(1 - sine2))
+        return KzBand(low=low, high=float(self.k2.max())).spread(self.band.pace)
+
+    def n_heights(self, n_z: int) -> int:
+        """Heights that are made for so many evenly spaced planes: as many, or fewer."""
+        return n_few(n_z, self.grid.spacing[2], self.kz_band)
+
+    def piece_bytes(self, n_most: int, *, uniform: bool) -> np.ndarray:
+        """Memory of pieces of 1 to `n_most` planes: spectra and images of their heights, and the Stolt step's lines."""
+        n_z = np.arange(1, n_most + 1)
+        n = np.array([self.n_heights(v) if uniform else v for v in n_z])
+        lines = np.array([BLOCK * fine_size(v) * threads() if uniform and v > MANY else 0 for v in n])
+        voxels = self.grid.shape[1] * self.grid.shape[2]
+        return 8 * (n * self.n_pairs + lines + (n < n_z) * n * (voxels + n_z))
 
     def lateral_shapes(self) -> list[tuple[int, int]]:
         """Buffers of the lateral FFTs: along y for every kx, then along x; one row where an axis has one voxel."""

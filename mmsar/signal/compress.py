@@ -135,15 +135,15 @@ def compressed(signal: Any, shape: tuple[int, int, int, int], matrix: np.ndarray
     GeometryError
         A signal of another shape.
     """
+    per_pose = shape[1] * shape[2]
+    out = np.empty((matrix.shape[1], shape[0] * per_pose), dtype=np.complex64)
     if not hasattr(signal, "blocks"):
         signal = np.asarray(signal)
         check_shape("signal", signal.shape, shape)
-        return np.ascontiguousarray(
-            matmul_rows(signal.reshape(-1, shape[3]).astype(np.complex64, copy=False), matrix).T
-        )
+        matmul_rows(signal.reshape(-1, shape[3]).astype(np.complex64, copy=False), matrix, out=out.T)
+        return out
     check_shape("signal", signal.shape, shape)
-    per_pose = shape[1] * shape[2]
-    out = np.empty((matrix.shape[1], shape[0] * per_pose), dtype=np.complex64)
     for poses, block in signal.blocks():
-        out[:, poses.start * per_pose : poses.stop * per_pose] = matmul_rows(block.reshape(-1, shape[3]), matrix).T
+        mine = slice(poses.start * per_pose, poses.stop * per_pose)
+        matmul_rows(block.reshape(-1, shape[3]), matrix, out=out[:, mine].T)
     return out

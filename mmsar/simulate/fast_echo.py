@@ -21,8 +21,8 @@ import numpy as np
 
 from mmsar.core import gridding, kernels_echo
 from mmsar.core.checks import finite_number, real_array
-from mmsar.core.fft import PlaneFFT, good_size
-from mmsar.core.kernels_spread import gather_points, slack, spread_points
+from mmsar.core.fft import PlaneFFT, aligned, good_size
+from mmsar.core.kernels_spread import cells, gather_points, spread_points
 from mmsar.core.parallel import Workers, threads
 from mmsar.errors import GeometryError
 from mmsar.model.chirp import Chirp
@@ -117,7 +117,7 @@ class FastEcho:
         total = self._spectrum(scene)
         side = self._rows.stop - self._rows.start
         m = len(self.k2)
-        fields = np.zeros((1, side, side + slack(m, WIDTH), m), dtype=np.complex64)
+        fields = aligned((side, 1, cells(side), m))
         points = np.zeros((len(position), 3))
         points[:, 1:] = position[:, 1::-1] / self.pitch + self.size // 2 - self._rows.start
         out, part = np.zeros((2, len(position), m), dtype=np.complex64)
@@ -126,11 +126,11 @@ class FastEcho:
 
             def field_at(n: int, _: PlaneFFT, backward: PlaneFFT, height=height) -> None:
                 kernels_echo.to_height(total[n], self._mode, self._scale, self.k2[n], height, backward.buffer)
-                fields[0, :, :side, n] = backward()[self._rows, self._rows]
+                fields[:, 0, :side, n] = backward()[self._rows, self._rows]
 
             def read(i: int, _: PlaneFFT, __: PlaneFFT, q=q) -> None:
                 piece = slice(edges[i], edges[i + 1])
-                gather_points(fields, points, piece.start, piece.stop, self._tables, part)
+                gather_points(fields, points, piece.start, piece.stop, self._tables, (0, side), part)
                 turned = np.exp(-1j * np.outer(phase_of(q, piece), self.k2))
                 out[piece] += part[piece] * (lagrange[q, piece, None] * turned)
 
@@ -192,14 +192,14 @@ class FastEcho:
             there = scene.position[:, 2] == z
             points = np.zeros((int(there.sum()), 3))
             points[:, 1:] = scene.position[there, 1::-1] / self.pitch + self.size // 2
-            grid = np.zeros((1, self.size, self.size, 1), dtype=np.complex64)
+            grid = aligned((self.size, 1, cells(self.size), 1))
             data = scene.reflectivity[there].astype(np.complex64)[:, None]
-            spread_points(data, points, 0, len(points), self._tables, grid)
-            waves = np.empty(grid.shape[1:3], dtype=np.complex64)
+            spread_points(data, points, 0, len(points), self._tables, (0, self.size), grid)
+            waves = np.empty((self.size, self.size), dtype=np.complex64)
             kernels = self._kernels(float(z))
 
             def transform(_: int, forward: PlaneFFT, __: PlaneFFT, grid=grid, waves=waves) -> None:
-                forward.buffer[:] = grid[0, :, :, 0]
+                forward.buffer[:] = grid[:, 0, : self.size, 0]
                 waves[:] = forward()
 
             def add(n: int, forward: PlaneFFT, _: PlaneFFT, z=z, waves=waves, kernels=kernels) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsar.core.fft import RowFFT, good_size, load_wisdom, wisdom_path
+from mmsar.core.fft import RowFFT, fast_size, good_size, load_wisdom, row_time, wisdom_path
 
 
 @given(st.integers(-3, 200_000))
@@ -24,6 +24,20 @@ def test_good_size_is_even_smooth_and_not_far_above(n):
 def test_good_size_is_the_smallest(n):
     smooth = {2**a * 3**b * 5**c * 7**d for a in range(1, 12) for b in range(8) for c in range(6) for d in range(5)}
     assert good_size(n) == min(v for v in smooth if v >= n)
+
+
+@given(st.integers(1, 5000), st.floats(1.0, 2.0), st.floats(0, 10))
+def test_fast_size_is_a_good_one_in_reach_and_none_is_quicker(n, most, beside):
+    size = fast_size(n, most, beside, 2)
+    assert size == good_size(size) and n <= size <= max(most * n, good_size(n))
+    first = good_size(n)
+    assert size**2 * (row_time(size) + beside) <= first**2 * (row_time(first) + beside)
+    assert fast_size(n, 1.0, beside, 2) == first
+
+
+def test_powers_of_two_are_the_quickest_lengths():
+    assert row_time(512) < row_time(640) < row_time(576) < row_time(588)
+    assert fast_size(630, 1.1, 8.0, 2) == 640
 
 
 @pytest.mark.parametrize(("rows", "length"), [(1, 2), (5, 12), (3, 70)])

@@ -142,7 +142,7 @@ def test_memory_is_counted_and_less_of_it_means_smaller_pieces():
     large, small = migration(), migration(memory=1)
     assert small._z_step == 1 and large._z_step == GRID.shape[0]
     assert large.nbytes - small.nbytes >= 8 * (GRID.shape[0] - 1) * large.n_pairs
-    assert [p.stop - p.start for p, *_ in small._pieces()] == [1] * GRID.shape[0]
+    assert [p.planes.stop - p.planes.start for p in small._pieces()] == [1] * GRID.shape[0]
     middle = migration(memory=8 * 4 * large.n_pairs)
-    sizes = [p.stop - p.start for p, *_ in middle._pieces()]
+    sizes = [p.planes.stop - p.planes.start for p in middle._pieces()]
     assert max(sizes) <= 4 and sum(sizes) == GRID.shape[0]

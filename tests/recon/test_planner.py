@@ -274,7 +274,7 @@ def test_verified_error_is_near_the_whole_one(scans, exact):
     image = reconstruct(scans["hand"], exact.grid, method="empm", options=with_options(verify=True))
     said, whole = last(image)["verify"], error_db(image, exact).error_db
     assert said["error_db"] == pytest.approx(whole, abs=4)
-    assert said["ncc"] == pytest.approx(ncc(image, exact), abs=0.02)
+    assert said["ncc"] == pytest.approx(ncc(image, exact), abs=0.03)
     assert whole == pytest.approx(last(image)["predicted_error_db"], abs=8) or whole < -30
     assert 1000 < said["voxels"] <= 4 * 12**3
 
