@@ -170,7 +170,7 @@ def test_autofocus_is_reported_and_written(planar_file, tmp_path, capsys):
     capsys.readouterr()
     assert main(["align", str(scan_file), "--autofocus", *AREA, "--independent", "-o", str(done)]) == 0
     text = capsys.readouterr().out
-    assert [line.split()[0] for line in text.splitlines()[:4]] == ["moved", "lit", "bright", "note"]
+    assert [line.split()[0] for line in text.splitlines()[:5]] == ["moved", "lit", "bright", "all", "note"]
     focused = load_scan(done)
     assert [step["step"] for step in focused.attrs["history"]] == ["simulate", "align autofocus"]
     np.testing.assert_array_equal(focused.read(), load_scan(scan_file).read())
@@ -179,6 +179,7 @@ def test_autofocus_is_reported_and_written(planar_file, tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)
     np.testing.assert_allclose(report["move"], moved, atol=2e-6)
     assert report["improved"] and report["entropy"][1] < report["entropy"][0]
+    assert not report["grown"] and report["fit"][1] > report["fit"][0]
 
 
 def test_autofocus_that_does_not_help_is_not_written(planar_file, tmp_path, capsys):
@@ -186,6 +187,7 @@ def test_autofocus_that_does_not_help_is_not_written(planar_file, tmp_path, caps
     args = [str(scan_file), "--autofocus", *AREA, "--iterations", "3", "-o", str(done)]
     text = fails(capsys, *args)
     assert "focused.h5 not written" in text and "many poses see it" in text and "--force" in text
+    assert "try --grow" in text and "try --grow" not in fails(capsys, *args, "--grow")
     assert not done.exists()
     assert main(["align", *args, "--force"]) == 0 and done.exists()
 
