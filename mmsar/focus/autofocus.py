@@ -37,8 +37,8 @@ from mmsar.core.checks import finite_number, instance, positive_int
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
 from mmsar.focus.growth import grow, outward, sizes
-from mmsar.focus.posefield import PoseField
-from mmsar.focus.posestep import match, neighbours, pose_step, soft_threshold
+from mmsar.focus.posefield import PoseField, places
+from mmsar.focus.posestep import Prior, joint_step, match, soft_threshold
 from mmsar.focus.tilt import turned_back
 from mmsar.metrics.focus import entropy
 from mmsar.model.grid import ImageGrid
@@ -195,22 +195,22 @@ def focus_samples(
         raise GeometryError(
             "align autofocus: got a scan round a target, wanted a planar or freehand one; use --rotation for its axis"
         )
-    middles = geometry.virtual_position.reshape(len(geometry.weight), -1, 3).mean(axis=1)
-    order = outward(middles) if options.grow else None
+    order = outward(places(geometry)) if options.grow else None
     field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory, order=order)
     move = np.zeros((field.n_poses, 3))
     image = field.image(move)
     if not np.abs(image).max() > 0:
         raise GeometryError("align autofocus: got an image of zeros on this grid, wanted one that holds a target")
     before = _measures(field, image, move)
-    move, image = _alternate(field, move, image, options)
+    prior = Prior(smooth=options.smooth, hold=options.hold, width=options.neighbours, reach=options.reach)
+    move, image = _alternate(field, move, image, prior, options)
     after = _measures(field, image, move)
     grown = False
     if options.grow and after[2] < ENOUGH:
-        pulls = {"smooth": options.smooth, "hold": options.hold, "reach": options.reach}
+        prior = replace(prior, width=prior.width / 2)
         with counter("grow", len(sizes(field.n_poses)), options.progress) as done:
-            other = grow(field, width=options.neighbours / 2, done=done, **pulls)
-        other, image = _alternate(field, other, field.image(other), options, turning=True)
+            other = grow(field, prior, done)
+        other, image = _alternate(field, other, field.image(other), prior, options, turning=True)
         measures = _measures(field, image, other)
         if measures[0] < after[0] and 1 - measures[2] <= min(STILL * (1 - after[2]), LEFT * (1 - before[2])):
             move, after, grown = other, measures, True
@@ -252,19 +252,22 @@ def apply_autofocus(scan: Scan, found: Autofocus) -> Scan:
 
 
 def _alternate(
-    field: PoseField, move: np.ndarray, image: np.ndarray, options: AutofocusOptions, *, turning: bool = False
+    field: PoseField,
+    move: np.ndarray,
+    image: np.ndarray,
+    prior: Prior,
+    options: AutofocusOptions,
+    *,
+    turning: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Iterate from displacements and their image: new displacements and image; `turning` looks for turns of all."""
-    width = options.neighbours / (2 if turning else 1)
-    pulls = {"smooth": options.smooth, "hold": options.hold, "reach": options.reach}
     with counter("focus", options.iterations, options.progress) as done:
         for i in range(options.iterations):
             if turning and i % TURN_EVERY == TURN_EVERY - 1 and i < options.iterations - TURN_EVERY:
                 move = turned_back(field, soft_threshold(image, TURN_BY), move)
                 image = field.image(move)
-            scene = soft_threshold(image, FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * options.iterations)))
-            mean = neighbours(move, field.order, width)
-            move = pose_step(field, field.waves(scene), move, mean, slice(None), **pulls)
+            threshold = FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * options.iterations))
+            move = joint_step(field, image, move, threshold, slice(0, field.n_poses), prior)
             image = field.image(move)
             done(i + 1)
     return move, image

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mmsar.focus.posefield import PoseField
-from mmsar.focus.posestep import match, neighbours, pose_step, soft_threshold
+from mmsar.focus.posestep import Prior, joint_step, match, neighbours, pose_step, soft_threshold
 
 FIRST = 12
 """Poses of the first aperture."""
@@ -43,27 +43,16 @@ def sizes(n_poses: int) -> list[int]:
     return out
 
 
-def grow(field: PoseField, *, smooth: float, hold: float, width: float, reach: float, done: Callable[[int], None]):
-    """Displacements (n_pose, 3) [m] of the poses of a field in the order `outward`.
-
-    Parameters
-    ----------
-    field : PoseField
-        The samples.
-    smooth, hold, width, reach : float
-        As in `AutofocusOptions`; the width is `neighbours`.
-    done : callable
-        Told how many stages (`sizes`) are over.
-    """
+def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
+    """Displacements (n_pose, 3) [m] of the poses of a field in the order `outward`; `done` is told how many of the
+    stages (`sizes`) are over."""
     move = np.zeros((field.n_poses, 3))
     stages = sizes(field.n_poses)
     polished = 0
 
     def together(n: int, threshold: float) -> None:
         poses = slice(0, n)
-        waves = field.waves(soft_threshold(field.image(move, poses), threshold))
-        mean = neighbours(move[:n], field.order, width)
-        move[poses] = pose_step(field, waves, move, mean, poses, smooth=smooth, hold=hold, reach=reach)
+        move[poses] = joint_step(field, field.image(move, poses), move, threshold, poses, prior)
 
     for stage, n in enumerate(stages):
         for _ in range(TOGETHER if stage else SETTLE):
@@ -75,23 +64,21 @@ def grow(field: PoseField, *, smooth: float, hold: float, width: float, reach: f
             polished = n
             for i in range(POLISH):
                 together(n, POLISHED[0] * (POLISHED[1] / POLISHED[0]) ** (i / POLISH))
-        _join(field, move, slice(n, stages[stage + 1]), smooth=smooth, hold=hold, width=width, reach=reach)
+        _join(field, move, slice(n, stages[stage + 1]), prior)
         done(stage + 1)
     return move
 
 
-def _join(
-    field: PoseField, move: np.ndarray, ring: slice, *, smooth: float, hold: float, width: float, reach: float
-) -> None:
+def _join(field: PoseField, move: np.ndarray, ring: slice, prior: Prior) -> None:
     """Place the poses of a ring by the image of those within it."""
     inner = slice(0, ring.start)
     waves = field.waves(soft_threshold(field.image(move, inner), THRESHOLD))
-    mean = neighbours(move[inner], field.order, width, total=ring.stop)[ring]
+    mean = neighbours(move[inner], field.order, prior.width, total=ring.stop)[ring]
     best = None
     for start in (np.zeros_like(mean), mean):
         move[ring] = start
         for _ in range(TOGETHER):
-            move[ring] = pose_step(field, waves, move, mean, ring, smooth=smooth, hold=hold, reach=reach)
+            move[ring] = pose_step(field, waves, move, mean, ring, prior)
         explained = match(field, waves, move, ring).explained
         if best is None:
             best, most = move[ring].copy(), explained

@@ -40,6 +40,11 @@ def moved_geometry(geometry: Geometry, move: np.ndarray) -> Geometry:
     return geometry.replace(tx_position=geometry.tx_position + shift, rx_position=geometry.rx_position + shift)
 
 
+def places(geometry: Geometry) -> np.ndarray:
+    """Middle of every pose's phase centres [m], (n_pose, 3)."""
+    return geometry.virtual_position.reshape(len(geometry.weight), -1, 3).mean(axis=1)
+
+
 class PoseField:
     """Images and echoes of a scan whose poses are displaced.
 
@@ -144,7 +149,7 @@ class PoseField:
     @property
     def place(self) -> np.ndarray:
         """Recorded middle of every pose's phase centres [m], (n_pose, 3)."""
-        return self.geometry.virtual_position.reshape(self.n_poses, -1, 3).mean(axis=1)
+        return places(self.geometry)
 
     def image(self, move: np.ndarray, poses: slice | None = None) -> np.ndarray:
         """Image of the samples with the poses displaced by `move` (n_pose, 3) [m]: complex64 (n_z, n_y, n_x)."""

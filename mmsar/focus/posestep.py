@@ -11,6 +11,18 @@ WEAK = 1e-2
 """A pose whose echo has less than this share of the mean energy does not count as told by it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """What is known of displacements before the samples: `autofocus.AutofocusOptions` has the meaning of each."""
+
+    smooth: float
+    hold: float
+    width: float
+    """Of the neighbours in time [poses]."""
+    reach: float
+    """[m]."""
+
+
 @dataclass(frozen=True, eq=False)
 class Match:
     """Inner products of the echo e of a scene with the samples s of each of some poses, (n,)."""
@@ -84,20 +96,12 @@ def neighbours(move: np.ndarray, order: np.ndarray, width: float, *, total: int 
 
 
 def pose_step(
-    field: PoseField,
-    waves: np.ndarray,
-    move: np.ndarray,
-    mean: np.ndarray,
-    poses: slice,
-    *,
-    smooth: float,
-    hold: float,
-    reach: float,
+    field: PoseField, waves: np.ndarray, move: np.ndarray, mean: np.ndarray, poses: slice, prior: Prior
 ) -> np.ndarray:
     """One Gauss-Newton step of some poses: their new displacements [m], (n, 3).
 
-    `mean` (n, 3) is what `smooth` pulls to, the recorded place what `hold` pulls to; both are shares of the mean
-    information a pose has along an axis.
+    `mean` (n, 3) is what the prior pulls to by `smooth`, the recorded place what it pulls to by `hold`; both are shares
+    of the mean information a pose has along an axis.
     """
     blocks, matches = [], []
     for block, echo, gradient in field.echoes(waves, move, poses):
@@ -117,7 +121,15 @@ def pose_step(
     slope, curvature = beta * slope + beta**2 * lagging, beta**2 * curvature
     scale = np.trace(curvature.sum(axis=0)) / (3 * len(here))
     slope, curvature = slope / scale, curvature / scale
-    pull = smooth * (here - mean) + hold * here
-    step = np.linalg.solve(curvature + (smooth + hold) * np.eye(3), (slope - pull)[..., None])[..., 0]
+    pull = prior.smooth * (here - mean) + prior.hold * here
+    step = np.linalg.solve(curvature + (prior.smooth + prior.hold) * np.eye(3), (slope - pull)[..., None])[..., 0]
     longest = np.pi / (2 * field.geometry.chirp.k.max())  # a quarter of a wavelength: half a turn of the phase
-    return np.clip(here + np.clip(step, -longest, longest), -reach, reach)
+    return np.clip(here + np.clip(step, -longest, longest), -prior.reach, prior.reach)
+
+
+def joint_step(
+    field: PoseField, image: np.ndarray, move: np.ndarray, threshold: float, poses: slice, prior: Prior
+) -> np.ndarray:
+    """One step of the first poses together, `poses` = slice(0, n), by the scene in the image that they make, (n, 3)."""
+    mean = neighbours(move[poses], field.order, prior.width)
+    return pose_step(field, field.waves(soft_threshold(image, threshold)), move, mean, poses, prior)
