@@ -36,6 +36,16 @@ def _turns(kx, ky, k2, band, h, work):
 
 
 @njit(inline="always", error_model="numpy")
+def _all_turns(kx, ky, k2, band, h, waves, ratio):
+    """`_turns` of every wavenumber, and cosine and sine in single precision: ratio (m, 2, LANES)."""
+    for m in range(k2.size):
+        _turns(kx, ky, k2[m], band, h, waves[m])
+        for r in range(LANES):
+            ratio[m, 0, r] = waves[m, 2, r]
+            ratio[m, 1, r] = waves[m, 3, r]
+
+
+@njit(inline="always", error_model="numpy")
 def _start(cycles, factor, z, work):
     """work (2, n) = factor times cosine and sine of the phase at height z: vectorised."""
     for r in range(cycles.size):
@@ -67,11 +77,7 @@ def sum_even(
     total = np.zeros((RUN, 2, LANES), np.float32)
     for q0 in range(first, last, LANES):
         n, factor = min(LANES, last - q0), factors[2 * q0 : 2 * last]
-        for m in range(n_k):
-            _turns(kx[q0 : q0 + n], ky[q0 : q0 + n], k2[m], band, h, waves[m])
-            for r in range(LANES):
-                ratio[m, 0, r] = waves[m, 2, r]
-                ratio[m, 1, r] = waves[m, 3, r]
+        _all_turns(kx[q0 : q0 + n], ky[q0 : q0 + n], k2, band, h, waves, ratio)
         for j0 in range(0, n_z, RUN):
             n_run = min(RUN, n_z - j0)
             total[:n_run] = np.float32(0.0)
@@ -122,11 +128,7 @@ def sum_even_back(
     given, total = np.zeros((RUN, 2, LANES), np.float32), np.zeros((n_k, 2, LANES), np.float32)
     for q0 in range(first, last, LANES):
         n, factor = min(LANES, last - q0), factors[2 * q0 : 2 * last]
-        for m in range(n_k):
-            _turns(kx[q0 : q0 + n], ky[q0 : q0 + n], k2[m], band, h, waves[m])
-            for r in range(LANES):
-                ratio[m, 0, r] = waves[m, 2, r]
-                ratio[m, 1, r] = waves[m, 3, r]
+        _all_turns(kx[q0 : q0 + n], ky[q0 : q0 + n], k2, band, h, waves, ratio)
         total[:] = np.float32(0.0)
         for j0 in range(0, n_z, RUN):
             n_run = min(RUN, n_z - j0)
