@@ -6,7 +6,9 @@ fewer planes z_r, with weights U by least squares over the band and the points' 
 
     exp(j kappa z) ~ sum_r exp(j kappa z_r) sum_p U[r, p] phi(z - z_p),
 
-so fewer planes are transformed along x and y. z_r are evenly spaced, so the sum over them is Horner's rule.
+so fewer planes are transformed along x and y. z_r are evenly spaced, so the sum over them is Horner's rule. What a wave
+weighs in the image counts in the least squares: those with large kappa come from the corners of the band, are few and
+faded out; so centre is less than half of the band, which a few waves exceed.
 """
 
 from dataclasses import dataclass
@@ -19,10 +21,14 @@ SIGMA_Z = 1.75
 """Oversampling of the fine planes."""
 MOST_FEW = 40
 """More planes than this cost more to combine than to transform."""
-SPANS = (0.92, 0.95, 0.97, 0.98, 0.99, 1.0)
+SPANS = (0.92, 0.95, 0.97, 0.98, 0.985, 0.99, 1.0)
 """Extents of the few planes that are tried, in depths of the points."""
-SHARE = 0.95
+SHARE = 0.85
 """Of the wanted error, that the planes may make: the rest is for the kernels along x and y."""
+TAILS = (1e-3, 1e-5, 0.0)
+"""Of the waves' power, that lies beyond the bandwidth that the planes are laid out for: what is tried."""
+BINS = 96
+"""Of the distribution of lags."""
 GAPS = 0.2
 """Weight of even heights beside those of the points."""
 FINEST = 3e-4
@@ -31,9 +37,38 @@ ROUNDING = 1e-7
 """Error of a sum in single precision for weights of one."""
 
 
-def middle_kappa(k2: float, sine: float) -> float:
-    """Half of the largest K - kz [rad/m] at the largest K and sine of the angle to z."""
-    return k2 * (1 - np.sqrt(1 - min(sine, 0.9999) ** 2)) / 2
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lags:
+    """How far waves lag behind the one along z, K - k_z: distribution over the waves of a band.
+
+    Attributes
+    ----------
+    value : (n,) array
+        Lags [rad/m], increasing.
+    power : (n,) array
+        What the waves of such a lag weigh (squared amplitude in the image).
+    half : float
+        Half of the largest lag [rad/m]: how much the waves turn about their middle, at most.
+    """
+
+    value: np.ndarray
+    power: np.ndarray
+    half: float
+
+    def most(self, tail: float) -> float:
+        """The same of all waves but a share `tail` of the power [rad/m]."""
+        total = np.cumsum(self.power)
+        return float(self.value[np.searchsorted(total, (1 - tail) * total[-1])]) / 2 if tail else self.half
+
+
+def lags_of(value: np.ndarray, power: np.ndarray) -> Lags:
+    """Distribution of the lags of single waves [rad/m] of given power, (n,) each."""
+    kept = value[power > 0]
+    top = float(kept.max(initial=0.0))
+    if top == 0:
+        return Lags(value=np.zeros(1), power=np.ones(1), half=0.0)
+    total, edges = np.histogram(kept, bins=BINS, range=(0.0, top), weights=power[power > 0])
+    return Lags(value=(edges[1:] + edges[:-1]) / 2, power=total, half=top / 2)
 
 
 def flat(depth: float, centre: float) -> bool:
@@ -54,11 +89,13 @@ def n_fine(depth: float, centre: float, width: int) -> int:
     return 1 if flat(depth, centre) else int(np.ceil(depth * SIGMA_Z * centre / np.pi)) + width + 1
 
 
-def n_few(depth: float, centre: float, error: float) -> int:
-    """About as many planes as carry the sum, to foresee what they cost."""
-    fine, freedoms = n_fine(depth, centre, depth_width(error)), depth * centre / np.pi
+def n_planes(depth: float, lags: Lags, error: float) -> tuple[int, int]:
+    """About as many planes as points are spread to, and as carry the sum, to foresee what they cost."""
+    centre = lags.most(TAILS[1])
+    width, freedoms = depth_width(error), depth * centre / np.pi
+    every, fine = n_fine(depth, lags.half, width), n_fine(depth, centre, width)
     few = int(np.ceil(freedoms - np.log(error) * (0.5 + 0.2 * np.log1p(freedoms)) - 0.5))
-    return few if few < min(fine, MOST_FEW + 1) and (error > FINEST or freedoms < 1) else fine
+    return (fine, few) if few < min(every, MOST_FEW + 1) and (error > FINEST or freedoms < 1) else (every, every)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,7 +105,7 @@ class DepthPlanes:
     Attributes
     ----------
     centre : float
-        Largest |kappa| [rad/m].
+        Lag of the waves that do not turn along z [rad/m]; about the largest |kappa|.
     first, step : float
         The planes that are transformed: z [m] of the first, and from one to the next.
     fine_first, fine_step : float
@@ -113,14 +150,14 @@ class DepthPlanes:
         return np.polynomial.polynomial.polyfit(u, values, 6)
 
 
-def depth_planes(z: np.ndarray, centre: float, error: float) -> DepthPlanes:
-    """The fewest planes for points at heights z [m] that keep a wanted RMS error over band and points."""
+def depth_planes(z: np.ndarray, lags: Lags, error: float) -> DepthPlanes:
+    """The fewest planes for points at heights z [m] that keep a wanted RMS error over the waves and the points."""
     low, high = float(z.min()), float(z.max())
-    if flat(high - low, centre):
+    if flat(high - low, lags.half):
         middle = (low + high) / 2
         table = np.ones_like(kernel_table(2, SIGMA_Z)[:, :1])
         return DepthPlanes(
-            centre=centre,
+            centre=lags.half,
             first=middle,
             step=0.0,
             fine_first=middle,
@@ -129,62 +166,74 @@ def depth_planes(z: np.ndarray, centre: float, error: float) -> DepthPlanes:
             matrix=None,
             n_fine=1,
         )
-    width, step = depth_width(error), np.pi / (SIGMA_Z * centre)
-    fine, start = n_fine(high - low, centre, width), low - width / 2 * step
-    table = kernel_table(width, SIGMA_Z)
-    few = _few((z - start) / step, table, fine, centre * step, error)
-    first, ratio, matrix = few or (0.0, 1.0, None)
-    return DepthPlanes(
-        centre=centre,
-        first=start + first * step,
-        step=ratio * step,
-        fine_first=start,
-        fine_step=step,
-        table=table,
-        matrix=matrix,
-        n_fine=fine,
-    )
+    least = depth_width(error)
+
+    def planes(centre: float, width: int, few: tuple[float, float, np.ndarray] | None = None) -> DepthPlanes:
+        step = np.pi / (SIGMA_Z * centre)
+        start = low - width / 2 * step
+        first, ratio, matrix = few or (0.0, 1.0, None)
+        return DepthPlanes(
+            centre=centre,
+            first=start + first * step,
+            step=ratio * step,
+            fine_first=start,
+            fine_step=step,
+            table=kernel_table(width, SIGMA_Z),
+            matrix=matrix,
+            n_fine=n_fine(high - low, centre, width),
+        )
+
+    best, few_do = planes(lags.half, least), error > FINEST
+    for width in (least, least + few_do):  # waves at the edge of the band, where the kernel is worst, may weigh most
+        for tail in TAILS if few_do else TAILS[-1:]:
+            centre = lags.most(tail)
+            few = _few(z, planes(centre, width), lags, error, min(best.n, MOST_FEW + 1))
+            best = best if few is None else planes(centre, width, few)
+        if best.matrix is not None:
+            break
+    return best
 
 
 def _few(
-    places: np.ndarray, table: np.ndarray, fine: int, band: float, error: float
+    z: np.ndarray, fine: DepthPlanes, lags: Lags, error: float, most: int
 ) -> tuple[float, float, np.ndarray] | None:
-    """First plane and step in fine planes, and U, of the fewest planes; None where they would not be fewer.
-
-    places: of the points, in fine planes; band: largest kappa times the fine step [rad].
-    """
+    """First plane and step in fine planes, and U, of the fewest planes; None where there would be `most` or more."""
+    places, table = fine.places(z), fine.table
     low, high = float(places.min()), float(places.max())
-    middle, depth = (low + high) / 2, high - low
-    least = int(np.ceil(depth * band / np.pi)) + 1
+    middle, depth, n = (low + high) / 2, high - low, fine.n_fine
+    least = int(np.ceil(depth * fine.centre * fine.fine_step / np.pi)) + 1
     if least > MOST_FEW:
         return None
-    as_points = np.sort(places)[np.linspace(0, len(places) - 1, 6 * fine).astype(int)]
-    sample = np.concatenate([as_points, np.linspace(low, high, 3 * fine)])  # gaps between few points need some too
-    weight = np.sqrt(np.repeat([1.0, GAPS], [6 * fine, 3 * fine]))
+    as_points = np.sort(places)[np.linspace(0, len(places) - 1, 6 * n).astype(int)]
+    sample = np.concatenate([as_points, np.linspace(low, high, 3 * n)])  # gaps between few points need some too
+    weight = np.sqrt(np.repeat([1.0, GAPS], [6 * n, 3 * n]))
     weight /= np.sqrt(np.mean(weight**2))
     start, taps = tap_rows(sample, table)
-    kernel = np.zeros((len(sample), fine))
+    kernel = np.zeros((len(sample), n))
     np.put_along_axis(kernel, start[:, None] + np.arange(table.shape[1]), taps * weight[:, None], axis=1)
-    kappa = np.linspace(0, band, 4 * fine)[:, None]
+    kappa = (lags.value - fine.centre)[:, None] * fine.fine_step
+    amplitude = np.sqrt(lags.power / lags.power.mean())[:, None]
 
     def waves(at: np.ndarray) -> np.ndarray:
         phase = kappa * (at - middle)
-        return np.concatenate([np.cos(phase), np.sin(phase)])
+        return np.concatenate([amplitude * np.cos(phase), amplitude * np.sin(phase)])
 
     wanted = waves(sample) * weight
     gram = kernel.T @ kernel
-    gram += 1e-9 * np.trace(gram) * np.eye(fine)
+    gram += 1e-9 * np.trace(gram) * np.eye(n)
     of_fine = np.linalg.solve(gram, (wanted @ kernel).T).T
-    for n in range(max(least, 2), min(fine, MOST_FEW + 1)):
+    if np.sqrt(2 * np.mean((of_fine @ kernel.T - wanted) ** 2)) > SHARE * error:
+        return None
+    for count in range(max(least, 2), most):
         found = []
         for span in SPANS:
-            few = waves(middle + depth * span * np.linspace(-0.5, 0.5, n))
+            few = waves(middle + depth * span * np.linspace(-0.5, 0.5, count))
             gram = few.T @ few
-            gram += 1e-12 * np.trace(gram) * np.eye(n)
+            gram += 1e-12 * np.trace(gram) * np.eye(count)
             matrix = np.linalg.solve(gram, few.T @ of_fine)
             misfit = np.sqrt(2 * np.mean((few @ matrix @ kernel.T - wanted) ** 2))
             found.append((np.hypot(misfit, ROUNDING * np.linalg.norm(matrix)), span, matrix))
         reached, span, matrix = min(found, key=lambda one: one[0])
         if reached < SHARE * error:
-            return middle - depth * span / 2, depth * span / (n - 1), matrix.astype(np.float32)
+            return middle - depth * span / 2, depth * span / (count - 1), matrix.astype(np.float32)
     return None

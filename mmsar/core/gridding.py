@@ -114,6 +114,18 @@ def in_band(kx: np.ndarray, ky: np.ndarray, k2: np.ndarray, band: np.ndarray, ou
             out[a, b] = low > 0.0 or high > 0.0
 
 
+@njit(cache=True, nogil=True)
+def lag_power(
+    kx: np.ndarray, ky: np.ndarray, k2: float, band: np.ndarray, weights: tuple, value: np.ndarray, power: np.ndarray
+) -> None:
+    """value = k2 - k_z and power = squared amplitude times the weights along x and y, of all pairs, (n_kx, n_ky)."""
+    for a in range(kx.size):
+        for b in range(ky.size):
+            kz, amplitude = band_filter(kx[a], ky[b], k2, 1.0 / k2, band)
+            value[a, b] = k2 - kz
+            power[a, b] = (amplitude * weights[0][a] * weights[1][b]) ** 2
+
+
 @njit(inline="always", error_model="numpy")
 def _stolt(kx, ky, k2, per_k2, band, turns, scale, work):
     """work[:, m] = place on the fine grid, and cosine and sine of k_z `turns` cycles times the filter: vectorised."""

@@ -9,9 +9,10 @@ allocates; all release the lock and are called from one thread per core.
 import numpy as np
 from numba import njit
 
-from mmsar.core.phasor import FAST, sincos_cycles
+from mmsar.core.phasor import FAST, sincos_single
+from mmsar.core.streaming import LINE, stream_line
 
-ROWS = 8
+ROWS = LINE
 """Rows taken together where an array is turned: as many as fill a line of the cache."""
 
 
@@ -57,13 +58,26 @@ def store_rows(buffer: np.ndarray, plane: int, rows: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def store_columns(buffer: np.ndarray, column: np.ndarray, plane: int, y: int, columns: np.ndarray) -> None:
-    """columns[m, a, plane, y + r] = buffer[m, r, column[a]]; ROWS of r, a line of the cache."""
+    """columns[m, a, plane, y + r] = buffer[m, r, column[a]]; ROWS of r, a line of the cache.
+
+    Contiguous arrays; columns begins at a line of the cache, n_y is a multiple of ROWS.
+    """
+    length, (n_a, n_planes, n_y) = buffer.shape[2], columns.shape[1:]
+    source, out = buffer.reshape(-1).view(np.float64), columns.reshape(-1).view(np.float64)
     for j in range(buffer.shape[0]):
-        source = buffer[j]
         for a in range(column.size):
-            line, c = columns[j, a, plane, y : y + ROWS], column[a]
-            for r in range(ROWS):
-                line[r] = source[r, c]
+            i = j * ROWS * length + column[a]
+            values = (
+                source[i],
+                source[i + length],
+                source[i + 2 * length],
+                source[i + 3 * length],
+                source[i + 4 * length],
+                source[i + 5 * length],
+                source[i + 6 * length],
+                source[i + 7 * length],
+            )
+            stream_line(out, ((j * n_a + a) * n_planes + plane) * n_y + y, values)
 
 
 @njit(cache=True, nogil=True)
@@ -118,12 +132,16 @@ def start_phasors(
         kappa = np.sqrt(max(k2 * k2 - kx[q] * kx[q] - ky[q] * ky[q], 0.0)) - k2 + centre
         u = min((kappa * per_centre) ** 2, 1.0)
         scale = p0 + u * (p1 + u * (p2 + u * (p3 + u * (p4 + u * (p5 + u * p6)))))
-        sine, cosine = sincos_cycles(kappa * turn)
-        first[0, q] = np.float32(scale * cosine)
-        first[1, q] = np.float32(scale * sine)
-        sine, cosine = sincos_cycles(kappa * step)
-        ratio[0, q] = np.float32(cosine)
-        ratio[1, q] = np.float32(sine)
+        cycles = kappa * turn
+        ratio[0, q] = np.float32(cycles - np.floor(cycles + 0.5))
+        cycles = kappa * step
+        ratio[1, q] = np.float32(cycles - np.floor(cycles + 0.5))
+        first[0, q] = np.float32(scale)
+    for q in range(kx.size):
+        sine, cosine = sincos_single(ratio[0, q])
+        first[0, q], first[1, q] = first[0, q] * cosine, first[0, q] * sine
+        sine, cosine = sincos_single(ratio[1, q])
+        ratio[0, q], ratio[1, q] = cosine, sine
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)

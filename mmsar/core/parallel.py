@@ -4,6 +4,7 @@ Kernels and FFTW release the interpreter's lock, so threads are enough. An error
 item each is at.
 """
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -93,7 +94,7 @@ class Workers:
         label: str | None = None,
         show: bool | None = False,
     ) -> None:
-        """work(item, *state) for every item, dealt out in turn to the threads.
+        """work(item, *state) for every item, each taken by the thread that is free next.
 
         Parameters
         ----------
@@ -105,14 +106,12 @@ class Workers:
         n = max(1, min(threads(), len(items)))
         while len(self._states) < n:
             self._states.append(self._make_state())
-        stop, done = threading.Event(), [0] * n
+        stop, done, next_one = threading.Event(), [0] * n, itertools.count()
 
         def loop(worker: int) -> None:
             state = self._states[worker]
-            for item in items[worker::n]:
-                if stop.is_set():
-                    return
-                work(item, *state)
+            while not stop.is_set() and (number := next(next_one)) < len(items):
+                work(items[number], *state)
                 done[worker] += 1
 
         with ThreadPoolExecutor(n) as pool, counter(label, len(items), show) as count:

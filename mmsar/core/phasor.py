@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from numba import njit
 
 FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -12,6 +13,20 @@ _SIN = tuple((-1) ** m * (math.pi / 2) ** (2 * m + 1) / math.factorial(2 * m + 1
 _COS = tuple((-1) ** m * (math.pi / 2) ** (2 * m) / math.factorial(2 * m) for m in range(8))
 _S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7 = _SIN
 _C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7 = _COS
+
+_F0, _F1, _F2, _F3, _F4 = (np.float32(c) for c in _SIN[:5])
+_G0, _G1, _G2, _G3, _G4, _G5 = (np.float32(c) for c in _COS[:6])
+_ONE, _TWO = np.float32(1), np.float32(2)
+
+
+@njit(inline="always", error_model="numpy", fastmath=FAST)
+def sincos_single(t):
+    """Sine and cosine of 2 pi t in single precision, to 1e-6; t float32, |t| <= 1/2."""
+    u = t * t
+    s = t * (_F0 + u * (_F1 + u * (_F2 + u * (_F3 + u * _F4))))
+    c = _G0 + u * (_G1 + u * (_G2 + u * (_G3 + u * (_G4 + u * _G5))))
+    s, c = _TWO * s * c, _ONE - _TWO * s * s
+    return _TWO * s * c, _ONE - _TWO * s * s
 
 
 @njit(inline="always", error_model="numpy", fastmath=FAST)

@@ -21,7 +21,7 @@ from itertools import pairwise
 import numpy as np
 
 from mmsar.core import kernels_planes, kernels_spread
-from mmsar.core.depth_planes import depth_planes, middle_kappa
+from mmsar.core.depth_planes import Lags, depth_planes
 from mmsar.core.fft import RowFFT, aligned, fast_size
 from mmsar.core.gridding import kernel_correction, kernel_table
 from mmsar.core.kernels_planes import ROWS
@@ -30,6 +30,10 @@ from mmsar.core.parallel import Workers, one_blas_thread, threads
 SIGMA = 1.25
 """Least oversampling along x and y."""
 MOST_SIGMA = 1.6
+LATERAL = 0.6
+"""Of the wanted error, that the kernels along x and y may make at their worst modes: less than half of that in all."""
+STRIPES = 3
+"""Stripes for every thread: a thread that is held up takes fewer. Where they meet, points are spread twice."""
 PART = 4096
 """Points that a thread brings into order at a time."""
 
@@ -57,8 +61,8 @@ class WaveFamily:
     """In-band pairs as flat indices into (n_kx, n_ky), increasing, (n_pairs,)."""
     k2: np.ndarray
     """K of every data set [rad/m], (m,)."""
-    largest_sine: float
-    """Waves farther than this from the z axis do not matter."""
+    lags: Lags
+    """K - k_z of the waves and what they weigh."""
 
 
 class StackedNufft:
@@ -71,14 +75,14 @@ class StackedNufft:
     waves : WaveFamily
         Where to evaluate.
     error : float
-        Wanted RMS error over all pairs relative to the RMS spectrum.
+        Wanted RMS error over all pairs, weighted as they are, relative to the RMS spectrum.
     memory : int
         Bytes the grids may take; data sets are taken in blocks that fit, at least one.
     """
 
     def __init__(self, points: np.ndarray, waves: WaveFamily, *, error: float, memory: int) -> None:
         self.waves = waves
-        width, self._fft_sizes, sigma = lateral_grid(waves.count, error)
+        width, self._fft_sizes, sigma = lateral_grid(waves.count, LATERAL * error)
         self._width = width
         kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(waves.dk, waves.first, waves.count, strict=True))
         a, b = np.unravel_index(waves.flat, waves.count)
@@ -99,13 +103,11 @@ class StackedNufft:
             )
             shift -= middle * dk * points[:, axis]
             self._columns.append(np.mod(mode, length).astype(np.int64))
-        widest = float(np.max(np.hypot(self._kx, self._ky), initial=0.0)) / float(waves.k2.min())
-        centre = middle_kappa(float(waves.k2.max()), min(waves.largest_sine, widest))
-        self._planes = planes = depth_planes(points[:, 2], centre, error)
+        self._planes = planes = depth_planes(points[:, 2], waves.lags, error)
         self._powers = planes.correction_powers()
         units.append(planes.places(points[:, 2]))
         sizes.append(planes.n_fine)
-        shift -= centre * points[:, 2]
+        shift -= planes.centre * points[:, 2]
         column = self._columns[1][b]
         starts = np.flatnonzero((np.diff(a, prepend=-1) != 0) | (np.diff(column, prepend=-2) != 1))
         runs = np.stack([column[starts], starts, np.append(starts, len(a))[1:]], axis=1).astype(np.int64)
@@ -128,9 +130,9 @@ class StackedNufft:
         self._workers: dict[tuple[str, str], Workers] = {}
 
     def _cut_stripes(self) -> list[range]:
-        """First rows of the blocks of every thread, with about as many points each."""
+        """First rows of the blocks of every stripe, with about as many points each."""
         blocks = range(0, self._shape[1], ROWS)
-        n = min(threads(), len(blocks))
+        n = min(STRIPES * threads(), len(blocks))
         middle = (self._first[blocks] + self._first[np.array(blocks) + ROWS]) / 2
         edges = [0, *np.searchsorted(middle, len(self._points) * np.arange(1, n) / n), len(blocks)]
         return [blocks[a:b] for a, b in pairwise(edges) if b > a]

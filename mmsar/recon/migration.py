@@ -35,6 +35,7 @@ import numpy as np
 
 from mmsar.core import gridding
 from mmsar.core import kernels_lateral as lateral
+from mmsar.core.depth_planes import Lags
 from mmsar.core.fft import RowFFT
 from mmsar.core.parallel import Workers, one_blas_thread, threads
 from mmsar.model.grid import ImageGrid
@@ -157,6 +158,11 @@ class Migration:
     def mode_axes(self) -> tuple[np.ndarray, np.ndarray]:
         """kx (n_kx,) and ky (n_ky,) of the block of modes that holds the band [rad/m]."""
         return self._modes.mode_axes
+
+    @property
+    def lags(self) -> Lags:
+        """How far the waves lag behind those along z, and what they weigh in the image."""
+        return self._modes.lags
 
     def shrink(self, excess: int) -> None:
         """Take the heights in smaller pieces, to need `excess` bytes less as far as that goes."""

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmsar.constants import C0
-from mmsar.core.depth_planes import depth_width, middle_kappa, n_few, n_fine
+from mmsar.core.depth_planes import depth_width, n_planes
 from mmsar.core.kernels_planes import ROWS
 from mmsar.core.kernels_spread import cells
 from mmsar.core.parallel import threads
-from mmsar.core.stacked import lateral_grid
+from mmsar.core.stacked import LATERAL, lateral_grid
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
-from mmsar.recon.fronts import product_grid
+from mmsar.recon.fronts import EXACT, product_grid
 from mmsar.recon.wavegrid import WaveGrid
 from mmsar.signal.pitch import lines
 
@@ -116,16 +116,15 @@ def _irregular(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: i
 
 def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) -> _Front:
     """Of samples anywhere in space."""
-    (width, lengths, _), n = lateral_grid(waves.count, eps), len(virtual)
+    eps *= EXACT
+    (width, lengths, _), n = lateral_grid(waves.count, LATERAL * eps), len(virtual)
     size = np.ptp(virtual, axis=0)
     n_x, n_y = (
         int(np.ceil(s * d * n_fine / (2 * np.pi))) + width + 1
         for s, d, n_fine in zip(size[:2], waves.dk, lengths, strict=True)
     )
     n_x, n_y = cells(n_x), -(-n_y // ROWS) * ROWS
-    sine = min(float(waves.band.limits[4] + waves.band.limits[5]), 1.0)
-    centre = middle_kappa(float(waves.k2.max()), sine)
-    fine, few = n_fine(float(size[2]), centre, depth_width(eps)), n_few(float(size[2]), centre, eps)
+    fine, few = n_planes(float(size[2]), waves.lags, eps)
     pairs, of_row = waves.n_pairs, width * fine * n_x + ROWS * few * n_x
     buffers = 2 * (ROWS * lengths[0] + few * lengths[1])
     per_set = 8 * (waves.count[0] * few * n_y + threads() * (of_row + buffers))

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from mmsar.core import gridding
+from mmsar.core.depth_planes import Lags, lags_of
 from mmsar.core.fft import fast_size
 from mmsar.core.parallel import threads
 from mmsar.model.grid import ImageGrid
@@ -72,6 +73,18 @@ class WaveGrid:
     def n_pairs(self) -> int:
         """Pairs of modes in the band."""
         return int(np.count_nonzero(self.inside()))
+
+    @cached_property
+    def lags(self) -> Lags:
+        """How far the waves of all frequencies lag behind those along z, and what they weigh in the image."""
+        kx, ky = self.mode_axes
+        weights = tuple(
+            self.band.mask(axis, k / self.k2.mean()).max(axis=0).astype(float) for axis, k in enumerate((kx, ky))
+        )
+        value, power = np.empty((2, 3, kx.size, ky.size))
+        for i, k2 in enumerate((self.k2.min(), self.k2.mean(), self.k2.max())):
+            gridding.lag_power(kx, ky, float(k2), self.band.limits, weights, value[i], power[i])
+        return lags_of(value.ravel(), power.ravel())
 
     @cached_property
     def kz_band(self) -> KzBand:

@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 
+from mmsar.core.depth_planes import lags_of
 from mmsar.core.stacked import StackedNufft, WaveFamily
 
 
-def family(*, first=(-14, -9), count=(30, 21), dk=(25.0, 31.0), k2=(3200.0, 3300.0, 3400.0), sine=0.16) -> WaveFamily:
+def family(*, first=(-14, -9), count=(30, 21), dk=(25.0, 31.0), k2=(3200.0, 3300.0, 3400.0)) -> WaveFamily:
     """A block of modes with the pairs inside a disc of 0.15 times the wavenumber marked in band."""
     kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(dk, first, count, strict=True))
-    inside = np.hypot(*np.meshgrid(kx, ky, indexing="ij")) < 0.15 * min(k2)
-    return WaveFamily(dk=dk, first=first, count=count, flat=np.flatnonzero(inside), k2=np.array(k2), largest_sine=sine)
+    side = np.hypot(*np.meshgrid(kx, ky, indexing="ij"))
+    inside, k = side < 0.15 * min(k2), np.array(k2)
+    lag = (k[:, None] - np.sqrt(k[:, None] ** 2 - side[inside] ** 2)).ravel()
+    lags = lags_of(lag, np.ones_like(lag))
+    return WaveFamily(dk=dk, first=first, count=count, flat=np.flatnonzero(inside), k2=k, lags=lags)
 
 
 def points(n: int, depth: float, seed: int = 0) -> np.ndarray:
