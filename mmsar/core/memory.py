@@ -7,17 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from mmsar.core.control_groups import folders
 from mmsar.errors import MmsarError
 
 MEMORY_ADVICE = "allow more memory (--memory), use a smaller grid, or make it in tiles (--tiles)"
 """What to do where an image does not fit."""
-
-
-GROUPS = Path("/sys/fs/cgroup")
-"""Where Linux has its control groups: containers and batch systems limit memory by them."""
 _GROUP_FILES = (
     ("memory.max", "memory.current", "inactive_file"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 """Of version 2 and 1: files of limit and of use, and what is in use but given back when asked for (memory.stat)."""
 
@@ -44,18 +41,10 @@ def _system_free() -> int:
 
 def _group_rooms() -> Iterator[int]:
     """What the control groups of this process, and those that these are in, have left."""
-    places = [""]
-    with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, kinds, place = line.split(":", 2)
-            if not kinds or "memory" in kinds.split(","):
-                parts = [part for part in place.split("/") if part]
-                places += ["/".join(parts[:n]) for n in range(1, len(parts) + 1)]
-    for limit, used, spare in _GROUP_FILES:
-        for place in places:
-            folder = (GROUPS / limit).parent / place
+    for folder in folders("memory"):
+        for limit, used, spare in _GROUP_FILES:
             with suppress(OSError, ValueError):  # "max" is no limit
-                room = int((folder / Path(limit).name).read_text()) - int((folder / Path(used).name).read_text())
+                room = int((folder / limit).read_text()) - int((folder / used).read_text())
                 stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
                 yield room + int(stat.get(spare, 0))
 

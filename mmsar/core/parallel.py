@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mmsar.core.control_groups import cpu_quota
 from mmsar.core.progress import counter
 
 LIMITS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -22,10 +23,10 @@ LIMITS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def threads() -> int:
-    """Threads for the hot loops: the cores this process may use, or as many as `LIMITS` leave it."""
+    """Threads for the hot loops: the cores this process may use, or fewer by a container's quota and `LIMITS`."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = [os.environ.get(name, "").split(",")[0].strip() for name in LIMITS]
-    return min([cores, *(int(text) for text in asked if text.isdecimal() and int(text) > 0)])
+    return min([cores, cpu_quota() or cores, *(int(text) for text in asked if text.isdecimal() and int(text) > 0)])
 
 
 def use_cores(which: int, of: int | None) -> None:

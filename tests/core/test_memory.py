@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from mmsar.core import memory
+from mmsar.core import control_groups, memory
 from mmsar.errors import MmsarError
 
 
 @pytest.fixture(autouse=True)
 def no_groups(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    monkeypatch.setattr(control_groups, "GROUPS", tmp_path)
 
 
 def fake_open(text):

@@ -22,6 +22,7 @@ from mmsar.core.parallel import LIMITS, threads
 )
 def test_threads_keep_to_the_limits_of_the_environment(monkeypatch, limits, wanted):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr("mmsar.core.parallel.cpu_quota", lambda: None)
     for name in LIMITS:
         monkeypatch.delenv(name, raising=False)
     for name, value in limits.items():
