@@ -14,6 +14,7 @@ from mmsar._version import __version__
 from mmsar.cli.interruptions import terminable
 from mmsar.cli.notices import say_notes
 from mmsar.cli.parser import Parser, add_part
+from mmsar.core.control_groups import cpu_quota
 from mmsar.errors import CaptureError, DeviceError, MmsarError
 from mmsar.io.atomic import DISK_ADVICE
 
@@ -55,8 +56,16 @@ def build_parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; errors are one line on stderr, and what else went wrong on the way out a warning each."""
     args = build_parser().parse_args(argv)
+    _keep_to_quota()
     name = " ".join(["mmsar", args.verb, *([args.part] if "part" in args else [])])
     return guarded(name, lambda: args.run(args), debug=args.debug)
+
+
+def _keep_to_quota() -> None:
+    """Have numba, which counts cores when it is loaded, keep to a container's quota of processor time too."""
+    quota = cpu_quota()
+    if quota and quota < (os.cpu_count() or 1) and "numba" not in sys.modules:
+        os.environ.setdefault("NUMBA_NUM_THREADS", str(quota))
 
 
 def guarded(name: str, run: Callable[[], int | None], *, debug: bool = False) -> int:

@@ -103,6 +103,7 @@ def _software() -> Iterator[Finding]:
 
 
 def _processor() -> Iterator[Finding]:
+    from mmsar.core.control_groups import cpu_quota
     from mmsar.core.parallel import LIMITS
 
     model, flags = platform.processor() or platform.machine(), set()
@@ -122,6 +123,8 @@ def _processor() -> Iterator[Finding]:
     total = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
     limits = [f"{k}={os.environ[k]}" for k in LIMITS if os.environ.get(k)]
+    if quota := cpu_quota():
+        limits.append(f"a quota of {quota} cores (control groups)")
     text = f"{usable} of {total} usable" + (f"; threads limited by {', '.join(limits)}" if limits else "")
     yield Finding("cores", "hint" if limits else "ok", text)
 

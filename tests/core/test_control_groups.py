@@ -1,6 +1,8 @@
 """Quotas of containers: both versions of control groups, those around the process' own, and none."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -52,3 +54,18 @@ def test_threads_keep_to_the_quota(groups, monkeypatch):
 def test_no_control_groups_at_all(groups, monkeypatch, tmp_path):
     monkeypatch.setattr(control_groups, "OF_PROCESS", tmp_path / "none")
     assert control_groups.cpu_quota() is None
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="a quota below the cores needs two of them")
+def test_the_command_line_has_numba_keep_to_the_quota(tmp_path):
+    """numba counts cores itself, once, when it is loaded."""
+    (tmp_path / "cpu.max").write_text("100000 100000\n")
+    code = (
+        "import sys, pathlib; from mmsar.core import control_groups; from mmsar.cli import main;"
+        f"control_groups.GROUPS = pathlib.Path({str(tmp_path)!r});"
+        "code = main(['doctor']); import numba; print('numba', numba.get_num_threads()); sys.exit(0)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in parallel.LIMITS}
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert "numba 1" in told.stdout
+    assert "a quota of 1 cores" in told.stdout
