@@ -101,6 +101,8 @@ class SpectralPlan:
         eps = 10 ** ((options.error_db - 5) / 20)
         self._migration: Migrating = make_migration(max(allowed - fixed, 0) // 2, eps)
         self._front = make_front(self._migration, len(k), eps)
+        if self._front.by_channel:
+            self._phase = np.asfortranarray(self._phase)
         if self.nbytes > allowed:
             self._migration.shrink(self.nbytes - allowed)
         require(f"method {method}", self.nbytes, allowed, MEMORY_ADVICE)
@@ -129,9 +131,8 @@ class SpectralPlan:
 
     def on_device(self, device: "Device", mine: slice, memory: int) -> SpectralShare:
         """Some of the planes on a device."""
-        tables = Tables(
-            matrix=self._compression.matrix, phase=self._phase, front=self._front, migration=self._migration
-        )
+        phase = np.ascontiguousarray(self._phase)
+        tables = Tables(matrix=self._compression.matrix, phase=phase, front=self._front, migration=self._migration)
         return SpectralShare(self, tables, device, mine, memory)
 
     def join(self, parts: list[np.ndarray]) -> np.ndarray:
@@ -211,7 +212,8 @@ class SpectralPlan:
 
     def _compressed(self, signal: Any) -> np.ndarray:
         """signal @ D, transposed: (m, n_channels) complex64."""
-        return compressed(signal, self.geometry.shape, self._compression.matrix)
+        by_channel = self._front.by_channel
+        return compressed(signal, self.geometry.shape, self._compression.matrix, by_channel=by_channel)
 
 
 class FourierPlan(SpectralPlan):

@@ -23,6 +23,8 @@ class Front(Protocol):
     """Samples (m, n_channels) to spectrum (m, n_pairs) and back."""
 
     nbytes: int
+    by_channel: bool
+    """Whether samples are best laid out in memory channel by channel, not frequency by frequency."""
 
     def __call__(self, data: np.ndarray) -> np.ndarray: ...
 
@@ -62,6 +64,8 @@ def product_grid(virtual: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.
 
 class RectilinearFront:
     """Samples on a product grid; several samples on one point add up (they are averaged by the norm)."""
+
+    by_channel = False
 
     def __init__(self, grid: tuple[np.ndarray, np.ndarray, np.ndarray], migration: Migration) -> None:
         x, y, self._index = grid
@@ -143,6 +147,8 @@ def _waves(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 class IrregularFront:
     """Any x, y on one plane, by a 2-D type-1 NUFFT."""
 
+    by_channel = False
+
     def __init__(self, virtual: np.ndarray, migration: Migration, *, n_frequencies: int, eps: float) -> None:
         x, y = ((virtual[:, a] - migration.centre[a]) * migration.dk[a] for a in (0, 1))
         self._flat, self._shape = migration.flat, tuple(migration.count)
@@ -172,6 +178,8 @@ class IrregularFront:
 
 class ExactFront:
     """Any x, y, z: the wide-angle spectrum at (kx, ky, kz(kx, ky, k)), all frequencies together."""
+
+    by_channel = True
 
     def __init__(self, virtual: np.ndarray, migration: Migration, *, error: float, memory: int) -> None:
         points = virtual - np.array([*migration.centre, migration.z_ref])

@@ -66,6 +66,8 @@ def even_ring(raster: tuple[np.ndarray, np.ndarray, np.ndarray], tolerance: tupl
 class RingFront:
     """Samples of an even ring to the spectrum (m, n_orders * n_ky), and the adjoint."""
 
+    by_channel = False
+
     def __init__(self, ring: EvenRing, migration: PolarMigration) -> None:
         self.ring = ring
         orders, ky = migration.mode_axes

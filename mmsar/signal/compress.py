@@ -114,7 +114,9 @@ def compress(
     return FrequencyCompression(k=k, matrix=np.diag(weight).astype(np.complex64), error_db=-np.inf)
 
 
-def compressed(signal: Any, shape: tuple[int, int, int, int], matrix: np.ndarray) -> np.ndarray:
+def compressed(
+    signal: Any, shape: tuple[int, int, int, int], matrix: np.ndarray, *, by_channel: bool = False
+) -> np.ndarray:
     """signal @ D, transposed.
 
     Parameters
@@ -125,6 +127,8 @@ def compressed(signal: Any, shape: tuple[int, int, int, int], matrix: np.ndarray
         Of the geometry.
     matrix : (n_samples, m) array
         D.
+    by_channel : bool
+        What lies together in memory: all that belongs to a channel, or to a frequency.
 
     Returns
     -------
@@ -136,7 +140,8 @@ def compressed(signal: Any, shape: tuple[int, int, int, int], matrix: np.ndarray
         A signal of another shape.
     """
     per_pose = shape[1] * shape[2]
-    out = np.empty((matrix.shape[1], shape[0] * per_pose), dtype=np.complex64)
+    size = (matrix.shape[1], shape[0] * per_pose)
+    out = np.empty(size, dtype=np.complex64, order="F" if by_channel else "C")
     if not hasattr(signal, "blocks"):
         signal = np.asarray(signal)
         check_shape("signal", signal.shape, shape)
