@@ -23,7 +23,7 @@ MOST_FEW = 40
 """More planes than this cost more to combine than to transform."""
 SPANS = (0.92, 0.95, 0.97, 0.98, 0.985, 0.99, 1.0)
 """Extents of the few planes that are tried, in depths of the points."""
-SHARE = 0.85
+SHARE = 0.95
 """Of the wanted error, that the planes may make: the rest is for the kernels along x and y."""
 TAILS = (1e-3, 1e-5, 0.0)
 """Of the waves' power, that lies beyond the bandwidth that the planes are laid out for: what is tried."""

@@ -30,8 +30,6 @@ from mmsar.core.parallel import Workers, one_blas_thread, threads
 SIGMA = 1.25
 """Least oversampling along x and y."""
 MOST_SIGMA = 1.6
-LATERAL = 0.6
-"""Of the wanted error, that the kernels along x and y may make at their worst modes: less than half of that in all."""
 STRIPES = 3
 """Stripes for every thread: a thread that is held up takes fewer. Where they meet, points are spread twice."""
 PART = 4096
@@ -82,7 +80,7 @@ class StackedNufft:
 
     def __init__(self, points: np.ndarray, waves: WaveFamily, *, error: float, memory: int) -> None:
         self.waves = waves
-        width, self._fft_sizes, sigma = lateral_grid(waves.count, LATERAL * error)
+        width, self._fft_sizes, sigma = lateral_grid(waves.count, error)
         self._width = width
         kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(waves.dk, waves.first, waves.count, strict=True))
         a, b = np.unravel_index(waves.flat, waves.count)
@@ -126,6 +124,7 @@ class StackedNufft:
         self._tables = (planes.table, lateral, lateral)
         self._block = int(np.clip(memory // max(1, self._bytes(1)), 1, len(waves.k2)))
         self._grid: np.ndarray | None = None
+        self._values: np.ndarray | None = None
         self._stripes = self._cut_stripes()
         self._workers: dict[tuple[str, str], Workers] = {}
 
@@ -201,11 +200,14 @@ class StackedNufft:
 
     def _sorted(self, data: np.ndarray) -> np.ndarray:
         """(m, n) to (n, data sets of a block) in the order of the points, and turned to the middle of the modes."""
-        values = np.zeros((len(self._points), self._block), dtype=np.complex64)  # a last block may be smaller
+        if self._values is None:
+            self._values = np.empty((len(self._points), self._block), dtype=np.complex64)
+        values, by_point = self._values, np.ascontiguousarray(data.T)
+        values[:, len(data) :] = 0  # a last block may be smaller
 
         def part(first: int) -> None:
-            order = slice(first, first + PART)
-            np.multiply(data.T[self._order[order]], self._shift[order, None], out=values[order, : len(data)])
+            mine = slice(first, first + PART)
+            kernels_spread.take_points(by_point, self._order[mine], self._shift[mine], values[mine])
 
         Workers().run(part, range(0, len(values), PART))
         return values

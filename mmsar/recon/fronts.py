@@ -15,9 +15,6 @@ from mmsar.core.stacked import StackedNufft, WaveFamily
 from mmsar.recon.migration import Migration
 from mmsar.signal.pitch import lines
 
-EXACT = 1.68
-"""Error that the exact front may make, over a plan's eps: that is 5 dB below what is asked for, compression's 10 dB."""
-
 
 class Front(Protocol):
     """Samples (m, n_channels) to spectrum (m, n_pairs) and back."""

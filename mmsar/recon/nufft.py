@@ -15,7 +15,7 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
 from mmsar.recon.device_plan import DevicePlan, host_options
 from mmsar.recon.fourier import FourierPlan, front_of_aperture
-from mmsar.recon.fronts import EXACT, ExactFront
+from mmsar.recon.fronts import ExactFront
 from mmsar.recon.lines import onto_line
 from mmsar.recon.options import ReconOptions
 from mmsar.signal.multistatic import path_difference
@@ -48,7 +48,7 @@ def plan(
         virtual=virtual,
         z_ref=z_ref,
         make_front=lambda migration, n, eps: ExactFront(
-            virtual, migration, error=EXACT * eps, memory=budget(options.memory) // 4
+            virtual, migration, error=eps, memory=budget(options.memory) // 4
         ),
         options=host_options(options, devices),
     )

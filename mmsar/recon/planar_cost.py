@@ -13,11 +13,11 @@ from mmsar.core.depth_planes import depth_width, n_planes
 from mmsar.core.kernels_planes import ROWS
 from mmsar.core.kernels_spread import cells
 from mmsar.core.parallel import threads
-from mmsar.core.stacked import LATERAL, lateral_grid
+from mmsar.core.stacked import lateral_grid
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
-from mmsar.recon.fronts import EXACT, product_grid
+from mmsar.recon.fronts import product_grid
 from mmsar.recon.wavegrid import WaveGrid
 from mmsar.signal.pitch import lines
 
@@ -116,8 +116,7 @@ def _irregular(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: i
 
 def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) -> _Front:
     """Of samples anywhere in space."""
-    eps *= EXACT
-    (width, lengths, _), n = lateral_grid(waves.count, LATERAL * eps), len(virtual)
+    (width, lengths, _), n = lateral_grid(waves.count, eps), len(virtual)
     size = np.ptp(virtual, axis=0)
     n_x, n_y = (
         int(np.ceil(s * d * n_fine / (2 * np.pi))) + width + 1
