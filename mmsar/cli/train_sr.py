@@ -3,12 +3,14 @@
 The training file (TOML) names a recipe of pairs, the network and how long to train; data/README.md describes its keys.
 Pairs that the file of pairs lacks are made first. The run folder holds checkpoints, curves (CSV and PNG) and, at the
 end, the network (.onnx) that `mmsar enhance --model` takes. After Ctrl-C, or when the machine was switched off,
---resume goes on from the last checkpoint and ends, on the CPU, in the same bits.
+--resume goes on from the last checkpoint and ends, on the CPU, in the same bits. --start takes the first weights from
+a network that was trained before: fewer steps then do, on pairs of your own radar, say.
 
 Example:
   mmsar train-sr data/training/tiny.toml -o run/
   mmsar train-sr data/training/gatenet.toml -o run/ --pairs pairs.h5
   mmsar train-sr data/training/gatenet.toml -o run/ --resume
+  mmsar train-sr data/training/gatenet_close.toml -o run/ --start gatenet
 """
 
 import argparse
@@ -28,6 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="folder of the run")
     parser.add_argument("--pairs", metavar="PAIRS.h5", help=f"file of pairs to use and complete (FOLDER/{PAIRS})")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    parser.add_argument(
+        "--start", metavar="NETWORK", help="first weights: gatenet, a file .onnx, or a checkpoint .pt (drawn at random)"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to train (as the training file says)")
 
 
@@ -57,6 +62,10 @@ def run(args: argparse.Namespace) -> int:
     resumed = args.resume and (folder / LAST).exists()
     check_start(folder, config.settings.device, resumed=resumed)  # before pairs are made, for hours perhaps
     network = None if resumed else build(config.network, seed=config.settings.seed)
+    if args.start and not resumed:
+        from mmsar.enhance.train.start import start_from
+
+        start_from(network, args.start)
     try:
         _make_pairs(config, pairs)
         with PairFile(pairs) as file:

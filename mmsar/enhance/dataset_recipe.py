@@ -82,6 +82,8 @@ class Recipe:
     """Scenes with an object in another range cell."""
     rough_share: float = 0.2
     """Shapes with a random phase at every point."""
+    close_share: float = 0.0
+    """Groups of single points in which each has a neighbour so close that an image hardly tells them apart."""
     off_plane: float = 8 * MM
     """Objects lie within +- this of the slice [m], in half of the scenes; in the other half, in it."""
     snr_db: Sequence[float] = (-10.0, 50.0)
@@ -250,6 +252,7 @@ _TABLES = {
         ghost_share=("ghost_share", "number", 1),
         clutter_share=("clutter_share", "number", 1),
         rough_share=("rough_share", "number", 1),
+        close_share=("close_share", "number", 1),
         off_plane=("off_plane_mm", "number", MM),
     ),
     "errors": lambda t: _take(

@@ -26,6 +26,11 @@ CLUTTER = (60e-3, 160e-3)
 GHOST_DB = (-25.0, -6.0)
 GHOST_SHIFT = 60e-3
 """Multipath copies: their level, and how far they are moved at most along x and y, and half of it in range [m]."""
+CLOSE = (2e-3, 10e-3)
+CLOSE_DB = 6.0
+IN_PHASE = 0.5
+"""Neighbours of points: how far away [m], how much weaker at most, and how many have the same phase, which is harder
+to tell apart than any other."""
 BLOB_REACH = 4.0
 """Blobs are summed out to this many sigma."""
 
@@ -118,12 +123,31 @@ def _points(recipe: Recipe, n: int, heights: list[float], rng: np.random.Generat
     spread = recipe.reach if rng.random() < 0.7 else rng.uniform(0.1, 0.5) * recipe.reach
     centre = rng.uniform(-1, 1, 2) * (recipe.reach - spread)
     level = _level(recipe, rng, n)
-    return {
+    part = {
         "place": np.c_[centre + rng.uniform(-spread, spread, (n, 2)), rng.choice(heights, n)],
         "a": level * np.exp(2j * np.pi * rng.random(n)),
         "level": level,
         "rough": False,
         "real": True,
+    }
+    return _with_neighbours(recipe, part, rng) if recipe.close_share and rng.random() < recipe.close_share else part
+
+
+def _with_neighbours(recipe: Recipe, part: dict, rng: np.random.Generator) -> dict:
+    """Points and as many more, each close to one of them."""
+    n = len(part["place"])
+    away, angle = np.exp(rng.uniform(*np.log(CLOSE), n)), 2 * np.pi * rng.random(n)
+    phase = 2 * np.pi * rng.random(n) * (rng.random(n) >= IN_PHASE)
+    factor = 10 ** (-CLOSE_DB * rng.random(n) / 20)
+    offset = np.c_[away * np.cos(angle), away * np.sin(angle), np.zeros(n)]
+    offset[np.abs(part["place"] + offset)[:, :2].max(axis=1) > recipe.reach] *= -1
+    place = part["place"] + offset
+    place[:, :2] = np.clip(place[:, :2], -recipe.reach, recipe.reach)
+    return {
+        **part,
+        "place": np.concatenate([part["place"], place]),
+        "a": np.concatenate([part["a"], part["a"] * factor * np.exp(1j * phase)]),
+        "level": np.concatenate([part["level"], part["level"] * factor]),
     }
 
 

@@ -82,9 +82,9 @@ def against_bpa(scan: Scan, grid: ImageGrid, wanted: float, *, count: int = 2, r
 def test_ffbp_against_bpa(benchmark, report, scene):
     if benchmark.disabled:
         pytest.skip("a benchmark of some minutes; run make bench")
-    scan = benchscenes.freehand() if scene == "freehand" else panel(9)
+    scan = benchscenes.freehand() if scene == "freehand" else panel(18)
     grid = benchscenes.volume((256, 256, 256))
-    rows = against_bpa(scan, grid, -40.0, rounds=3 if scene == "freehand" else 1)
+    rows = against_bpa(scan, grid, -40.0, **({} if scene == "freehand" else {"count": 1, "rounds": 1}))
     plan = ffbp.plan(scan, grid, options=ReconOptions(error_db=-40.0, progress=False))
     benchmark.pedantic(lambda: plan(scan.signal), rounds=1)
     report(f"ffbp against bpa: {scene} into 256^3", rows)

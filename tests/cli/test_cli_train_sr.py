@@ -15,9 +15,12 @@ from mmsar.cli import main
 from mmsar.enhance.dataset import write_pairs
 from mmsar.enhance.dataset_recipe import load_recipe
 from mmsar.enhance.infer import Enhancer
+from mmsar.enhance.model.build import build
 from mmsar.enhance.train import loop
+from mmsar.enhance.train.checkpoint import load_network
 from mmsar.enhance.train.config import load_config
 from mmsar.enhance.train.pairs import PairBatches, WholePairs, to_one_unit
+from mmsar.enhance.train.start import start_from
 from mmsar.errors import FormatError, MmsarError
 from mmsar.io.pairs_h5 import PairFile
 
@@ -88,6 +91,52 @@ def test_stopped_run_goes_on(place, tmp_path, capsys, monkeypatch):
     assert main([*argv, "--resume"]) == 0
     with (tmp_path / "curves.csv").open() as file:
         assert [line["step"] for line in csv.DictReader(file)] == ["20", "40", "60"]
+
+
+def test_training_starts_from_a_network(place, tmp_path, capsys):
+    """From an exported network and from a checkpoint: the same first weights, which are the trained ones."""
+    pairs = ["--pairs", str(place / "pairs.h5")]
+    assert main(["train-sr", str(place / "t.toml"), "-o", str(tmp_path / "run"), *pairs]) == 0
+    description = {"kind": "gatenet", "widths": (8,), "blocks": (1,)}
+    trained, first = load_network(tmp_path / "run" / loop.BEST), build(description)
+    for source in ("tiny.onnx", loop.BEST):
+        start_from(first, tmp_path / "run" / source)
+        for name, value in trained.state_dict().items():
+            np.testing.assert_array_equal(first.state_dict()[name], value)
+    (place / "on.toml").write_text(TRAINING.replace("steps = 60", "steps = 20").replace("rate = 1e-2", "rate = 1e-6"))
+    start = ["--start", str(tmp_path / "run" / "tiny.onnx")]
+    assert main(["train-sr", str(place / "on.toml"), "-o", str(tmp_path / "on"), *pairs, *start]) == 0
+    with (tmp_path / "on" / "curves.csv").open() as file:
+        assert float(next(csv.DictReader(file))["validation"]) == pytest.approx(
+            float(_last(tmp_path / "run")["validation"]), rel=0.05
+        )
+
+
+def _last(run: Path) -> dict:
+    with (run / "curves.csv").open() as file:
+        return list(csv.DictReader(file))[-1]
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("gatenet", "weights of another network (entry.weight (32, 32, 3, 3)), wanted entry.weight (8, 32, 3, 3)"),
+        ("srvit", "weights of another network (none for entry.weight)"),
+        ("nothing.onnx", "no such file"),
+        ("nothing.pt", "no such file"),
+        ("resnet", "got 'resnet', wanted one of gatenet, srvit"),
+        ("r.toml", "wanted one of gatenet, srvit"),
+        ("broken.onnx", "not an exported network"),
+    ],
+)
+def test_bad_starts_are_one_line(place, tmp_path, capsys, start, said):
+    (place / "broken.onnx").write_bytes(b"no network")
+    source = place / start if "." in start else start
+    argv = ["train-sr", str(place / "t.toml"), "-o", str(tmp_path / "run"), "--start", str(source)]
+    assert main(argv) == 3
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+    assert not (tmp_path / "run" / "pairs.h5").exists()
 
 
 @pytest.mark.parametrize(

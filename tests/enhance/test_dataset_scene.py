@@ -124,6 +124,27 @@ def test_scenes_stay_within_their_area(family):
         assert len(np.unique(scene.position[:, 2])) <= 12
 
 
+def test_points_have_neighbours_close_by():
+    """Each at 2 to 10 mm, at most 6 dB weaker, half of them in phase; none without asking, and then as ever."""
+    recipe = replace(RECIPE, points=(10, 10), close_share=1.0)
+    away, turned = [], []
+    for seed in range(20):
+        scene = draw_scene(recipe, "points", np.random.default_rng(seed))
+        n = len(scene.position) // 2
+        points, others = scene.position[:n], scene.position[n:]
+        away.append(np.linalg.norm(others - points, axis=1))
+        ratio = scene.reflectivity[n:] / scene.reflectivity[:n]
+        assert np.all((np.abs(ratio) <= 1.0 + 1e-9) & (np.abs(ratio) >= 10 ** (-6 / 20) - 1e-9))
+        turned.append(np.abs(np.angle(ratio)) > 1e-6)
+        assert np.abs(scene.position[:, :2]).max() <= recipe.reach
+    away, turned = np.concatenate(away), np.concatenate(turned)
+    assert away.min() < 3e-3 and 8e-3 < away.max() <= 10e-3 + 1e-12
+    assert 0.3 < turned.mean() < 0.7
+    plain = [draw_scene(replace(recipe, close_share=share), "points", np.random.default_rng(3)) for share in (0.0, 1.0)]
+    n = len(plain[0].position)
+    np.testing.assert_array_equal(plain[0].position, plain[1].position[:n])
+
+
 def test_rough_objects_have_random_phases_and_the_same_label():
     recipe = replace(RECIPE, objects=(1, 1), points=(0, 0), object_size=(30e-3, 35e-3))
     smooth, rough = (
