@@ -61,14 +61,12 @@ class Lags:
         return float(self.value[np.searchsorted(total, (1 - tail) * total[-1])]) / 2 if tail else self.half
 
 
-def lags_of(value: np.ndarray, power: np.ndarray) -> Lags:
-    """Distribution of the lags of single waves [rad/m] of given power, (n,) each."""
-    kept = value[power > 0]
-    top = float(kept.max(initial=0.0))
-    if top == 0:
+def lags_of(power: np.ndarray, step: float) -> Lags:
+    """The distribution of which power[i] (n,) lies at lags i step to (i + 1) step [rad/m]."""
+    n = int(np.flatnonzero(power)[-1]) + 1 if np.any(power) else 0
+    if n == 0 or step == 0:
         return Lags(value=np.zeros(1), power=np.ones(1), half=0.0)
-    total, edges = np.histogram(kept, bins=BINS, range=(0.0, top), weights=power[power > 0])
-    return Lags(value=(edges[1:] + edges[:-1]) / 2, power=total, half=top / 2)
+    return Lags(value=(np.arange(n) + 0.5) * step, power=power[:n], half=n * step / 2)
 
 
 def flat(depth: float, centre: float) -> bool:

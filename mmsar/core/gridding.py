@@ -116,14 +116,14 @@ def in_band(kx: np.ndarray, ky: np.ndarray, k2: np.ndarray, band: np.ndarray, ou
 
 @njit(cache=True, nogil=True)
 def lag_power(
-    kx: np.ndarray, ky: np.ndarray, k2: float, band: np.ndarray, weights: tuple, value: np.ndarray, power: np.ndarray
+    kx: np.ndarray, ky: np.ndarray, k2: float, band: np.ndarray, weights: tuple, step: float, power: np.ndarray
 ) -> None:
-    """value = k2 - k_z and power = squared amplitude times the weights along x and y, of all pairs, (n_kx, n_ky)."""
+    """power[(k2 - k_z) / step] += squared amplitude times the weights along x and y, over all pairs."""
     for a in range(kx.size):
         for b in range(ky.size):
             kz, amplitude = band_filter(kx[a], ky[b], k2, 1.0 / k2, band)
-            value[a, b] = k2 - kz
-            power[a, b] = (amplitude * weights[0][a] * weights[1][b]) ** 2
+            bin_of = min(int((k2 - kz) / step), power.size - 1)
+            power[bin_of] += (amplitude * weights[0][a] * weights[1][b]) ** 2
 
 
 @njit(inline="always", error_model="numpy")

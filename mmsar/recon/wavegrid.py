@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from mmsar.core import gridding
-from mmsar.core.depth_planes import Lags, lags_of
+from mmsar.core.depth_planes import BINS, Lags, lags_of
 from mmsar.core.fft import fast_size
 from mmsar.core.parallel import threads
 from mmsar.model.grid import ImageGrid
@@ -81,10 +81,12 @@ class WaveGrid:
         weights = tuple(
             self.band.mask(axis, k / self.k2.mean()).max(axis=0).astype(float) for axis, k in enumerate((kx, ky))
         )
-        value, power = np.empty((2, 3, kx.size, ky.size))
-        for i, k2 in enumerate((self.k2.min(), self.k2.mean(), self.k2.max())):
-            gridding.lag_power(kx, ky, float(k2), self.band.limits, weights, value[i], power[i])
-        return lags_of(value.ravel(), power.ravel())
+        sine2 = min((self.band.limits[4] + self.band.limits[5]) ** 2, gridding.STEEPEST2)
+        step = float(self.k2.max() * (1 - np.sqrt(1 - sine2))) / BINS
+        power = np.zeros(BINS)
+        for k2 in (self.k2.min(), self.k2.mean(), self.k2.max()):
+            gridding.lag_power(kx, ky, float(k2), self.band.limits, weights, step, power)
+        return lags_of(power, step)
 
     @cached_property
     def kz_band(self) -> KzBand:

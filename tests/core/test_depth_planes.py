@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mmsar.core.depth_planes import MOST_FEW, depth_planes, lags_of, n_planes
+from mmsar.core.depth_planes import BINS, MOST_FEW, depth_planes, lags_of, n_planes
 from mmsar.core.gridding import tap_rows
 
 CENTRE = 700.0
-EVEN = lags_of(np.linspace(0, 2 * CENTRE, 2000), np.ones(2000))
+EVEN = lags_of(np.ones(BINS), 2 * CENTRE / BINS)
 
 
 def carried(planes, z: np.ndarray, kappa: np.ndarray) -> np.ndarray:
@@ -66,13 +66,13 @@ def test_deep_scans_transform_all_planes_and_flat_ones_one():
 def test_waves_that_weigh_little_may_be_off_and_take_no_planes():
     """Lags as a square band has them, its corners faded: fewer planes, the error kept with the waves' weights."""
     z = np.random.default_rng(4).uniform(0, 0.03, 3000)
-    lag = np.linspace(0, 2 * CENTRE, 3000)
+    lag = (np.arange(BINS) + 0.5) * 2 * CENTRE / BINS
     power = (1.01 - lag / (2 * CENTRE)) ** 6
-    lags = lags_of(lag, power)
+    lags = lags_of(power, 2 * CENTRE / BINS)
     assert lags.most(1e-3) < lags.half == pytest.approx(CENTRE) == lags.most(0.0)
     planes = depth_planes(z, lags, 1.8e-3)
     assert planes.n < depth_planes(z, EVEN, 1.8e-3).n
-    kappa = lag[::10] - planes.centre
+    kappa = lag - planes.centre
     off = carried(planes, z[:400], kappa) - np.exp(1j * kappa[:, None] * z[:400])
-    assert rms(off * np.sqrt(power[::10] / power.mean())[:, None]) < 1.05 * 1.8e-3
-    assert lags_of(lag, 0 * lag).half == 0.0, "no waves: nothing turns"
+    assert rms(off * np.sqrt(power / power.mean())[:, None]) < 1.05 * 1.8e-3
+    assert lags_of(0 * power, 1.0).half == lags_of(power, 0.0).half == 0.0, "no waves: nothing turns"

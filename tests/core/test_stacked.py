@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmsar.core.depth_planes import lags_of
+from mmsar.core.depth_planes import BINS, lags_of
 from mmsar.core.stacked import StackedNufft, WaveFamily
 
 
@@ -12,8 +12,9 @@ def family(*, first=(-14, -9), count=(30, 21), dk=(25.0, 31.0), k2=(3200.0, 3300
     kx, ky = (d * (f + np.arange(n)) for d, f, n in zip(dk, first, count, strict=True))
     side = np.hypot(*np.meshgrid(kx, ky, indexing="ij"))
     inside, k = side < 0.15 * min(k2), np.array(k2)
-    lag = (k[:, None] - np.sqrt(k[:, None] ** 2 - side[inside] ** 2)).ravel()
-    lags = lags_of(lag, np.ones_like(lag))
+    lag = k[:, None] - np.sqrt(k[:, None] ** 2 - side[inside] ** 2)
+    power, edges = np.histogram(lag, bins=BINS, range=(0.0, lag.max()) if lag.max() else None)
+    lags = lags_of(power, edges[1] * (lag.max() > 0))
     return WaveFamily(dk=dk, first=first, count=count, flat=np.flatnonzero(inside), k2=k, lags=lags)
 
 
