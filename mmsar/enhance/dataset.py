@@ -39,6 +39,8 @@ class Observed(NamedTuple):
     """Samples, zeros where they were lost, complex64 (n_pose, 1, channels, frequencies)."""
     valid: np.ndarray
     """False where they were, bool (n_pose, 1, channels)."""
+    truth: Geometry
+    """The antennas where they really were."""
 
 
 class PairMaker:
@@ -96,7 +98,8 @@ class PairMaker:
         drawn = draw_scene(recipe, family, shapes)
         kind, rms, error = self._error(motion)
         lost = self._lost(motion)
-        signal = self._signal(drawn, depth, self._nominal[number] + error, snr_db, noise)
+        place = self._nominal[number] + error
+        signal = self._signal(drawn, depth, place, snr_db, noise)
         signal.reshape(recipe.rows, -1)[lost] = 0
         plan = self._plan(method, number, depth)
         image = plan(signal)[0] / np.float32(1 - lost.mean())
@@ -124,7 +127,7 @@ class PairMaker:
             rough=bool((drawn.rough & drawn.real).any()),
         )
         valid = np.repeat(~lost, signal[..., 0].size // recipe.rows).reshape(signal.shape[:3])
-        return Observed(pair, plan, signal, valid)
+        return Observed(pair, plan, signal, valid, self._geometry(place))
 
     def samples_of(
         self, scene: Scene | None, depth: float, rng: np.random.Generator | None = None
@@ -176,13 +179,17 @@ class PairMaker:
     def _plan(self, method: str, number: int, depth: float) -> Any:
         key = (method, number, depth)
         if key not in self._plans:
-            place = track.elements(self.recipe, self._nominal[number])[:, None]
-            geometry = Geometry(chirp=self.chirp, tx_position=place, rx_position=place)
+            geometry = self._geometry(self._nominal[number])
             n, pixel = self.recipe.pixels, self.recipe.pixel
             corner = -(n - 1) / 2 * pixel
             grid = ImageGrid(shape=(1, n, n), origin=(corner, corner, depth), spacing=(pixel, pixel, 1e-3))
             self._plans[key] = PLANS[method](geometry, grid, options=ReconOptions(error_db=ERROR_DB, progress=False))
         return self._plans[key]
+
+    def _geometry(self, position: np.ndarray) -> Geometry:
+        """The antennas of positions (n_pose, 3) [m]."""
+        place = track.elements(self.recipe, position)[:, None]
+        return Geometry(chirp=self.chirp, tx_position=place, rx_position=place)
 
 
 def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -14,19 +14,20 @@ import numpy as np
 
 from mmsar.core.progress import counter
 from mmsar.enhance.consistent import Consistent
-from mmsar.enhance.dataset import Observed, PairMaker
+from mmsar.enhance.dataset import ERROR_DB, Observed, PairMaker
 from mmsar.enhance.dataset_recipe import Recipe
 from mmsar.enhance.evaluation import Contestant, Evaluation, Probes, Scores
 from mmsar.enhance.infer import Enhancer
 from mmsar.enhance.probes import Probe
 from mmsar.enhance.score import COLUMNS, psnr, published, scaled, score, thresholded
 from mmsar.model.pair import Pair
-from mmsar.recon.options import SparseOptions
+from mmsar.recon import nufft
+from mmsar.recon.options import ReconOptions, SparseOptions
 
 FIRST_SEED = 1_000_003
 """Recipe seed of the first set; a file of pairs has a seed of its own, and must not have these."""
 INPUT, ZERO, THRESHOLD, BPA, SPARSE = "input", "zero image", "-20 dB threshold", "bpa", "sparse"
-FOCUS = "autofocus"
+FOCUS, TRUTH = "autofocus", "true positions"
 Refocus = Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
 """(plan, samples, valid) to the complex image (y, x) at focused poses."""
 SIGMAS = (0.0, 0.1e-3, 0.2e-3, 0.5e-3, 1e-3, 2e-3, 4e-3, 6e-3)
@@ -150,13 +151,23 @@ class Evaluator:
         found = {name: _scores(part, part, told) for name, part in rows.items()}
         return {name: replace(s, gain=s.columns["psnr"] - input_psnr) for name, s in found.items()}
 
+    def _ceiling(self, observed: Observed) -> dict[str, np.ndarray]:
+        """The image at the true positions, as it is and as the first network makes it: what focusing could reach."""
+        options = ReconOptions(error_db=ERROR_DB, progress=False)
+        image = nufft.plan(observed.truth, observed.plan.grid, options=options)(observed.signal)[0]
+        return self._with_first(TRUTH, image)
+
+    def _with_first(self, name: str, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Magnitudes of a complex image (y, x), as it is and as the first network makes it, by name."""
+        first = next(c for c in self.contestants if c.enhancer)
+        peak = np.float32(np.abs(image).max() or 1.0)
+        return {name: np.abs(image), f"{name}, {first.name}": first.run(image / peak)}
+
     def _focused(self, refocus: Refocus) -> Callable[[Observed], dict[str, np.ndarray]]:
         """Makes the image at poses that were focused first, as it is and as the first network makes it."""
-        first = next(c for c in self.contestants if c.enhancer)
 
         def make(observed: Observed) -> dict[str, np.ndarray]:
-            image = refocus(observed.plan, observed.signal, observed.valid)
-            return {FOCUS: np.abs(image), f"{FOCUS}, {first.name}": first.run(image / np.float32(np.abs(image).max()))}
+            return self._with_first(FOCUS, refocus(observed.plan, observed.signal, observed.valid))
 
         return make
 
@@ -288,8 +299,8 @@ class Evaluator:
                 main[sigma] |= self.from_samples(
                     lambda o: {SPARSE: imager(o.plan, o.signal, o.valid)}, parts[0][INPUT], 0, **at_error(sigma)
                 )
-            if refocus is not None:
-                make = self._focused(refocus)
+            of_samples = [self._ceiling] if refocus is None else [self._focused(refocus), self._ceiling]
+            for make in of_samples:
                 found = [self.from_samples(make, p[INPUT], s, **at_error(sigma)) for s, p in enumerate(parts)]
                 main[sigma] |= {name: _joined([part[name] for part in found]) for name in found[0]}
                 by_seed[sigma] |= {name: [part[name].mean("gain")[0] for part in found] for name in found[0]}

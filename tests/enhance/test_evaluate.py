@@ -12,10 +12,12 @@ from mmsar.cli import main
 from mmsar.enhance.consistent import Consistent
 from mmsar.enhance.dataset import PairMaker
 from mmsar.enhance.dataset_recipe import Recipe
-from mmsar.enhance.evaluate import BPA, INPUT, SPARSE, THRESHOLD, ZERO, Evaluator, at_error, contestants
+from mmsar.enhance.evaluate import BPA, FIRST_SEED, INPUT, SPARSE, THRESHOLD, ZERO, Evaluator, at_error, contestants
+from mmsar.enhance.evaluate import test_recipe as held_out
 from mmsar.enhance.infer import Enhancer
 from mmsar.enhance.probes import LEVELS_DB, SPACINGS, Probe
 from mmsar.enhance.report import bars, markdown, sparse_bars
+from mmsar.metrics.compare import ncc
 from mmsar.recon.options import SparseOptions
 
 MODULUS = Path(__file__).parent / "networks" / "modulus.onnx"
@@ -64,7 +66,7 @@ def result(evaluator):
 def test_identity_scores_as_the_input(result):
     name = Enhancer(MODULUS).name
     for scores in result.main.values():
-        assert set(scores) == {ZERO, INPUT, THRESHOLD, BPA, name}
+        assert set(scores) == {ZERO, INPUT, THRESHOLD, BPA, name, "true positions", f"true positions, {name}"}
         for column, values in scores[INPUT].columns.items():
             np.testing.assert_allclose(scores[name].columns[column], values, rtol=1e-4, atol=1e-4)
         assert len(scores[name].gain) == 8 and len(scores[BPA].gain) == 2
@@ -147,7 +149,7 @@ def test_sparse_reconstruction_is_scored_from_the_samples():
     shown, alone = (np.abs(p.image(place, [1.0, 1j])) > 0.15 for p in (probe, own))
     assert 0 < alone.sum() < 0.5 * shown.sum()  # no sidelobes
     assert own.lit(np.abs, [own.noise(0)]) < 0.005 < probe.lit(np.abs, [probe.noise(0)])
-    pair, plan, signal, valid = maker.observed(0)
+    pair, plan, signal, valid, _ = maker.observed(0)
     np.testing.assert_allclose(
         np.abs(plan(signal)[0]) * pair.gain * signal.size / signal[valid].size, pair.magnitude, rtol=1e-4, atol=1e-5
     )
@@ -161,6 +163,18 @@ def test_focused_poses_are_scored_alone_and_through_the_network():
     assert list(found) == ["autofocus", "autofocus, modulus"]
     np.testing.assert_allclose(found["autofocus"].gain, 0, atol=1e-4)
     np.testing.assert_allclose(found["autofocus, modulus"].columns["psnr"], shown["modulus"].columns["psnr"], atol=1e-4)
+
+
+def test_the_image_at_true_positions_is_the_ceiling():
+    """Nearly the image of a scan without errors, however large they are; through the network as well."""
+    evaluator = Evaluator(SMALL, [Enhancer(MODULUS)], images=2, few=2, seeds=1, show=False)
+    maker, exact = (PairMaker(held_out(SMALL, seed=FIRST_SEED, **at_error(s))) for s in (2e-3, 0.0))
+    observed, wanted = maker.observed(0), exact.pair(0).magnitude
+    made = evaluator._ceiling(observed)
+    assert list(made) == ["true positions", "true positions, modulus"]
+    for image in made.values():
+        assert ncc(image, wanted) > 0.97 > 0.9 > ncc(observed.pair.magnitude, wanted)
+    assert np.ptp(observed.truth.tx_position - observed.plan.geometry.tx_position) > 2e-3
 
 
 def test_autofocus_of_the_command_images_at_focused_poses():
@@ -179,6 +193,15 @@ def test_report_names_sparse_and_its_bars(result):
     text = markdown(both, best="modulus", other=None, label="physical", machine="a machine", command="mmsar x")
     assert "The same of `sparse`" in text and text.count("| sparse |") == 4
     assert len(sparse_bars(both)) == 5 and not {b.what: b for b in sparse_bars(both)}["noise only, pixels lit"].met
+
+
+def test_report_says_how_far_enhancement_is_super_resolution(result):
+    pair = result.probes["modulus"].two_points
+    resolved = replace(result.probes["modulus"], two_points=pair._replace(in_phase=[0.5] * len(SPACINGS)))
+    for probes, said in (({}, "It is not super-resolution"), ({"modulus": resolved}, "are taken apart")):
+        one = replace(result, probes={**result.probes, **probes})
+        text = markdown(one, best="modulus", other=None, label="physical", machine="a machine", command="mmsar x")
+        assert said in text
 
 
 def test_report_says_what_focused_rows_are(result):
