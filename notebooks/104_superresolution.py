@@ -110,8 +110,8 @@ assert scores["zeros"]["psnr"] > 15  # a picture of nothing: a number that looks
 # %% [markdown]
 # The empty picture has a respectable PSNR. Only differences to such baselines mean something, and numbers that an
 # empty picture loses: the error over the *foreground*, the *recall* of single points, the count of *false blobs*. On
-# 600 scenes of shapes that the network had never seen, its PSNR is 2.6 dB above the input's (threshold: 0.8 dB), with
-# 9 false blobs instead of 61 and a recall that is the input's: [docs/superres.md](../docs/superres.md). With position
+# 201 scenes of shapes that the network had never seen, its PSNR is 2.7 dB above the input's (threshold: 0.8 dB), with
+# 9 false blobs instead of 64 and a recall that is the input's: [docs/superres.md](../docs/superres.md). With position
 # errors of 1 mm nothing is gained at all; at 77 GHz they turn the phase by 185 degrees, and what is destroyed in the
 # echoes no picture brings back.
 #
@@ -156,15 +156,17 @@ axes.legend(loc="lower left")
 figure
 
 # %% [markdown]
-# The network follows its input. Where the aperture shows one blob, so does the network: sharper, and just as wrong. In
-# quadrature, at 3 to 4 mm, it even fills a gap that the input had begun to show. Only where the aperture resolves
-# anyway does the gap get somewhat deeper. That is what "enhancement" means, and it is the honest result for a network
-# that sees magnitudes.
+# The network follows its input. Where the aperture shows one blob, so does the network: sharper, and just as wrong.
+# Where the image has a dip between the points, be it slight, the network deepens it: it was trained on pairs like these,
+# and takes them apart a little earlier than the eye would. It makes up no dip where there is none, which is the honest
+# result for a network that sees magnitudes.
 
 # %%
 for phase in (0, 90):
     assert min(probe["enhanced", phase][:3]) > 0.9  # 2 to 3 mm: one blob, whatever the picture looks like
-assert probe["enhanced", 0][-1] < 0.5 > probe["input", 0][-1]
+for phase in (0, 90):
+    assert np.all(np.array(probe["enhanced", phase])[-2:] < probe["input", phase][-2:])  # 5 and 6 mm: a deeper dip
+assert probe["enhanced", 0][-2] < 0.5 < probe["input", 0][-2]
 
 # %% [markdown]
 # ## Is it true? Four checks without a label
