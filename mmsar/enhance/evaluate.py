@@ -387,7 +387,7 @@ def _tiles(enhancer: Enhancer | None, pair: Pair) -> float:
     return float(np.abs(whole - tiled).max() / max(whole.max(), 1e-30))
 
 
-def _times(asked: Sequence[Contestant], image: np.ndarray, rounds: int = 3) -> dict[str, float]:
+def _times(asked: Sequence[Contestant], image: np.ndarray, rounds: int = 10) -> dict[str, float]:
     """Least time of each on one image [ms]; they take turns."""
     best = {c.name: float("inf") for c in asked}
     for c in asked:
