@@ -283,6 +283,11 @@ class Evaluator:
         imager = None
         if sparse is not None:
             imager = Consistent(replace(sparse, restore=self.recipe.blob))
+        focused = (lambda observed: {}) if refocus is None else self._focused(refocus)
+
+        def make(observed: Observed) -> dict[str, np.ndarray]:
+            return focused(observed) | self._ceiling(observed)
+
         start = time.monotonic()
         main: dict[float, dict[str, Scores]] = {}
         by_seed: dict[float, dict[str, list[float]]] = {}
@@ -299,11 +304,9 @@ class Evaluator:
                 main[sigma] |= self.from_samples(
                     lambda o: {SPARSE: imager(o.plan, o.signal, o.valid)}, parts[0][INPUT], 0, **at_error(sigma)
                 )
-            of_samples = [self._ceiling] if refocus is None else [self._focused(refocus), self._ceiling]
-            for make in of_samples:
-                found = [self.from_samples(make, p[INPUT], s, **at_error(sigma)) for s, p in enumerate(parts)]
-                main[sigma] |= {name: _joined([part[name] for part in found]) for name in found[0]}
-                by_seed[sigma] |= {name: [part[name].mean("gain")[0] for part in found] for name in found[0]}
+            found = [self.from_samples(make, p[INPUT], s, **at_error(sigma)) for s, p in enumerate(parts)]
+            main[sigma] |= {name: _joined([part[name] for part in found]) for name in found[0]}
+            by_seed[sigma] |= {name: [part[name].mean("gain")[0] for part in found] for name in found[0]}
         sweep_sigma, sweep_snr = self.sweeps(sweep_images)
         return Evaluation(
             recipe=self.recipe,
