@@ -1,79 +1,90 @@
 """A start for `autofocus` where recorded positions are too wrong to see anything: an aperture that grows.
 
 The innermost dozen poses make a small aperture, which focuses whatever their errors are (up to a shift of the image).
-Then the ring around it joins: its poses are placed by the echo of the image so far, each from its recorded place and
-from where its neighbours in time turned out to be, whichever explains its samples better. All poses so far take a few
-steps together, the image sharpens, the next ring joins. Every time the aperture has doubled, the threshold on the
-scene falls for some iterations, so that errors do not pile up outwards.
+Scene and poses of it are found together (`jointstep`): the scene that explains the samples, by least squares, tells
+what the poses next to the aperture must see, since a scene of limited size makes a field that cannot change over half
+a wavelength. So the ring around joins: its poses are placed by the echo of the scene so far, each from its recorded
+place and from where its neighbours in time turned out to be, whichever explains its samples better. Scene and poses
+take a step together, the next ring joins. What rings share and phases leave open (turns, smooth errors in depth) is
+taken away by delays and recorded places (`screen`) each time the aperture has grown by a factor, and at the end.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from mmsar.focus.jointstep import joint_scene_step, solve_scene
 from mmsar.focus.posefield import PoseField
-from mmsar.focus.posestep import Prior, joint_step, match, neighbours, pose_step, soft_threshold
+from mmsar.focus.posestep import Prior, match, neighbours, pose_step
+from mmsar.focus.screen import without_screen
 
 FIRST = 12
 """Poses of the first aperture."""
-SETTLE = 22
-"""Iterations of the first aperture."""
-GROWTH = 1.2
-"""By how much the number of poses grows at a time."""
-TOGETHER = 2
-"""Iterations of all poses after each growth, and steps of each that joins."""
-THRESHOLD = 0.15
-"""Of the scene, re the peak of the image."""
-POLISH_FROM, POLISH_EVERY, POLISH = 200, 2.0, 10
-"""Poses from which on, by which growth, and for how many iterations the threshold falls."""
-POLISHED = (0.12, 0.03)
-"""From where it falls to where."""
+SETTLE = 12
+"""Steps of the first aperture."""
+LEAST = 4
+"""Poses that join at a time, at least; otherwise those within half a wavelength of the aperture."""
+TOGETHER = 3
+"""Steps of poses that join, before they count."""
+SCREEN_FROM, SCREEN_EVERY = 200, 1.4
+"""Poses from which on, and by which growth, screens are taken away."""
+LAST, LAST_SCREENS, LAST_EVERY = 15, 9, 3
+"""Steps at the end, and how many of them, one in how many, begin with screens taken away."""
 
 
 def outward(place: np.ndarray) -> np.ndarray:
     """Order of poses (n_pose, 3) from the middle of the aperture outwards, (n_pose,) of int."""
-    return np.argsort(np.hypot(*(place[:, :2] - place[:, :2].mean(axis=0)).T), kind="stable")
+    return np.argsort(_radius(place), kind="stable")
 
 
-def sizes(n_poses: int) -> list[int]:
-    """Poses of the aperture, stage by stage."""
-    out = [min(FIRST, n_poses)]
-    while out[-1] < n_poses:
-        out.append(min(n_poses, max(int(out[-1] * GROWTH), out[-1] + 4)))
+def sizes(place: np.ndarray, thickness: float) -> list[int]:
+    """Poses of the aperture stage by stage, of places (n_pose, 3) in the order `outward` and rings so thick [m]."""
+    radius = _radius(place)
+    out = [min(FIRST, len(radius))]
+    while out[-1] < len(radius):
+        reached = int(np.searchsorted(radius, radius[out[-1] - 1] + thickness))
+        out.append(min(len(radius), max(reached, out[-1] + LEAST)))
     return out
+
+
+def stages(field: PoseField) -> list[int]:
+    """`sizes` of a field in the order `outward`: rings half a wavelength thick."""
+    return sizes(field.place, np.pi / field.wavenumber)
 
 
 def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements (n_pose, 3) [m] of the poses of a field in the order `outward`; `done` is told how many of the
-    stages (`sizes`) are over."""
+    poses are placed."""
     move = np.zeros((field.n_poses, 3))
-    stages = sizes(field.n_poses)
-    polished = 0
-
-    def together(n: int, threshold: float) -> None:
+    all_sizes = stages(field)
+    poses = slice(0, all_sizes[0])
+    scene = solve_scene(field, move, poses)
+    screened = SCREEN_FROM / SCREEN_EVERY
+    for stage, n in enumerate(all_sizes):
         poses = slice(0, n)
-        move[poses] = joint_step(field, field.image(move, poses), move, threshold, poses, prior)
-
-    for stage, n in enumerate(stages):
-        for _ in range(TOGETHER if stage else SETTLE):
-            together(n, THRESHOLD)
+        for _ in range(1 if stage else SETTLE):
+            scene, move[poses] = joint_scene_step(field, scene, move, poses, prior)
+        done(n)
         if n == field.n_poses:
-            done(stage + 1)
             break
-        if n >= max(POLISH_FROM, POLISH_EVERY * polished):
-            polished = n
-            for i in range(POLISH):
-                together(n, POLISHED[0] * (POLISHED[1] / POLISHED[0]) ** (i / POLISH))
-        _join(field, move, slice(n, stages[stage + 1]), prior)
-        done(stage + 1)
+        if n >= SCREEN_EVERY * screened:
+            screened = n
+            move[poses] = without_screen(field, scene, move, poses)
+            scene = solve_scene(field, move, poses)
+            scene, move[poses] = joint_scene_step(field, scene, move, poses, prior)
+        _join(field, scene, move, slice(n, all_sizes[stage + 1]), prior)
+    for step in range(LAST):
+        if step < LAST_SCREENS and step % LAST_EVERY == 0:
+            move = without_screen(field, scene, move, poses)
+            scene = solve_scene(field, move, poses)
+        scene, move = joint_scene_step(field, scene, move, poses, prior)
     return move
 
 
-def _join(field: PoseField, move: np.ndarray, ring: slice, prior: Prior) -> None:
-    """Place the poses of a ring by the image of those within it."""
-    inner = slice(0, ring.start)
-    waves = field.waves(soft_threshold(field.image(move, inner), THRESHOLD))
-    mean = neighbours(move[inner], field.order, prior.width, total=ring.stop)[ring]
+def _join(field: PoseField, scene: np.ndarray, move: np.ndarray, ring: slice, prior: Prior) -> None:
+    """Place the poses of a ring by the scene of those within it."""
+    waves = field.waves(scene)
+    mean = neighbours(move[: ring.start], field.order, prior.width, total=ring.stop)[ring]
     best = None
     for start in (np.zeros_like(mean), mean):
         move[ring] = start
@@ -85,3 +96,7 @@ def _join(field: PoseField, move: np.ndarray, ring: slice, prior: Prior) -> None
         else:
             best[explained > most] = move[ring][explained > most]
     move[ring] = best
+
+
+def _radius(place: np.ndarray) -> np.ndarray:
+    return np.hypot(*(place[:, :2] - place[:, :2].mean(axis=0)).T)

@@ -62,6 +62,8 @@ class PoseField:
         Budget [bytes]; default half of what is free.
     order : (n_pose,) array of int, optional
         Poses in another order than that of time; all that this object takes and gives goes by it.
+    beside : int
+        Arrays as large as the samples that the caller will hold at the same time; they count in the budget.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class PoseField:
         reach: float,
         memory: int | None = None,
         order: np.ndarray | None = None,
+        beside: int = 0,
     ) -> None:
         self.grid = grid
         self.order = np.arange(len(geometry.weight)) if order is None else order
@@ -127,7 +130,7 @@ class PoseField:
         square = migration.kx**2 + migration.ky**2
         self._kx, self._ky = migration.kx.astype(np.float32), migration.ky.astype(np.float32)
         self._kz = np.sqrt(np.maximum(migration.k2[:, None] ** 2 - square, 0)).astype(np.float32)
-        fixed = self.samples.nbytes + migration.nbytes + self._kz.nbytes + 6 * 8 * self._kz.size + 16 * grid.n_voxels
+        fixed = (1 + beside) * self.samples.nbytes + migration.nbytes + self._kz.nbytes + 6 * 8 * self._kz.size + 16 * grid.n_voxels
         require("align autofocus", fixed + self._per_pose, allowed, ADVICE)
         self._block = max(1, (allowed - fixed) // self._per_pose)
 
@@ -153,12 +156,7 @@ class PoseField:
 
     def image(self, move: np.ndarray, poses: slice | None = None) -> np.ndarray:
         """Image of the samples with the poses displaced by `move` (n_pose, 3) [m]: complex64 (n_z, n_y, n_x)."""
-        spectrum = None
-        for block in self._blocks(poses):
-            front, phase = self._front(block, move)
-            part = front((self._root.conj().T @ self.samples[:, block].reshape(len(self._k), -1)) * phase)
-            spectrum = part if spectrum is None else spectrum + part
-        return self._migration(spectrum, False)
+        return Looks(self, move, poses).adjoint(self.samples[:, poses or slice(None)])
 
     def waves(self, image: np.ndarray) -> np.ndarray:
         """Plane waves of an image, complex64 (m, n_pairs)."""
@@ -180,16 +178,12 @@ class PoseField:
         """
         for block in self._blocks(poses):
             front, phase = self._front(block, move)
-            seen = self._there[block].ravel() * phase.conj()
-            yield (
-                block,
-                [
-                    (self._root @ (front.adjoint(part.astype(np.complex64, copy=False)) * seen)).reshape(
-                        len(self._k), block.stop - block.start, -1
-                    )
-                    for part in waves
-                ],
-            )
+            yield block, [self._seen(block, front, phase, part) for part in waves]
+
+    def _seen(self, block: slice, front: ExactFront, phase: np.ndarray, waves: np.ndarray) -> np.ndarray:
+        """Echo of waves at the channels of a block, (m, poses, channels)."""
+        echo = front.adjoint(waves.astype(np.complex64, copy=False)) * (self._there[block].ravel() * phase.conj())
+        return (self._root @ echo).reshape(len(self._k), block.stop - block.start, -1)
 
     def echoes(self, waves: np.ndarray, move: np.ndarray, poses: slice | None = None):
         """Echo and gradient of the waves of an image, block by block of poses.
@@ -224,3 +218,36 @@ class PoseField:
         phase = np.exp(-1j * np.outer(self._k, path)).astype(np.complex64)
         eps = 10 ** (ERROR_DB / 20)
         return ExactFront(virtual, self._migration, error=eps, memory=self._room), phase
+
+
+class Looks:
+    """The linear map from scenes to the samples y' of some poses where they are now, kept for several uses.
+
+    Parameters
+    ----------
+    field : PoseField
+        The scan.
+    move : (n_pose, 3) array
+        Displacements of its poses [m].
+    poses : slice, optional
+        Those that look; default all.
+    """
+
+    def __init__(self, field: PoseField, move: np.ndarray, poses: slice | None = None) -> None:
+        self._field = field
+        self._first = (poses or slice(None)).indices(field.n_poses)[0]
+        self._parts = [(block, *field._front(block, move)) for block in field._blocks(poses)]
+
+    def forward(self, scene: np.ndarray) -> np.ndarray:
+        """Echo (m, poses, channels) of a scene (n_z, n_y, n_x)."""
+        waves = self._field.waves(scene)
+        return np.concatenate([self._field._seen(*part, waves) for part in self._parts], axis=1)
+
+    def adjoint(self, samples: np.ndarray) -> np.ndarray:
+        """Image (n_z, n_y, n_x) of samples (m, poses, channels)."""
+        field, spectrum = self._field, None
+        for block, front, phase in self._parts:
+            here = samples[:, block.start - self._first : block.stop - self._first]
+            part = front((field._root.conj().T @ here.reshape(len(here), -1)) * phase)
+            spectrum = part if spectrum is None else spectrum + part
+        return field._migration(spectrum, False)

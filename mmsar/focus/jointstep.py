@@ -1,0 +1,135 @@
+r"""Scene and poses found together: weighted least squares, for apertures whose poses are known to a wavelength only.
+
+With the echo e = F x of a scene x at poses d, its derivatives G = de/dd, and phi_p = arg <e_p, s_p>, a step (u, v) of
+scene and poses minimises
+
+    sum_p |s_p exp(-j phi_p) - e_p - F_p u|^2       of the scene, poses' phases taken away, and in v the same with
+        + j phi_p e_p - G_p v_p                     the phase that v is to account for (as in `autofocus`)
+    + lambda |W^(-1/2) (x + u)|^2 + pulls of the prior on d + v
+
+by a few iterations of conjugate gradients on both at once. A scene that follows after the poses, or poses after the
+scene, creep along whatever a change of one can make up in the other: defocus, stretch. W = |x|, smoothed over a voxel
+and not below `FLOOR` of its peak, is taken from the scene so far (reweighted least squares: what is bright is bound
+less), so that a scene is not biased as thresholds would have it, and shapes without any point focus, too.
+"""
+
+import numpy as np
+
+from mmsar.focus.posefield import Looks, PoseField
+from mmsar.focus.posestep import Prior, neighbours, products
+
+DAMPING = 0.05
+"""lambda, re the energy that the brightest image of the samples has in its own image."""
+INNER = 6
+"""Iterations of conjugate gradients of a step."""
+FLOOR = 3e-3
+"""Least weight W, re its peak."""
+ROUNDS = 3
+"""Times that a scene is weighted anew where it is solved for from nothing."""
+
+
+def weights(scene: np.ndarray) -> np.ndarray:
+    """W^(1/2) of a scene (n_z, n_y, n_x): roots of its magnitudes, smoothed, the peak 1; float32."""
+    from scipy.ndimage import gaussian_filter
+
+    power = gaussian_filter(np.abs(scene) ** 2, (0, 1, 1))
+    return np.maximum(power / max(power.max(), 1e-30), FLOOR**2).astype(np.float32) ** np.float32(0.25)
+
+
+def solve_scene(field: PoseField, move: np.ndarray, poses: slice) -> np.ndarray:
+    """The scene (n_z, n_y, n_x), complex64, that explains the samples of some poses, by reweighted least squares."""
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    looks = Looks(field, move, poses)
+    image = looks.adjoint(field.samples[:, poses])
+    root, scene = np.ones(image.shape, dtype=np.float32), None
+    for _ in range(ROUNDS):
+        right = root * image
+        bound = DAMPING * _energy(looks, root, right)
+
+        def normal(u: np.ndarray, root=root, bound=bound) -> np.ndarray:
+            u = u.reshape(image.shape)
+            return (root * looks.adjoint(looks.forward(root * u)) + bound * u).ravel()
+
+        operator = LinearOperator((right.size, right.size), matvec=normal, dtype=np.complex64)
+        start = None if scene is None else (scene / root).ravel()
+        found, _ = cg(operator, right.ravel(), x0=start, rtol=1e-5, maxiter=INNER)
+        scene = root * found.reshape(image.shape).astype(np.complex64, copy=False)
+        root = weights(scene)
+    return scene
+
+
+def joint_scene_step(
+    field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice, prior: Prior
+) -> tuple[np.ndarray, np.ndarray]:
+    """One Gauss-Newton step of the scene and of the first poses, `poses` = slice(0, n), together.
+
+    Returns
+    -------
+    (n_z, n_y, n_x) complex64
+        The new scene.
+    (n, 3) array
+        The new displacements [m].
+    """
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    looks, samples, here = Looks(field, move, poses), field.samples[:, poses], move[poses]
+    echo, gradient = (np.concatenate(part, axis=1) for part in _echoes(field, scene, move, poses))
+    product = products(echo, samples)
+    own = products(echo, echo).real.sum()
+    if not own > 0:
+        return scene, here.copy()
+    beta = np.float32(np.abs(product).sum() / own)
+    scene, echo, gradient = beta * scene, beta * echo, beta * gradient
+    phase = np.angle(product).astype(np.float32)[None, :, None]
+    left = samples * np.exp(-1j * phase) - echo
+    toward = left + 1j * phase * echo
+
+    curvature = np.einsum("mpci,mpcj->pij", gradient.conj(), gradient).real
+    scale = np.trace(curvature.sum(axis=0)) / (3 * len(here))
+    bind = (prior.smooth + prior.hold) * scale
+    pull = scale * (prior.smooth * (here - neighbours(here, field.order, prior.width)) + prior.hold * here)
+    free = np.linalg.cholesky(np.linalg.inv(curvature + bind * np.eye(3)))  # poses in units of what they are told by
+    root = weights(scene)
+    image = root * looks.adjoint(samples)
+    energy = _energy(looks, root, image)
+    bound = DAMPING * energy
+    root = root / np.float32(np.sqrt(energy + bound))  # and the scene in units of the same
+    bound = bound / (energy + bound)
+
+    n = scene.size
+
+    def taken(v: np.ndarray) -> np.ndarray:
+        return np.einsum("pij,pj->pi", free, v.reshape(-1, 3))
+
+    def given(slope: np.ndarray) -> np.ndarray:
+        return np.einsum("pji,pj->pi", free, slope)
+
+    def packed(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return np.concatenate([u.real.ravel(), u.imag.ravel(), v.ravel()])
+
+    def normal(both: np.ndarray) -> np.ndarray:
+        u, v = (both[:n] + 1j * both[n : 2 * n]).reshape(scene.shape), taken(both[2 * n :])
+        change = looks.forward((root * u).astype(np.complex64))
+        change += np.einsum("mpci,pi->mpc", gradient, v.astype(np.float32))
+        slope = np.einsum("mpci,mpc->pi", gradient.conj(), change).real
+        return packed(root * looks.adjoint(change) + bound * u, given(slope + bind * v))
+
+    slope = np.einsum("mpci,mpc->pi", gradient.conj(), toward).real - pull
+    whole = root * looks.adjoint(toward) - bound * scene / root
+    operator = LinearOperator((2 * n + here.size,) * 2, matvec=normal, dtype=np.float64)
+    both, _ = cg(operator, packed(whole, given(slope)), rtol=1e-5, maxiter=INNER)
+    scene = scene + root * (both[:n] + 1j * both[n : 2 * n]).reshape(scene.shape)
+    longest = np.pi / (2 * field.geometry.chirp.k.max())
+    step = np.clip(taken(both[2 * n :]), -longest, longest)
+    return scene.astype(np.complex64), np.clip(here + step, -prior.reach, prior.reach)
+
+
+def _echoes(field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice):
+    """Echoes and gradients of all blocks: two sequences."""
+    return zip(*((echo, gradient) for _, echo, gradient in field.echoes(field.waves(scene), move, poses)), strict=True)
+
+
+def _energy(looks: Looks, root: np.ndarray, image: np.ndarray) -> float:
+    """Energy of the echo of an image, weighted by `root`, re its own."""
+    return float(np.sum(np.abs(looks.forward(root * image)) ** 2) / max(np.sum(np.abs(image) ** 2), 1e-30))
