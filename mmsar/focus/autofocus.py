@@ -22,9 +22,9 @@ spots they explain less, in focus more, or as much with far fewer voxels; only t
 What the samples do not tell: a displacement common to all poses moves the image; one that grows in proportion to x or
 y tilts the aperture, which moves it too. A wrong number of half wavelengths along the line of sight is told by the
 bandwidth only, and does no harm to the image. With `AutofocusOptions.grow` there is a second start, for errors that
-leave nothing to start from: a small aperture that grows (`growth`), and turns of the whole are looked for (`tilt`).
-Lateral displacements are told less well than depth, and matter as much less. From which errors it finds back depends on
-the scene: docs/autofocus.md has the measured tables.
+leave nothing to start from: a small aperture that grows (`growth`), its scene by least squares. Lateral displacements
+are told less well than depth, and matter as much less. From which errors it finds back depends on the scene:
+docs/autofocus.md has the measured tables.
 """
 
 from dataclasses import dataclass, replace
@@ -36,10 +36,9 @@ from mmsar._version import __version__
 from mmsar.core.checks import finite_number, instance, positive_int
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
-from mmsar.focus.growth import grow, outward, sizes
+from mmsar.focus.growth import BESIDE, grow, outward
 from mmsar.focus.posefield import PoseField, places
 from mmsar.focus.posestep import Prior, joint_step, match, soft_threshold
-from mmsar.focus.tilt import turned_back
 from mmsar.metrics.focus import entropy
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
@@ -51,10 +50,6 @@ FIRST, LAST = 0.08, 0.02
 """Threshold tau in the first iteration and in the last, re the peak of the image."""
 SETTLING = 2 / 3
 """Share of the iterations over which it falls."""
-TURN_EVERY = 3
-"""Iterations after which the place of the whole scene is looked for, where the aperture has grown."""
-TURN_BY = 0.1
-"""Threshold of the scene by which that is done."""
 BRIGHTER = 1.03
 """Factor by which the brightest parts must explain more of the samples for the scan to count as improved."""
 COMPACTER, KEPT = 0.4, 0.95
@@ -65,8 +60,9 @@ ENOUGH = 0.95
 """Share of the samples that the voxels above `LAST` explain with which no aperture has to grow."""
 STILL = 1.4
 """Where one grew, its more compact image is taken if it leaves at most so many times as much unexplained."""
-LEFT = 0.7
-"""At most this share of what was not explained may stay so where one grew."""
+LEFT, TIMES = 0.7, 2.0
+"""Where one grew, at most this share of what was not explained may stay so, or so many times as much must be explained:
+in noise, which nothing explains, the former cannot be."""
 BRIGHT = 0.3
 """Voxels above this share of the peak are the brightest."""
 
@@ -151,9 +147,14 @@ class Autofocus:
         if not self.held:
             return False
         if self.grown:
-            return 1 - self.fit[1] <= LEFT * (1 - self.fit[0])
+            return explains_more(*self.fit)
         gain, fall = self.bright[1] / max(self.bright[0], 1e-12), self.entropy[0] - self.entropy[1]
         return (gain >= BRIGHTER and fall >= 0) or (gain >= KEPT and fall >= COMPACTER)
+
+
+def explains_more(before: float, after: float) -> bool:
+    """Whether an aperture that grew explains so much more of the samples that it is not made of spots."""
+    return 1 - after <= LEFT * (1 - before) or after >= TIMES * before
 
 
 def autofocus(scan: Scan, grid: ImageGrid, *, options: AutofocusOptions | None = None) -> Autofocus:
@@ -196,7 +197,8 @@ def focus_samples(
             "align autofocus: got a scan round a target, wanted a planar or freehand one; use --rotation for its axis"
         )
     order = outward(places(geometry)) if options.grow else None
-    field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory, order=order)
+    beside = BESIDE if options.grow else (0, 0)
+    field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory, order=order, beside=beside)
     move = np.zeros((field.n_poses, 3))
     image = field.image(move)
     if not np.abs(image).max() > 0:
@@ -208,11 +210,11 @@ def focus_samples(
     grown = False
     if options.grow and after[2] < ENOUGH:
         prior = replace(prior, width=prior.width / 2)
-        with counter("grow", len(sizes(field.n_poses)), options.progress) as done:
+        with counter("grow", field.n_poses, options.progress) as done:
             other = grow(field, prior, done)
-        other, image = _alternate(field, other, field.image(other), prior, options, turning=True)
-        measures = _measures(field, image, other)
-        if measures[0] < after[0] and 1 - measures[2] <= min(STILL * (1 - after[2]), LEFT * (1 - before[2])):
+        measures = _measures(field, field.image(other), other)
+        compact = measures[0] < after[0] and 1 - measures[2] <= STILL * (1 - after[2])
+        if compact and explains_more(before[2], measures[2]):
             move, after, grown = other, measures, True
     in_time = np.empty_like(move)
     in_time[field.order] = move
@@ -252,20 +254,11 @@ def apply_autofocus(scan: Scan, found: Autofocus) -> Scan:
 
 
 def _alternate(
-    field: PoseField,
-    move: np.ndarray,
-    image: np.ndarray,
-    prior: Prior,
-    options: AutofocusOptions,
-    *,
-    turning: bool = False,
+    field: PoseField, move: np.ndarray, image: np.ndarray, prior: Prior, options: AutofocusOptions
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Iterate from displacements and their image: new displacements and image; `turning` looks for turns of all."""
+    """Iterate from displacements and their image: new displacements and image."""
     with counter("focus", options.iterations, options.progress) as done:
         for i in range(options.iterations):
-            if turning and i % TURN_EVERY == TURN_EVERY - 1 and i < options.iterations - TURN_EVERY:
-                move = turned_back(field, soft_threshold(image, TURN_BY), move)
-                image = field.image(move)
             threshold = FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * options.iterations))
             move = joint_step(field, image, move, threshold, slice(0, field.n_poses), prior)
             image = field.image(move)

@@ -6,13 +6,15 @@ what the poses next to the aperture must see, since a scene of limited size make
 a wavelength. So the ring around joins: its poses are placed by the echo of the scene so far, each from its recorded
 place and from where its neighbours in time turned out to be, whichever explains its samples better. Scene and poses
 take a step together, the next ring joins. What rings share and phases leave open (turns, smooth errors in depth) is
-taken away by delays and recorded places (`screen`) each time the aperture has grown by a factor, and at the end.
+taken away each time the aperture has grown by a factor: by recorded places where errors are smooth along the path
+(`continuity`), otherwise by delays (`screen`), and those at the end, too.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from mmsar.focus.continuity import followed, without_common
 from mmsar.focus.jointstep import joint_scene_step, solve_scene
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior, match, neighbours, pose_step
@@ -26,10 +28,14 @@ LEAST = 4
 """Poses that join at a time, at least; otherwise those within half a wavelength of the aperture."""
 TOGETHER = 3
 """Steps of poses that join, before they count."""
-SCREEN_FROM, SCREEN_EVERY = 200, 1.4
-"""Poses from which on, and by which growth, screens are taken away."""
+FROM, SCREENS_FROM, EVERY = 40, 1000, 1.4
+"""Poses from which on what depths have in common is taken away, and screens, and by which growth."""
+ERROR_DB = -25.0
+"""Accuracy of the transforms: what errors of positions leave unexplained is more."""
+BESIDE = (96, 128)
+"""What steps hold beside the field [bytes], of a sample and of a voxel."""
 LAST, LAST_SCREENS, LAST_EVERY = 15, 9, 3
-"""Steps at the end, and how many of them, one in how many, begin with screens taken away."""
+"""Steps at the end, and how many of them, one in how many, begin with screens taken away, if errors are not smooth."""
 
 
 def outward(place: np.ndarray) -> np.ndarray:
@@ -55,11 +61,12 @@ def stages(field: PoseField) -> list[int]:
 def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements (n_pose, 3) [m] of the poses of a field in the order `outward`; `done` is told how many of the
     poses are placed."""
+    field = field.coarser(ERROR_DB)
     move = np.zeros((field.n_poses, 3))
     all_sizes = stages(field)
     poses = slice(0, all_sizes[0])
     scene = solve_scene(field, move, poses)
-    screened = SCREEN_FROM / SCREEN_EVERY
+    rectified = FROM / EVERY
     for stage, n in enumerate(all_sizes):
         poses = slice(0, n)
         for _ in range(1 if stage else SETTLE):
@@ -67,14 +74,19 @@ def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndar
         done(n)
         if n == field.n_poses:
             break
-        if n >= SCREEN_EVERY * screened:
-            screened = n
-            move[poses] = without_screen(field, scene, move, poses)
-            scene = solve_scene(field, move, poses)
-            scene, move[poses] = joint_scene_step(field, scene, move, poses, prior)
+        if n >= EVERY * rectified:
+            rectified = n
+            better = without_common(field, move, poses)
+            if better is None and n >= SCREENS_FROM:
+                better = without_screen(field, scene, move, poses)
+            if better is not None:
+                move[poses] = better
+                scene = solve_scene(field, move, poses)
+                scene, move[poses] = joint_scene_step(field, scene, move, poses, prior)
         _join(field, scene, move, slice(n, all_sizes[stage + 1]), prior)
+    smooth = followed(field, move, poses) is not None
     for step in range(LAST):
-        if step < LAST_SCREENS and step % LAST_EVERY == 0:
+        if not smooth and step < LAST_SCREENS and step % LAST_EVERY == 0:
             move = without_screen(field, scene, move, poses)
             scene = solve_scene(field, move, poses)
         scene, move = joint_scene_step(field, scene, move, poses, prior)

@@ -1,16 +1,16 @@
 r"""Scene and poses found together: weighted least squares, for apertures whose poses are known to a wavelength only.
 
-With the echo e = F x of a scene x at poses d, its derivatives G = de/dd, and phi_p = arg <e_p, s_p>, a step (u, v) of
-scene and poses minimises
+With the echo e = F x of a scene x at poses d, its derivatives G = de/dd, and phi_p = arg <e_p, s_p>, a step of both,
+u of the scene and v_p of a pose, brings the change of the echo, F_p u + G_p v_p, near what is amiss,
 
-    sum_p |s_p exp(-j phi_p) - e_p - F_p u|^2       of the scene, poses' phases taken away, and in v the same with
-        + j phi_p e_p - G_p v_p                     the phase that v is to account for (as in `autofocus`)
-    + lambda |W^(-1/2) (x + u)|^2 + pulls of the prior on d + v
+    min  sum_p |s_p exp(-j phi_p) - e_p + j phi_p e_p - F_p u - G_p v_p|^2
+         + lambda |W^(-1/2) (x + u)|^2 + pulls of the prior on d + v
 
-by a few iterations of conjugate gradients on both at once. A scene that follows after the poses, or poses after the
-scene, creep along whatever a change of one can make up in the other: defocus, stretch. W = |x|, smoothed over a voxel
-and not below `FLOOR` of its peak, is taken from the scene so far (reweighted least squares: what is bright is bound
-less), so that a scene is not biased as thresholds would have it, and shapes without any point focus, too.
+by a few iterations of conjugate gradients on both at once (phi_p e_p: the phase over its whole range, as in
+`autofocus`). A scene that follows after the poses, or poses after the scene, creep along whatever a change of one can
+make up in the other: defocus, stretch. W = |x|, smoothed over a voxel and not below `FLOOR` of its peak, is taken from
+the scene so far (reweighted least squares: what is bright is bound less), so that a scene is not biased as by
+thresholds, and shapes without any point focus, too.
 """
 
 import numpy as np
@@ -87,15 +87,16 @@ def joint_scene_step(
 
     curvature = np.einsum("mpci,mpcj->pij", gradient.conj(), gradient).real
     scale = np.trace(curvature.sum(axis=0)) / (3 * len(here))
-    bind = (prior.smooth + prior.hold) * scale
-    pull = scale * (prior.smooth * (here - neighbours(here, field.order, prior.width)) + prior.hold * here)
+    smooth, hold = prior.pulls(float(np.sum(np.abs(left) ** 2)), np.count_nonzero(samples), scale)
+    bind = (smooth + hold) * scale
+    pull = scale * (smooth * (here - neighbours(here, field.order, prior.width)) + hold * here)
     free = np.linalg.cholesky(np.linalg.inv(curvature + bind * np.eye(3)))  # poses in units of what they are told by
     root = weights(scene)
     image = root * looks.adjoint(samples)
     energy = _energy(looks, root, image)
     bound = DAMPING * energy
     root = root / np.float32(np.sqrt(energy + bound))  # and the scene in units of the same
-    bound = bound / (energy + bound)
+    bound = np.float32(bound / (energy + bound))
 
     n = scene.size
 
@@ -105,24 +106,27 @@ def joint_scene_step(
     def given(slope: np.ndarray) -> np.ndarray:
         return np.einsum("pji,pj->pi", free, slope)
 
+    def complex_scene(both: np.ndarray) -> np.ndarray:
+        return (both[:n] + 1j * both[n : 2 * n]).reshape(scene.shape)
+
     def packed(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return np.concatenate([u.real.ravel(), u.imag.ravel(), v.ravel()])
+        return np.concatenate([u.real.ravel(), u.imag.ravel(), v.ravel()], dtype=np.float32)
 
     def normal(both: np.ndarray) -> np.ndarray:
-        u, v = (both[:n] + 1j * both[n : 2 * n]).reshape(scene.shape), taken(both[2 * n :])
-        change = looks.forward((root * u).astype(np.complex64))
+        u, v = complex_scene(both), taken(both[2 * n :])
+        change = looks.forward(root * u)
         change += np.einsum("mpci,pi->mpc", gradient, v.astype(np.float32))
         slope = np.einsum("mpci,mpc->pi", gradient.conj(), change).real
         return packed(root * looks.adjoint(change) + bound * u, given(slope + bind * v))
 
     slope = np.einsum("mpci,mpc->pi", gradient.conj(), toward).real - pull
     whole = root * looks.adjoint(toward) - bound * scene / root
-    operator = LinearOperator((2 * n + here.size,) * 2, matvec=normal, dtype=np.float64)
+    operator = LinearOperator((2 * n + here.size,) * 2, matvec=normal, dtype=np.float32)
     both, _ = cg(operator, packed(whole, given(slope)), rtol=1e-5, maxiter=INNER)
-    scene = scene + root * (both[:n] + 1j * both[n : 2 * n]).reshape(scene.shape)
+    scene = scene + root * complex_scene(both)
     longest = np.pi / (2 * field.geometry.chirp.k.max())
     step = np.clip(taken(both[2 * n :]), -longest, longest)
-    return scene.astype(np.complex64), np.clip(here + step, -prior.reach, prior.reach)
+    return scene, np.clip(here + step, -prior.reach, prior.reach)
 
 
 def _echoes(field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice):

@@ -13,6 +13,7 @@ conj(D) e for some e, so what compares with y is M e, M = D^T conj(D); with y' =
 products, residuals and white noise are again those of the samples.
 """
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,8 @@ class PoseField:
         Budget [bytes]; default half of what is free.
     order : (n_pose,) array of int, optional
         Poses in another order than that of time; all that this object takes and gives goes by it.
-    beside : int
-        Arrays as large as the samples that the caller will hold at the same time; they count in the budget.
+    beside : (2,) int
+        What the caller will hold at the same time [bytes], of a sample y' and of a voxel; it counts in the budget.
 
     Raises
     ------
@@ -82,9 +83,9 @@ class PoseField:
         reach: float,
         memory: int | None = None,
         order: np.ndarray | None = None,
-        beside: int = 0,
+        beside: tuple[int, int] = (0, 0),
     ) -> None:
-        self.grid = grid
+        self.grid, self._error = grid, 10 ** (ERROR_DB / 20)
         self.order = np.arange(len(geometry.weight)) if order is None else order
         """Place in time of every pose of this object."""
         allowed = budget(memory)
@@ -130,9 +131,16 @@ class PoseField:
         square = migration.kx**2 + migration.ky**2
         self._kx, self._ky = migration.kx.astype(np.float32), migration.ky.astype(np.float32)
         self._kz = np.sqrt(np.maximum(migration.k2[:, None] ** 2 - square, 0)).astype(np.float32)
-        fixed = (1 + beside) * self.samples.nbytes + migration.nbytes + self._kz.nbytes + 6 * 8 * self._kz.size + 16 * grid.n_voxels
+        fixed = migration.nbytes + self._kz.nbytes + 6 * 8 * self._kz.size
+        fixed += (8 + beside[0]) * self.samples.size + (16 + beside[1]) * grid.n_voxels
         require("align autofocus", fixed + self._per_pose, allowed, ADVICE)
         self._block = max(1, (allowed - fixed) // self._per_pose)
+
+    def coarser(self, error_db: float) -> "PoseField":
+        """The same field with transforms of another accuracy [dB]."""
+        other = copy(self)
+        other._error = 10 ** (error_db / 20)
+        return other
 
     @property
     def n_poses(self) -> int:
@@ -216,8 +224,7 @@ class PoseField:
         virtual = part.virtual_position.reshape(-1, 3)
         path = path_difference(part, centre=self.grid.centre, z_ref=None).ravel() - 2 * (virtual[:, 2] - self._z_ref)
         phase = np.exp(-1j * np.outer(self._k, path)).astype(np.complex64)
-        eps = 10 ** (ERROR_DB / 20)
-        return ExactFront(virtual, self._migration, error=eps, memory=self._room), phase
+        return ExactFront(virtual, self._migration, error=self._error, memory=self._room), phase
 
 
 class Looks:

@@ -21,7 +21,7 @@ with the poses; several rounds of both are needed where the scene has been far a
 import numpy as np
 
 from mmsar.focus.posefield import PoseField
-from mmsar.focus.posestep import match, products
+from mmsar.focus.posestep import match
 
 SIGMA = 1e-3
 """Position errors that recorded places are taken to have along every axis [m], standard deviation."""
@@ -29,8 +29,6 @@ PERIOD = 20.0
 """Half wavelengths of aperture that a degree of the screens is spent on."""
 DEGREE = 5
 """Largest degree."""
-LONGEST = 0.5
-"""A screen is applied in parts of at most so many wavelengths."""
 CHUNK = 512
 """Poses that are reckoned with at a time."""
 
@@ -68,7 +66,7 @@ def screen_error(
     move : (n_pose, 3) array
         Their displacements [m].
     poses : slice
-        The first of them, those of the aperture.
+        Those of the aperture, slice(0, n).
     order : int
         Degree of the screens.
 
@@ -81,50 +79,53 @@ def screen_error(
     """
     waves = field.waves(scene)
     fit = match(field, waves, move, poses)
-    beta, phase = fit.gain, np.angle(fit.product)
-    left = fit.measured.sum() - 2 * beta * np.abs(fit.product).sum() + beta**2 * fit.own.sum()
+    gain, turn = fit.gain, np.exp(-1j * np.angle(fit.product)).astype(np.complex64)
+    left = fit.measured.sum() - 2 * gain * np.abs(fit.product).sum() + gain**2 * fit.own.sum()
     noise = left / max(np.count_nonzero(field.samples[:, poses]), 1)
     shapes = screens(field, poses, order).astype(np.float32)
     if not noise > 0:
         return np.zeros(len(shapes)), np.full(len(shapes), np.inf)
-    scaled = beta / np.sqrt(noise)
-    least = 1e-3 * fit.own.mean()
+    own = np.maximum(fit.own, 1e-3 * fit.own.mean())
     information, toward = np.zeros((len(shapes),) * 2), np.zeros(len(shapes))
     for block, echo, gradient in field.echoes(waves, move, poses):
         for start in range(0, block.stop - block.start, CHUNK):
-            here = slice(start, min(start + CHUNK, block.stop - block.start))
-            whole = slice(block.start + here.start, block.start + here.stop)
-            mine = slice(whole.start - poses.start, whole.stop - poses.start)
-            e, g = echo[:, here], gradient[:, here]
-            parts = np.concatenate([np.moveaxis(g, -1, 0), shapes[:, None, mine] * g[..., 2]])
-            parts -= (np.einsum("mpc,kmpc->kp", e.conj(), parts) / np.maximum(fit.own[mine], least)).astype(
-                np.complex64
-            )[:, None, :, None] * e
-            turned = field.samples[:, whole] * np.exp(-1j * phase[mine]).astype(np.complex64)[None, :, None] - beta * e
-            rows = np.moveaxis(parts, 2, 0).reshape(mine.stop - mine.start, len(parts), -1)
-            curvature = scaled**2 * (rows.conj() @ rows.transpose(0, 2, 1)).real
-            residual = np.moveaxis(turned, 1, 0).reshape(len(rows), -1, 1)
-            slope = scaled / np.sqrt(noise) * (rows.conj() @ residual)[..., 0].real
+            here, at = (
+                slice(start, start + CHUNK),
+                slice(block.start + start, min(block.start + start + CHUNK, block.stop)),
+            )
+            parts = np.concatenate(
+                [np.moveaxis(gradient[:, here], -1, 0), shapes[:, None, at] * gradient[:, here, :, 2]]
+            )
+            parts = _less(gain * parts, echo[:, here], own[at])
+            residual = field.samples[:, at] * turn[None, at, None] - gain * echo[:, here]
+            curvature = (parts.conj() @ parts.transpose(0, 2, 1)).real / noise
+            slope = (parts.conj() @ np.moveaxis(residual, 1, 0).reshape(len(parts), -1, 1))[..., 0].real / noise
             inner, cross = curvature[:, :3, :3] + np.eye(3) / SIGMA**2, curvature[:, :3, 3:]
             freed = np.linalg.solve(inner, cross)
-            pull = slope[:, :3] - move[whole] / SIGMA**2
             information += curvature[:, 3:, 3:].sum(axis=0) - np.einsum("pij,pik->jk", freed, cross)
-            toward += slope[:, 3:].sum(axis=0) - np.einsum("pij,pi->j", freed, pull)
+            toward += slope[:, 3:].sum(axis=0) - np.einsum("pij,pi->j", freed, slope[:, :3] - move[at] / SIGMA**2)
     covariance = np.linalg.pinv(information)
     return covariance @ toward, np.sqrt(np.maximum(np.diag(covariance), 0.0))
+
+
+def _less(parts: np.ndarray, echo: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Derivatives (k, m, n, channels) less what a pose's phase and gain take: (n, k, m * channels)."""
+    along = np.einsum("mpc,kmpc->kp", echo.conj(), parts) / own
+    parts = parts - along.astype(np.complex64)[:, None, :, None] * echo
+    return np.moveaxis(parts, 2, 0).reshape(echo.shape[1], len(parts), -1)
 
 
 def without_screen(field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice) -> np.ndarray:
     """Displacements (n, 3) of the first poses with the screens they are wrong by taken away.
 
-    Depths are taken to within half a half wavelength of the recorded ones, and the mean of what is moved along x and y
-    is taken away, as no samples tell it.
+    A round takes at most half a wavelength away. Depths are taken to within a quarter of a wavelength of the recorded
+    ones, and the mean of what is moved along x and y is taken away, as no samples tell it.
     """
     order = degree(field, poses)
     coefficients, _ = screen_error(field, scene, move, poses, order)
     screen = np.tensordot(coefficients, screens(field, poses, order).mean(axis=-1), axes=1)
     half = np.pi / field.wavenumber
-    screen *= min(1.0, 2 * half * LONGEST / max(np.abs(screen).max(), 1e-30))
+    screen *= min(1.0, half / max(np.abs(screen).max(), 1e-30))  # farther off in several rounds
     out = move[poses].copy()
     out[:, 2] -= screen
     out[:, 2] -= half * np.round(out[:, 2] / half)

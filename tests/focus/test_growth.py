@@ -1,6 +1,7 @@
 """An aperture that grows: errors that leave nothing at the recorded positions, and where the whole scene is."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import pytest
 import mmsar
 from mmsar.focus import growth
 from mmsar.focus.autofocus import LAST, AutofocusOptions, apply_autofocus, autofocus
-from mmsar.focus.posefield import PoseField
-from mmsar.focus.posestep import match, neighbours, soft_threshold
-from mmsar.focus.tilt import scene_shift, turned_back
+from mmsar.focus.jointstep import joint_scene_step, solve_scene
+from mmsar.focus.posefield import Looks, PoseField
+from mmsar.focus.posestep import Prior, match, neighbours, soft_threshold
+from mmsar.focus.screen import DEGREE, degree, screen_error, screens, without_screen
 from mmsar.model import AntennaArray, ImageGrid, Scan, Trajectory
 from mmsar.recon import nufft
 from mmsar.simulate.noise import add_noise, white_error
@@ -62,7 +64,7 @@ def test_what_is_sharp_needs_no_growth():
 def test_a_plate_is_not_taken_from_a_grown_aperture(monkeypatch):
     """It would come as spots: more compact, but far less explained."""
     monkeypatch.setattr("mmsar.focus.autofocus.ENOUGH", 2.0)
-    monkeypatch.setattr(growth, "POLISH", 2)
+    monkeypatch.setattr(growth, "LAST", 4)
     scan, _ = scan_at(np.zeros((len(PATH), 3)), Scene.from_mask(np.ones((40, 40)), 1.3e-3, centre=(0.0, 0.0, 0.2)))
     found = autofocus(scan, GRID, options=replace(OPTIONS, grow=True, iterations=4))
     assert not found.grown and not found.improved
@@ -89,33 +91,98 @@ def test_poses_in_another_order_are_the_same_poses():
     np.testing.assert_allclose(part.own, two.own[half], atol=5e-2 * two.own.max())
 
 
+def test_looks_back_is_the_adjoint_of_looking():
+    scan, _ = scan_at(np.zeros((len(PATH), 3)))
+    field, rng = outward_field(scan), np.random.default_rng(4)
+    for poses in (None, slice(0, 70)):
+        looks = Looks(field, white_error(len(PATH), np.full(3, 0.5e-3), rng=rng), poses)
+        scene = (rng.standard_normal((1, *GRID.shape[1:])) + 1j * rng.standard_normal(GRID.shape)).astype(np.complex64)
+        echo = looks.forward(scene)
+        samples = (rng.standard_normal(echo.shape) + 1j * rng.standard_normal(echo.shape)).astype(np.complex64)
+        assert echo.shape[1] == (len(PATH) if poses is None else 70)
+        one, two = np.vdot(samples, echo), np.vdot(looks.adjoint(samples), scene)
+        assert abs(one - two) < 2e-2 * np.linalg.norm(samples) * np.linalg.norm(echo) / np.sqrt(echo.size)
+
+
+def explained(field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice) -> float:
+    """Share of the samples that a scene explains, phases of the poses free and one gain."""
+    fit = match(field, field.waves(scene), move, poses)
+    return float(np.abs(fit.product).sum() ** 2 / (fit.own.sum() * fit.measured.sum()))
+
+
+def test_a_solved_scene_explains_more_than_what_stands_out_of_the_image():
+    scan, _ = scan_at(np.zeros((len(PATH), 3)), Scene.letters("A", 0.02, centre=(0.0, 0.0, 0.2)))
+    field, move, poses = outward_field(scan), np.zeros((len(PATH), 3)), slice(0, 160)
+    solved, image = solve_scene(field, move, poses), soft_threshold(field.image(move, poses), 0.15)
+    one, two = (explained(field, scene, move, poses) for scene in (solved, image))
+    assert 1 - one < 0.5 * (1 - two) and one > 0.98
+
+
+def test_steps_of_both_bring_scene_and_poses_together():
+    error = white_error(len(PATH), np.full(3, 0.2e-3), rng=np.random.default_rng(8))
+    scan, _ = scan_at(error)
+    field, poses = outward_field(scan), slice(0, len(PATH))
+    prior = Prior(smooth=0.0, hold=0.02, width=5.0, reach=5e-3)
+    move, truth = np.zeros((len(PATH), 3)), error[field.order]
+    scene, told = solve_scene(field, move, poses), []
+    for _ in range(4):
+        told.append(coherent(field, scene, move))
+        scene, move = joint_scene_step(field, scene, move, poses, prior)
+    assert told[0] < 0.75 and coherent(field, scene, move) > 0.993
+    assert np.std((move - truth)[:, 2]) < 0.2 * np.std(truth[:, 2])
+
+
+def coherent(field: PoseField, scene: np.ndarray, move: np.ndarray) -> float:
+    """Share of the samples that a scene explains with one gain and phase for all."""
+    fit = match(field, field.waves(scene), move)
+    return float(np.abs(fit.product.sum()) ** 2 / (fit.own.sum() * fit.measured.sum()))
+
+
 @pytest.mark.parametrize(("angle", "axis"), [(0.02, 0), (-0.03, 1)])
 def test_a_turn_of_scene_and_poses_is_found(angle, axis):
     """Poses that fit, turned by an angle: their scene lies aside, and is brought back.
 
-    The board's directions tell the turn along y; along x, where it has little extent, the recorded places do.
+    The board's directions tell the turn along y best; along x, where it has little extent, the recorded places help.
     """
     scan, _ = scan_at(np.zeros((len(PATH), 3)))
-    field = outward_field(scan)
+    field, poses = outward_field(scan), slice(0, len(PATH))
     move = np.zeros((len(PATH), 3))
     move[:, 2] = angle * field.place[:, axis]
-    shift, sigma = scene_shift(field, soft_threshold(field.image(move), 0.1), move)
-    assert 0 < sigma[1] < 0.2e-3 < sigma[0]
-    assert shift[1] == pytest.approx(angle * 0.2 if axis == 1 else 0.0, abs=0.5e-3)
-    for _ in range(2):
-        move = turned_back(field, soft_threshold(field.image(move), 0.1), move)
+    found, sigma = screen_error(field, solve_scene(field, move, poses), move, poses, 1)
+    half_width = np.ptp(field.geometry.virtual_position.reshape(-1, 3), axis=0)[:2] / 2
+    assert sigma.shape == (2,) and np.all(sigma > 0)
+    assert found[axis] == pytest.approx(angle * half_width[axis], rel=0.35)
+    assert abs(found[1 - axis]) < 0.15e-3
+    for _ in range(4):
+        scene = solve_scene(field, move, poses)
+        move = without_screen(field, scene, move, poses)
     left = np.linalg.lstsq(field.place[:, :2], move[:, 2], rcond=None)[0]
-    assert np.abs(left).max() < 0.1 * abs(angle) + 1e-3
+    error = screen_error(field, scene, move, poses, 1)[1] / half_width
+    assert np.all(np.abs(left) < 2 * error + 1e-3) and error[1] < 5e-4 < error[0] < 8e-3
+
+
+def test_screens_are_smooth_and_as_many_as_the_aperture_is_wide():
+    scan, _ = scan_at(np.zeros((len(PATH), 3)))
+    field, poses = outward_field(scan), slice(0, len(PATH))
+    assert degree(field, poses) == 1
+    for order in range(1, DEGREE + 1):
+        shapes = screens(field, poses, order)
+        assert shapes.shape == ((order + 1) * (order + 2) // 2 - 1, len(PATH), 8)
+        assert np.abs(shapes).max() == pytest.approx(1.0)
 
 
 def test_stages_grow_to_all_poses_from_the_middle():
-    sizes = growth.sizes(5000)
-    assert sizes[0] == growth.FIRST and sizes[-1] == 5000 and np.all(np.diff(sizes) > 0)
-    assert growth.sizes(5) == [5]
-    order = growth.outward(PATH.position)
-    assert sorted(order) == list(range(len(PATH)))
-    distance = np.hypot(*PATH.position[order, :2].T)
-    assert np.all(np.diff(distance) > -1e-12)
+    x, y = np.meshgrid(np.arange(80) * 1e-3, np.arange(60) * 1e-3)
+    place = np.c_[x.ravel(), y.ravel(), np.zeros(x.size)]
+    place = place[growth.outward(place)]
+    radius = np.hypot(*(place[:, :2] - place[:, :2].mean(axis=0)).T)
+    assert np.all(np.diff(radius) > -1e-12)
+    sizes = growth.sizes(place, 2e-3)
+    assert sizes[0] == growth.FIRST and sizes[-1] == len(place) and np.all(np.diff(sizes) > 0)
+    rings = [np.ptp(radius[a:b]) for a, b in pairwise(sizes)]
+    assert max(rings) <= 2e-3 and len(rings) < 40
+    assert growth.sizes(place[:5], 2e-3) == [5]
+    assert growth.sizes(np.zeros((9, 3)) + place[:1], 2e-3)[-1] == 9
 
 
 def test_the_mean_of_neighbours_goes_by_time_and_by_who_is_placed():

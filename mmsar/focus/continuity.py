@@ -1,0 +1,113 @@
+r"""Depths along a path whose position errors are smooth: what recorded places say although phases do not.
+
+Phases tell the depth of a pose to half a wavelength. Errors of a hand or a carriage change little from one pose to the
+next, so that depths can be followed along a run of neighbours; only a constant of the run stays open. Recorded places
+then say what phases cannot (`screen`): that errors of many runs, taken together, hardly go with the place in the
+aperture. So what found depths have in common as a smooth function of x and y, products of Legendre polynomials
+
+    z_p = c_run + sum_ab t_ab P_a(x_p) P_b(y_p) + rest,    least squares, t_ab about 0 within `SIGMA`
+
+is a turn or a defocus that poses and scene agreed on, and is taken away. Runs end where time or place leap, where the
+path turns back, and where a depth leaps by more than `LEAP`, as it cannot be followed there.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmsar.focus.posefield import PoseField
+
+ROUGH = 0.2
+"""Errors are smooth if depths of neighbours differ by less than this, RMS; in half wavelengths, as `LEAP`."""
+LEAP = 0.25
+LONG = 4.0
+"""A step of the path that leaps, re the median."""
+FEWEST = 8
+"""Steps within runs that tell whether errors are smooth."""
+PERIOD = 6.0
+"""Half wavelengths of aperture that a degree of the polynomials is spent on."""
+DEGREE, ACROSS = 10, 1
+"""Largest degree, and that of the other factor of a product."""
+SIGMA = 2e-3
+"""Standard deviation of a coefficient [m]."""
+ALIKE, ERROR = 20, 1e-3
+"""Neighbours whose errors are one and the same, and their standard deviation [m]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """Depths followed along runs of neighbours."""
+
+    at: np.ndarray
+    """Poses in the order of time, (n,) of int."""
+    run: np.ndarray
+    """Which run each belongs to, (n,) of int."""
+    depth: np.ndarray
+    """Displacement in depth [m], the mean of each run within a quarter of a wavelength of the recorded, (n,)."""
+
+    def less_mean(self, values: np.ndarray) -> np.ndarray:
+        """Values (n,) less the mean of their run."""
+        return values - self.mean(values)[self.run]
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Mean of values (n,) for every run."""
+        return np.bincount(self.run, values) / np.bincount(self.run)
+
+
+def followed(field: PoseField, move: np.ndarray, poses: slice) -> Followed | None:
+    """Depths of the first poses, slice(0, n), followed along the path; None where their errors are not smooth."""
+    half = np.pi / field.wavenumber
+    at = np.argsort(field.order[poses])
+    step = np.diff(field.place[poses][at, :2], axis=0)
+    length = np.hypot(*step.T)
+    ends = (np.diff(field.order[poses][at]) > 2) | (length > LONG * np.median(length))
+    ends[1:] |= np.sum(step[1:] * step[:-1], axis=1) < 0
+    depth = move[poses][at, 2]
+    leap = np.diff(depth)
+    leap -= half * np.round(leap / half)
+    within = leap[~ends]
+    if len(within) < FEWEST or np.sqrt(np.mean(within**2)) > ROUGH * half:
+        return None
+    ends |= np.abs(leap) > LEAP * half
+    run = np.concatenate([[0], np.cumsum(ends)])
+    along = np.concatenate([[0.0], np.cumsum(leap)])
+    first = np.flatnonzero(np.concatenate([[True], ends]))
+    along += (depth[first] - along[first])[run]
+    return _near(Followed(at, run, along), half)
+
+
+def without_common(field: PoseField, move: np.ndarray, poses: slice) -> np.ndarray | None:
+    """Displacements (n, 3) of the first poses, slice(0, n), without what depths have in common; None where errors are
+    not smooth. The mean of what is moved along x and y is taken away, as no samples tell it.
+    """
+    path = followed(field, move, poses)
+    if path is None:
+        return None
+    half = np.pi / field.wavenumber
+    place = field.place[poses][path.at, :2]
+    low, width = place.min(axis=0), np.ptp(place, axis=0)
+    degree = np.clip((width / (half * PERIOD)).astype(int), 1, DEGREE)
+    along = [
+        np.polynomial.legendre.legvander(2 * (place[:, i] - low[i]) / max(width[i], 1e-9) - 1, degree[i])
+        for i in (0, 1)
+    ]
+    terms = np.stack(
+        [
+            along[0][:, a] * along[1][:, b]
+            for a in range(degree[0] + 1)
+            for b in range(degree[1] + 1)
+            if 0 < a + b <= degree.max() and min(a, b) <= ACROSS
+        ]
+    )
+    seen = np.stack([path.less_mean(term) for term in terms])
+    bound = ALIKE * (ERROR / SIGMA) ** 2 * np.eye(len(terms))
+    common = np.linalg.solve(seen @ seen.T + bound, seen @ path.less_mean(path.depth))
+    out = move[poses].copy()
+    out[path.at, 2] = _near(Followed(path.at, path.run, path.depth - common @ terms), half).depth
+    out[:, :2] -= out[:, :2].mean(axis=0)
+    return out
+
+
+def _near(path: Followed, half: float) -> Followed:
+    """Every run by whole half wavelengths to where it was recorded."""
+    return Followed(path.at, path.run, path.depth - half * np.round(path.mean(path.depth) / half)[path.run])
