@@ -58,11 +58,12 @@ LEAST = 0.01
 """Share of the samples that they must explain as recorded: poses can be moved until an empty grid is bright, too."""
 ENOUGH = 0.95
 """Share of the samples that the voxels above `LAST` explain with which no aperture has to grow."""
-STILL = 1.4
-"""Where one grew, its more compact image is taken if it leaves at most so many times as much unexplained."""
-LEFT, TIMES = 0.7, 2.0
-"""Where one grew, at most this share of what was not explained may stay so, or so many times as much must be explained:
-in noise, which nothing explains, the former cannot be."""
+STILL = 1.1
+"""Where one grew, its image is taken if it explains more, or if it is more compact and leaves at most so many times as
+much unexplained."""
+LEFT, TIMES, FAR = 0.7, 2.0, 1.5
+"""Where one grew, at most this share of what was not explained may stay so; or, as nothing explains noise, so many
+times as much must be explained, or more by an image whose entropy has fallen by this [nat]."""
 BRIGHT = 0.3
 """Voxels above this share of the peak are the brightest."""
 
@@ -147,14 +148,9 @@ class Autofocus:
         if not self.held:
             return False
         if self.grown:
-            return explains_more(*self.fit)
+            return _worth(self.entropy, self.fit)
         gain, fall = self.bright[1] / max(self.bright[0], 1e-12), self.entropy[0] - self.entropy[1]
         return (gain >= BRIGHTER and fall >= 0) or (gain >= KEPT and fall >= COMPACTER)
-
-
-def explains_more(before: float, after: float) -> bool:
-    """Whether an aperture that grew explains so much more of the samples that it is not made of spots."""
-    return 1 - after <= LEFT * (1 - before) or after >= TIMES * before
 
 
 def autofocus(scan: Scan, grid: ImageGrid, *, options: AutofocusOptions | None = None) -> Autofocus:
@@ -213,8 +209,8 @@ def focus_samples(
         with counter("grow", field.n_poses, options.progress) as done:
             other = grow(field, prior, done)
         measures = _measures(field, field.image(other), other)
-        compact = measures[0] < after[0] and 1 - measures[2] <= STILL * (1 - after[2])
-        if compact and explains_more(before[2], measures[2]):
+        worth = _worth((before[0], measures[0]), (before[2], measures[2]))
+        if worth and _better(measures, after):
             move, after, grown = other, measures, True
     in_time = np.empty_like(move)
     in_time[field.order] = move
@@ -264,6 +260,18 @@ def _alternate(
             image = field.image(move)
             done(i + 1)
     return move, image
+
+
+def _worth(entropy: tuple[float, float], fit: tuple[float, float]) -> bool:
+    """Whether an aperture that grew explains so much more than before that its image is no mere spots."""
+    before, after = fit
+    much = 1 - after <= LEFT * (1 - before) or after >= TIMES * before
+    return much or (after > before and entropy[0] - entropy[1] >= FAR)
+
+
+def _better(grown: tuple[float, float, float], plain: tuple[float, float, float]) -> bool:
+    """Whether an aperture that grew explains more, or about as much by a more compact image, of `_measures`."""
+    return grown[2] > plain[2] or (grown[0] < plain[0] and 1 - grown[2] <= STILL * (1 - plain[2]))
 
 
 def _measures(field: PoseField, image: np.ndarray, move: np.ndarray) -> tuple[float, float, float]:

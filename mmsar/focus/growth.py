@@ -95,19 +95,14 @@ def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndar
 
 def _join(field: PoseField, scene: np.ndarray, move: np.ndarray, ring: slice, prior: Prior) -> None:
     """Place the poses of a ring by the scene of those within it."""
-    waves = field.waves(scene)
+    waves, n = field.waves(scene), ring.stop - ring.start
     mean = neighbours(move[: ring.start], field.order, prior.width, total=ring.stop)[ring]
-    best = None
-    for start in (np.zeros_like(mean), mean):
-        move[ring] = start
-        for _ in range(TOGETHER):
-            move[ring] = pose_step(field, waves, move, mean, ring, prior)
-        explained = match(field, waves, move, ring).explained
-        if best is None:
-            best, most = move[ring].copy(), explained
-        else:
-            best[explained > most] = move[ring][explained > most]
-    move[ring] = best
+    both = field.part(np.tile(np.arange(ring.start, ring.stop), 2))  # from either start at once
+    tried, means = np.concatenate([np.zeros_like(mean), mean]), np.tile(mean, (2, 1))
+    for _ in range(TOGETHER):
+        tried = pose_step(both, waves, tried, means, slice(0, 2 * n), prior)
+    recorded, followed_on = match(both, waves, tried).explained.reshape(2, n)
+    move[ring] = np.where((followed_on > recorded)[:, None], tried[n:], tried[:n])
 
 
 def _radius(place: np.ndarray) -> np.ndarray:

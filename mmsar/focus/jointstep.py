@@ -87,9 +87,8 @@ def joint_scene_step(
 
     curvature = np.einsum("mpci,mpcj->pij", gradient.conj(), gradient).real
     scale = np.trace(curvature.sum(axis=0)) / (3 * len(here))
-    smooth, hold = prior.pulls(float(np.sum(np.abs(left) ** 2)), np.count_nonzero(samples), scale)
-    bind = (smooth + hold) * scale
-    pull = scale * (smooth * (here - neighbours(here, field.order, prior.width)) + hold * here)
+    bind = (prior.smooth + prior.hold) * scale
+    pull = scale * (prior.smooth * (here - neighbours(here, field.order, prior.width)) + prior.hold * here)
     free = np.linalg.cholesky(np.linalg.inv(curvature + bind * np.eye(3)))  # poses in units of what they are told by
     root = weights(scene)
     image = root * looks.adjoint(samples)

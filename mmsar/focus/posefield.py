@@ -41,6 +41,15 @@ def moved_geometry(geometry: Geometry, move: np.ndarray) -> Geometry:
     return geometry.replace(tx_position=geometry.tx_position + shift, rx_position=geometry.rx_position + shift)
 
 
+def some_poses(geometry: Geometry, index: slice | np.ndarray) -> Geometry:
+    """The geometry of some poses, in that order."""
+    return geometry.replace(
+        tx_position=geometry.tx_position[index],
+        rx_position=geometry.rx_position[index],
+        weight=geometry.weight[index],
+    )
+
+
 def places(geometry: Geometry) -> np.ndarray:
     """Middle of every pose's phase centres [m], (n_pose, 3)."""
     return geometry.virtual_position.reshape(len(geometry.weight), -1, 3).mean(axis=1)
@@ -118,11 +127,7 @@ class PoseField:
         samples = samples.reshape(len(samples), len(geometry.weight), -1)
         if order is not None:
             samples = samples[:, order]
-            geometry = geometry.replace(
-                tx_position=geometry.tx_position[order],
-                rx_position=geometry.rx_position[order],
-                weight=geometry.weight[order],
-            )
+            geometry = some_poses(geometry, order)
         self.geometry = geometry
         self.samples = samples
         """y', complex64 (m, n_pose, channels of a pose); zero where a channel is not valid."""
@@ -140,6 +145,13 @@ class PoseField:
         """The same field with transforms of another accuracy [dB]."""
         other = copy(self)
         other._error = 10 ** (error_db / 20)
+        return other
+
+    def part(self, index: np.ndarray) -> "PoseField":
+        """The same field with the poses `index` only, in that order; some may be there more than once."""
+        other = copy(self)
+        other.geometry = some_poses(self.geometry, index)
+        other.order, other.samples, other._there = self.order[index], self.samples[:, index], self._there[index]
         return other
 
     @property
@@ -214,13 +226,8 @@ class PoseField:
 
     def _front(self, poses: slice, move: np.ndarray) -> tuple[ExactFront, np.ndarray]:
         """The transform of displaced poses, and the phase exp(-j k phi) of their channels."""
-        geometry = self.geometry
-        here = geometry.replace(
-            tx_position=geometry.tx_position[poses],
-            rx_position=geometry.rx_position[poses],
-            weight=np.ones_like(geometry.weight[poses]),
-        )
-        part = moved_geometry(here, move[poses])
+        here = some_poses(self.geometry, poses)
+        part = moved_geometry(here.replace(weight=np.ones_like(here.weight)), move[poses])
         virtual = part.virtual_position.reshape(-1, 3)
         path = path_difference(part, centre=self.grid.centre, z_ref=None).ravel() - 2 * (virtual[:, 2] - self._z_ref)
         phase = np.exp(-1j * np.outer(self._k, path)).astype(np.complex64)

@@ -21,22 +21,6 @@ class Prior:
     """Of the neighbours in time [poses]."""
     reach: float
     """[m]."""
-    sigma: float | None = None
-    """Standard deviation of position errors along every axis [m]: `hold` then goes by what the samples leave
-    unexplained, `smooth` keeps its share of it."""
-
-    def pulls(self, left: float, count: int, scale: float) -> tuple[float, float]:
-        """To the mean of neighbours and to the recorded place, re `scale`, the mean information of a pose.
-
-        Parameters
-        ----------
-        left : float
-            Energy that `count` samples leave unexplained.
-        """
-        if self.sigma is None:
-            return self.smooth, self.hold
-        hold = left / (2 * max(count, 1) * self.sigma**2 * scale)
-        return hold * self.smooth / self.hold, hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +111,8 @@ def pose_step(
         lag = 1j * np.angle(product).astype(np.float32)[None, :, None] * echo
         toward = [np.einsum("mpci,mpc->pi", gradient.conj(), part).real for part in (turned, lag - echo)]
         blocks.append((*toward, np.einsum("mpci,mpcj->pij", gradient.conj(), gradient).real))
-        energy = [products(part, part).real.sum() for part in (echo, samples)]
-        matches.append((np.abs(product).sum(), *energy, np.count_nonzero(samples)))
-    matched, own, measured, count = np.sum(matches, axis=0)
+        matches.append((np.abs(product).sum(), products(echo, echo).real.sum()))
+    matched, own = np.sum(matches, axis=0)
     here = move[poses]
     if not own > 0:
         return here.copy()
@@ -138,9 +121,8 @@ def pose_step(
     slope, curvature = beta * slope + beta**2 * lagging, beta**2 * curvature
     scale = np.trace(curvature.sum(axis=0)) / (3 * len(here))
     slope, curvature = slope / scale, curvature / scale
-    smooth, hold = prior.pulls(measured - matched**2 / own, count, scale)
-    pull = smooth * (here - mean) + hold * here
-    step = np.linalg.solve(curvature + (smooth + hold) * np.eye(3), (slope - pull)[..., None])[..., 0]
+    pull = prior.smooth * (here - mean) + prior.hold * here
+    step = np.linalg.solve(curvature + (prior.smooth + prior.hold) * np.eye(3), (slope - pull)[..., None])[..., 0]
     longest = np.pi / (2 * field.geometry.chirp.k.max())  # a quarter of a wavelength: half a turn of the phase
     return np.clip(here + np.clip(step, -longest, longest), -prior.reach, prior.reach)
 

@@ -15,7 +15,7 @@ from mmsar.focus.posestep import Prior, match, neighbours, soft_threshold
 from mmsar.focus.screen import DEGREE, degree, screen_error, screens, without_screen
 from mmsar.model import AntennaArray, ImageGrid, Scan, Trajectory
 from mmsar.recon import nufft
-from mmsar.simulate.noise import add_noise, white_error
+from mmsar.simulate.noise import add_noise, smooth_error, white_error
 from mmsar.simulate.scene import Scene
 
 CHIRP = mmsar.Chirp(f0=77e9, slope=63e12, fs=1e6, n_samples=24)
@@ -55,6 +55,20 @@ def test_errors_of_a_fifth_of_a_wavelength_are_found():
     assert np.abs(grown.move.mean(axis=0)[:2]).max() < 0.5e-3
 
 
+def test_smooth_errors_of_a_quarter_of_a_wavelength_are_found():
+    """Of letters, which have no isolated points."""
+    rng = np.random.default_rng(5)
+    scene = Scene.letters("E", 0.03, centre=(0.0, 0.0, 0.2))
+    scan, truth = scan_at(smooth_error(len(PATH), np.full(3, 1e-3), cycles=15.0, rng=rng), scene)
+    found = autofocus(scan, GRID, options=replace(OPTIONS, grow=True))
+    plain = autofocus(scan, GRID, options=OPTIONS)
+    assert found.grown and found.improved
+    start, without, after = (
+        likeness(s, truth) for s in (scan, apply_autofocus(scan, plain), apply_autofocus(scan, found))
+    )
+    assert start < 0.8 and without < 0.85 and after > 0.95
+
+
 def test_what_is_sharp_needs_no_growth():
     scan, truth = scan_at(np.zeros((len(PATH), 3)))
     found = autofocus(scan, GRID, options=replace(OPTIONS, grow=True))
@@ -64,7 +78,6 @@ def test_what_is_sharp_needs_no_growth():
 def test_a_plate_is_not_taken_from_a_grown_aperture(monkeypatch):
     """It would come as spots: more compact, but far less explained."""
     monkeypatch.setattr("mmsar.focus.autofocus.ENOUGH", 2.0)
-    monkeypatch.setattr(growth, "LAST", 4)
     scan, _ = scan_at(np.zeros((len(PATH), 3)), Scene.from_mask(np.ones((40, 40)), 1.3e-3, centre=(0.0, 0.0, 0.2)))
     found = autofocus(scan, GRID, options=replace(OPTIONS, grow=True, iterations=4))
     assert not found.grown and not found.improved
@@ -136,6 +149,17 @@ def coherent(field: PoseField, scene: np.ndarray, move: np.ndarray) -> float:
     """Share of the samples that a scene explains with one gain and phase for all."""
     fit = match(field, field.waves(scene), move)
     return float(np.abs(fit.product.sum()) ** 2 / (fit.own.sum() * fit.measured.sum()))
+
+
+def test_some_poses_of_a_field_are_the_same_poses():
+    scan, _ = scan_at(np.zeros((len(PATH), 3)))
+    field = outward_field(scan)
+    move = white_error(len(PATH), np.full(3, 0.3e-3), rng=np.random.default_rng(6))
+    waves, some = field.waves(solve_scene(field, move, slice(0, 80))), np.array([5, 90, 5, 17])
+    whole, part = match(field, waves, move), match(field.part(some), waves, move[some])
+    np.testing.assert_allclose(part.product, whole.product[some], atol=2e-2 * np.abs(whole.product).max())
+    np.testing.assert_allclose(part.measured, whole.measured[some], rtol=1e-5)
+    assert field.n_poses == len(PATH)
 
 
 @pytest.mark.parametrize(("angle", "axis"), [(0.02, 0), (-0.03, 1)])

@@ -1,0 +1,88 @@
+"""Depths followed along a path, and what recorded places say of them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmsar.focus.continuity import followed, without_common
+from mmsar.focus.growth import outward
+from mmsar.model import Trajectory
+from mmsar.simulate.noise import smooth_error, white_error
+
+WAVENUMBER = 2 * np.pi * 79e9 / 299792458
+HALF = np.pi / WAVENUMBER
+ROWS, COLUMNS = 20, 150
+PLACE = Trajectory.raster((ROWS, COLUMNS), (1e-3, 8e-3)).position
+ORDER = outward(PLACE)
+FIELD = SimpleNamespace(place=PLACE[ORDER], order=ORDER, wavenumber=WAVENUMBER)
+ALL = slice(0, len(PLACE))
+
+
+def rail(rng: np.random.Generator, rms: float = 1e-3) -> np.ndarray:
+    """Errors in depth that are smooth in every row, (n,) in the order of time."""
+    return np.concatenate([smooth_error(COLUMNS, np.full(3, rms), cycles=3.0, rng=rng)[:, 2] for _ in range(ROWS)])
+
+
+def moved(depth: np.ndarray) -> np.ndarray:
+    """Displacements (n, 3) of poses in the order of the field, of depths in the order of time."""
+    return np.c_[np.zeros((len(depth), 2)), depth[ORDER]]
+
+
+def wrapped(depth: np.ndarray) -> np.ndarray:
+    return depth - HALF * np.round(depth / HALF)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), poses=st.sampled_from([200, 1000, 3000]))
+def test_smooth_depths_are_followed_through_half_wavelengths(seed, poses):
+    rng = np.random.default_rng(seed)
+    true = rail(rng)
+    found = moved(true + HALF * rng.integers(-2, 3, len(true)))
+    path = followed(FIELD, found, slice(0, poses))
+    assert path is not None
+    assert np.array_equal(np.sort(path.at), np.arange(poses)) and np.all(np.diff(ORDER[:poses][path.at]) > 0)
+    left = path.less_mean(path.depth - true[ORDER[:poses][path.at]])
+    np.testing.assert_allclose(left, 0, atol=1e-9)
+    np.testing.assert_allclose(wrapped(path.depth - found[path.at, 2]), 0, atol=1e-9)
+    assert np.abs(path.mean(path.depth)).max() <= HALF / 2 + 1e-9
+
+
+def test_depths_that_leap_are_not_followed():
+    rng = np.random.default_rng(1)
+    white = moved(white_error(len(PLACE), np.full(3, 1e-3), rng=rng)[:, 2])
+    assert followed(FIELD, white, ALL) is None and without_common(FIELD, white, ALL) is None
+    assert followed(FIELD, moved(rail(rng)), slice(0, 5)) is None
+
+
+def test_a_leap_within_a_row_starts_a_run():
+    true = rail(np.random.default_rng(2))
+    true[3 * COLUMNS + 60 : 4 * COLUMNS] += 0.45 * HALF
+    path = followed(FIELD, moved(true), ALL)
+    assert path.run[-1] + 1 == ROWS + 1
+
+
+@pytest.mark.parametrize("shape", ["turn", "defocus", "edges"])
+def test_what_rows_have_in_common_is_taken_away(shape):
+    """Errors that scene and poses agreed on go, those of single rows stay."""
+    rng = np.random.default_rng(3)
+    true, x = rail(rng), PLACE[:, 0] / np.abs(PLACE[:, 0]).max()
+    common = 4e-3 * {"turn": x, "defocus": x**2, "edges": np.abs(x) ** 5}[shape]
+    found = moved(wrapped(true + common))
+    better = without_common(FIELD, found, ALL)
+    off = np.empty(len(true))
+    off[ORDER] = better[:, 2]
+    off = np.exp(2j * WAVENUMBER * (off - true)).reshape(ROWS, COLUMNS)
+    off *= np.exp(-1j * np.angle(off.mean(axis=1, keepdims=True)))
+    before = np.exp(2j * WAVENUMBER * common)
+    assert abs(before.mean()) < 0.6 < 0.68 < abs(off.mean())
+    assert np.abs(better[:, 2]).max() < 6e-3 and np.all(better[:, :2] == 0)
+
+
+def test_what_is_right_is_left_to_what_rows_have_in_common_by_chance():
+    true = rail(np.random.default_rng(4))
+    better = without_common(FIELD, moved(true), ALL)
+    taken = wrapped(better[:, 2] - true[ORDER])
+    assert np.sqrt(np.mean(taken**2)) < 2 * 1e-3 / np.sqrt(ROWS)
