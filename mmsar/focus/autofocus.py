@@ -58,6 +58,8 @@ LEAST = 0.01
 """Share of the samples that they must explain as recorded: poses can be moved until an empty grid is bright, too."""
 ENOUGH = 0.95
 """Share of the samples that the voxels above `LAST` explain with which no aperture has to grow."""
+LOOSER, LOCAL = 0.4, 0.5
+"""Pulls of the prior, and over how many neighbours, while an aperture grows, re the ordinary: errors are larger."""
 STILL = 1.1
 """Where one grew, its image is taken if it explains more, or if it is more compact and leaves at most so many times as
 much unexplained."""
@@ -82,15 +84,15 @@ class AutofocusOptions:
     """Iterations; each images once and makes four echoes."""
     neighbours: float = 10.0
     """Poses over which the mean of neighbours is taken (standard deviation of the Gaussian weights); half as many while
-    an aperture grows, whose displacements are larger."""
+    an aperture grows."""
     smooth: float = 0.1
-    """a: pull to that mean, re the mean information of a pose; 0 for errors that are independent from pose to pose."""
+    """a: pull to that mean, re the mean information of a pose, `LOOSER` while an aperture grows; 0 for errors that are
+    independent from pose to pose."""
     hold: float = 0.05
     """b: pull to the recorded place, re the mean information of a pose."""
     grow: bool = False
-    """Where less than `ENOUGH` comes to be explained, start from a small aperture that grows, too, and keep what is
-    more compact and explains about as much: for errors so large that nothing is seen at the recorded positions. Some
-    seven times as long."""
+    """Where less than `ENOUGH` comes to be explained, start from a small aperture that grows, too, and keep what
+    explains more: for errors so large that nothing is seen at the recorded positions. Some ten times as long."""
     reach: float = 5e-3
     """Largest displacement along an axis [m]."""
     memory: int | None = None
@@ -205,7 +207,9 @@ def focus_samples(
     after = _measures(field, image, move)
     grown = False
     if options.grow and after[2] < ENOUGH:
-        prior = replace(prior, width=prior.width / 2)
+        prior = Prior(
+            smooth=LOOSER * prior.smooth, hold=LOOSER * prior.hold, width=LOCAL * prior.width, reach=prior.reach
+        )
         with counter("grow", field.n_poses, options.progress) as done:
             other = grow(field, prior, done)
         measures = _measures(field, field.image(other), other)

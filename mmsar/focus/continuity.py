@@ -28,7 +28,7 @@ PERIOD = 6.0
 """Half wavelengths of aperture that a degree of the polynomials is spent on."""
 DEGREE, ACROSS = 10, 1
 """Largest degree, and that of the other factor of a product."""
-SIGMA = 2e-3
+SIGMA = 1e-3
 """Standard deviation of a coefficient [m]."""
 ALIKE, ERROR = 20, 1e-3
 """Neighbours whose errors are one and the same, and their standard deviation [m]."""

@@ -28,7 +28,7 @@ LEAST = 4
 """Poses that join at a time, at least; otherwise those within half a wavelength of the aperture."""
 TOGETHER = 3
 """Steps of poses that join, before they count."""
-FROM, SCREENS_FROM, EVERY = 40, 1000, 1.4
+FROM, SCREENS_FROM, EVERY = 40, 200, 1.4
 """Poses from which on what depths have in common is taken away, and screens, and by which growth."""
 ERROR_DB = -25.0
 """Accuracy of the transforms: what errors of positions leave unexplained is more."""

@@ -18,7 +18,7 @@ import numpy as np
 from mmsar.focus.posefield import Looks, PoseField
 from mmsar.focus.posestep import Prior, neighbours, products
 
-DAMPING = 0.05
+DAMPING = 0.03
 """lambda, re the energy that the brightest image of the samples has in its own image."""
 INNER = 6
 """Iterations of conjugate gradients of a step."""
