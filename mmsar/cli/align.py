@@ -62,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--grow",
         action="store_true",
         help="where the recorded positions show too little, start from a small aperture that grows: errors up to about "
-        "a quarter of a wavelength, some five times as long",
+        "a quarter of a wavelength, some ten times as long",
     )
     parser.add_argument("--memory", type=gibibytes, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument(

@@ -7,7 +7,8 @@ aperture. So what found depths have in common as a smooth function of x and y, p
 
     z_p = c_run + sum_ab t_ab P_a(x_p) P_b(y_p) + rest,    least squares, t_ab about 0 within `SIGMA`
 
-is a turn or a defocus that poses and scene agreed on, and is taken away. Runs end where time or place leap, where the
+is a turn or a defocus that poses and scene agreed on, and is taken away as far as it exceeds what runs of such a spread
+have in common by chance. Runs end where time or place leap, where the
 path turns back, and where a depth leaps by more than `LEAP`, as it cannot be followed there.
 """
 
@@ -22,14 +23,16 @@ ROUGH = 0.2
 LEAP = 0.25
 LONG = 4.0
 """A step of the path that leaps, re the median."""
-FEWEST = 8
-"""Steps within runs that tell whether errors are smooth."""
+FEWEST, RUNS = 12, 4
+"""Poses that tell whether errors are smooth, and runs that tell what is common to them: less tell nothing."""
 PERIOD = 6.0
 """Half wavelengths of aperture that a degree of the polynomials is spent on."""
 DEGREE, ACROSS = 10, 1
 """Largest degree, and that of the other factor of a product."""
 SIGMA = 1e-3
 """Standard deviation of a coefficient [m]."""
+CHANCE = 1.5
+"""What is left to chance, re what so many runs have in common on average."""
 ALIKE, ERROR = 20, 1e-3
 """Neighbours whose errors are one and the same, and their standard deviation [m]."""
 
@@ -55,9 +58,12 @@ class Followed:
 
 
 def followed(field: PoseField, move: np.ndarray, poses: slice) -> Followed | None:
-    """Depths of the first poses, slice(0, n), followed along the path; None where their errors are not smooth."""
+    """Depths of the first poses, slice(0, n), followed along the path; None where their errors are not smooth,
+    or where the path has few runs."""
     half = np.pi / field.wavenumber
     at = np.argsort(field.order[poses])
+    if len(at) < FEWEST:
+        return None
     step = np.diff(field.place[poses][at, :2], axis=0)
     length = np.hypot(*step.T)
     ends = (np.diff(field.order[poses][at]) > 2) | (length > LONG * np.median(length))
@@ -66,7 +72,8 @@ def followed(field: PoseField, move: np.ndarray, poses: slice) -> Followed | Non
     leap = np.diff(depth)
     leap -= half * np.round(leap / half)
     within = leap[~ends]
-    if len(within) < FEWEST or np.sqrt(np.mean(within**2)) > ROUGH * half:
+    runs = np.count_nonzero(ends) + 1
+    if not RUNS <= runs < len(at) or np.sqrt(np.mean(within**2)) > ROUGH * half:
         return None
     ends |= np.abs(leap) > LEAP * half
     run = np.concatenate([[0], np.cumsum(ends)])
@@ -76,9 +83,10 @@ def followed(field: PoseField, move: np.ndarray, poses: slice) -> Followed | Non
     return _near(Followed(at, run, along), half)
 
 
-def without_common(field: PoseField, move: np.ndarray, poses: slice) -> np.ndarray | None:
-    """Displacements (n, 3) of the first poses, slice(0, n), without what depths have in common; None where errors are
-    not smooth. The mean of what is moved along x and y is taken away, as no samples tell it.
+def without_common(field: PoseField, move: np.ndarray, poses: slice) -> tuple[np.ndarray, float] | None:
+    """Displacements (n, 3) of the first poses, slice(0, n), without what depths have in common, and its size [m], RMS.
+
+    None as `followed`. The mean of what is moved along x and y is taken away, as no samples tell it.
     """
     path = followed(field, move, poses)
     if path is None:
@@ -100,12 +108,15 @@ def without_common(field: PoseField, move: np.ndarray, poses: slice) -> np.ndarr
         ]
     )
     seen = np.stack([path.less_mean(term) for term in terms])
+    depth = path.less_mean(path.depth)
     bound = ALIKE * (ERROR / SIGMA) ** 2 * np.eye(len(terms))
-    common = np.linalg.solve(seen @ seen.T + bound, seen @ path.less_mean(path.depth))
+    common = np.linalg.solve(seen @ seen.T + bound, seen @ depth)
+    size, rest = (float(np.sqrt(np.mean(part**2))) for part in (common @ seen, depth - common @ seen))
+    share = max(0.0, 1 - (CHANCE * rest / max(size, 1e-12)) ** 2 / (path.run[-1] + 1))
     out = move[poses].copy()
-    out[path.at, 2] = _near(Followed(path.at, path.run, path.depth - common @ terms), half).depth
+    out[path.at, 2] = _near(Followed(path.at, path.run, path.depth - share * common @ terms), half).depth
     out[:, :2] -= out[:, :2].mean(axis=0)
-    return out
+    return out, share * size
 
 
 def _near(path: Followed, half: float) -> Followed:

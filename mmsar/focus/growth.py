@@ -76,11 +76,14 @@ def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndar
             break
         if n >= EVERY * rectified:
             rectified = n
-            better = without_common(field, move, poses)
-            if better is None and n >= SCREENS_FROM:
-                better = without_screen(field, scene, move, poses)
-            if better is not None:
-                move[poses] = better
+            common = without_common(field, move, poses)
+            if common is not None:
+                move[poses], taken = common
+            elif n >= SCREENS_FROM:
+                move[poses], taken = without_screen(field, scene, move, poses), np.inf
+            else:
+                taken = 0.0
+            if taken > 0:
                 scene = solve_scene(field, move, poses)
                 scene, move[poses] = joint_scene_step(field, scene, move, poses, prior)
         _join(field, scene, move, slice(n, all_sizes[stage + 1]), prior)
