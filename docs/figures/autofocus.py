@@ -86,13 +86,13 @@ def case(scene: Scene, kind: str, rms: float, seed: int, *, grow: bool = False) 
 def draw(target: Path, *, grow: bool) -> None:
     """As recorded, focused, and at the true positions, for points and letters with smooth errors of 0.4 mm.
 
-    With `grow`: points with independent errors of 0.8 mm, letters with smooth ones.
+    With `grow`: points, with smooth errors and independent ones of 0.8 mm.
     """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 3, figsize=(7.6, 4.9), sharex=True, sharey=True, layout="constrained")
     points, letters = list(scenes().items())[:2]
-    rows = [(*points, "independent" if grow else "smooth"), (*letters, "smooth")]
+    rows = [(*points, "smooth"), (*points, "independent")] if grow else [(*points, "smooth"), (*letters, "smooth")]
     for number, (row, (name, scene, kind)) in enumerate(zip(axes, rows, strict=True)):
         found = case(scene, kind, 0.8e-3 if grow else 0.4e-3, 0, grow=grow)
         titles = ("as recorded", "autofocus", "true positions")
