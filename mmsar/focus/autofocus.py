@@ -207,9 +207,8 @@ def focus_samples(
     after = _measures(field, image, move)
     grown = False
     if options.grow and after[2] < ENOUGH:
-        prior = Prior(
-            smooth=LOOSER * prior.smooth, hold=LOOSER * prior.hold, width=LOCAL * prior.width, reach=prior.reach
-        )
+        smooth, hold = LOOSER * prior.smooth, LOOSER * prior.hold
+        prior = replace(prior, smooth=smooth, hold=hold, width=LOCAL * prior.width)
         with counter("grow", field.n_poses, options.progress) as done:
             other = grow(field, prior, done)
         measures = _measures(field, field.image(other), other)

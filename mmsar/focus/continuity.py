@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmsar.focus.posefield import PoseField
+from mmsar.focus.screen import legendre
 
 ROUGH = 0.2
 """Errors are smooth if depths of neighbours differ by less than this, RMS; in half wavelengths, as `LEAP`."""
@@ -93,20 +94,9 @@ def without_common(field: PoseField, move: np.ndarray, poses: slice) -> tuple[np
         return None
     half = np.pi / field.wavenumber
     place = field.place[poses][path.at, :2]
-    low, width = place.min(axis=0), np.ptp(place, axis=0)
-    degree = np.clip((width / (half * PERIOD)).astype(int), 1, DEGREE)
-    along = [
-        np.polynomial.legendre.legvander(2 * (place[:, i] - low[i]) / max(width[i], 1e-9) - 1, degree[i])
-        for i in (0, 1)
-    ]
-    terms = np.stack(
-        [
-            along[0][:, a] * along[1][:, b]
-            for a in range(degree[0] + 1)
-            for b in range(degree[1] + 1)
-            if 0 < a + b <= degree.max() and min(a, b) <= ACROSS
-        ]
-    )
+    degree = np.clip((np.ptp(place, axis=0) / (half * PERIOD)).astype(int), 1, DEGREE)
+    pairs = [(a, b) for a in range(degree[0] + 1) for b in range(degree[1] + 1)]
+    terms = legendre(place, [(a, b) for a, b in pairs if 0 < a + b <= degree.max() and min(a, b) <= ACROSS])
     seen = np.stack([path.less_mean(term) for term in terms])
     depth = path.less_mean(path.depth)
     bound = ALIKE * (ERROR / SIGMA) ** 2 * np.eye(len(terms))

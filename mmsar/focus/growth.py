@@ -53,17 +53,12 @@ def sizes(place: np.ndarray, thickness: float) -> list[int]:
     return out
 
 
-def stages(field: PoseField) -> list[int]:
-    """`sizes` of a field in the order `outward`: rings half a wavelength thick."""
-    return sizes(field.place, np.pi / field.wavenumber)
-
-
 def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements (n_pose, 3) [m] of the poses of a field in the order `outward`; `done` is told how many of the
     poses are placed."""
     field = field.coarser(ERROR_DB)
     move = np.zeros((field.n_poses, 3))
-    all_sizes = stages(field)
+    all_sizes = sizes(field.place, np.pi / field.wavenumber)
     poses = slice(0, all_sizes[0])
     scene = solve_scene(field, move, poses)
     rectified = FROM / EVERY
@@ -76,14 +71,7 @@ def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndar
             break
         if n >= EVERY * rectified:
             rectified = n
-            common = without_common(field, move, poses)
-            if common is not None:
-                move[poses], taken = common
-            elif n >= SCREENS_FROM:
-                move[poses], taken = without_screen(field, scene, move, poses), np.inf
-            else:
-                taken = 0.0
-            if taken > 0:
+            if _rectify(field, scene, move, poses):
                 scene = solve_scene(field, move, poses)
                 scene, move[poses] = joint_scene_step(field, scene, move, poses, prior)
         _join(field, scene, move, slice(n, all_sizes[stage + 1]), prior)
@@ -94,6 +82,18 @@ def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndar
             scene = solve_scene(field, move, poses)
         scene, move = joint_scene_step(field, scene, move, poses, prior)
     return move
+
+
+def _rectify(field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice) -> bool:
+    """Take away what phases leave open, as far as it is told; whether anything was."""
+    common = without_common(field, move, poses)
+    if common is not None:
+        move[poses], size = common
+        return size > 0
+    told = poses.stop >= SCREENS_FROM
+    if told:
+        move[poses] = without_screen(field, scene, move, poses)
+    return told
 
 
 def _join(field: PoseField, scene: np.ndarray, move: np.ndarray, ring: slice, prior: Prior) -> None:

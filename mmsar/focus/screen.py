@@ -45,11 +45,16 @@ def screens(field: PoseField, poses: slice, order: int) -> np.ndarray:
     The first two are those along x and y, -1 to 1 over the aperture.
     """
     virtual = field.geometry.virtual_position.reshape(field.n_poses, -1, 3)[poses, :, :2]
-    low, high = virtual.min(axis=(0, 1)), virtual.max(axis=(0, 1))
-    at = (virtual - (low + high) / 2) / np.maximum((high - low) / 2, 1e-9)
-    along = [np.polynomial.legendre.legvander(at[..., axis], order) for axis in (0, 1)]
-    terms = [(total - b, b) for total in range(1, order + 1) for b in range(total + 1)]
-    return np.stack([along[0][..., a] * along[1][..., b] for a, b in terms])
+    return legendre(virtual, [(total - b, b) for total in range(1, order + 1) for b in range(total + 1)])
+
+
+def legendre(place: np.ndarray, terms: list[tuple[int, int]]) -> np.ndarray:
+    """Products P_a(x) P_b(y) for `terms` (a, b) at places (..., 2), x and y from -1 to 1 over these: (n_terms, ...)."""
+    every = tuple(range(place.ndim - 1))
+    low, high = place.min(axis=every), place.max(axis=every)
+    at = (place - (low + high) / 2) / np.maximum((high - low) / 2, 1e-9)
+    x, y = (np.polynomial.legendre.legvander(at[..., axis], max(term[axis] for term in terms)) for axis in (0, 1))
+    return np.stack([x[..., a] * y[..., b] for a, b in terms])
 
 
 def screen_error(

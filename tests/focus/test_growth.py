@@ -76,7 +76,7 @@ def test_what_is_sharp_needs_no_growth():
 
 
 def test_a_plate_is_not_taken_from_a_grown_aperture(monkeypatch):
-    """It would come as spots: more compact, but far less explained."""
+    """It would come as spots: more compact, but hardly more explained."""
     monkeypatch.setattr("mmsar.focus.autofocus.ENOUGH", 2.0)
     scan, _ = scan_at(np.zeros((len(PATH), 3)), Scene.from_mask(np.ones((40, 40)), 1.3e-3, centre=(0.0, 0.0, 0.2)))
     found = autofocus(scan, GRID, options=replace(OPTIONS, grow=True, iterations=4))
