@@ -3,8 +3,9 @@
 --autofocus moves every pose of a planar or freehand scan to where the image focuses. It starts from the recorded
 positions and finds back from errors up to about an eighth of a wavelength RMS; --grow starts from a small aperture,
 too, and finds back from about a quarter where the scene has isolated points (docs/autofocus.md). Give it a grid that
-holds the brightest targets; one plane is enough where they lie in one range cell. With -o, moves that do not focus the
-image are not written (exit 3), unless --force asks for it.
+holds all that is bright; one plane is enough where that is flat, a few planes 10 mm apart otherwise. With -o, moves
+that do not make half of the poses tell clearly more of what the others saw are not written (exit 3), unless --force
+asks for it.
 
 --rotation fits where the axis of a scan round a target is. The radius comes from sharpness alone. A known pin (--pin, a
 point target at a known place in the target's frame, mm) also tells the tangential offset (that is, the start angle) and
@@ -61,8 +62,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grow",
         action="store_true",
-        help="where the recorded positions show too little, start from a small aperture that grows: errors up to about "
-        "a quarter of a wavelength, some ten times as long",
+        help="start from a small aperture that grows, too, and take what explains more: errors up to about a quarter "
+        "of a wavelength, several times as long",
     )
     parser.add_argument("--memory", type=gibibytes, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument(
@@ -113,15 +114,20 @@ def _autofocus(args: argparse.Namespace) -> int:
     )
     found = autofocus(scan, grid_asked_for(args, scan), options=options)
     refusal = (
-        "align autofocus: the image does not come out sharper with its bright parts still explained by the samples, "
-        f"{args.output} not written; check that the grid holds the target and that many poses see it (large smooth "
-        f"plates do not focus){'' if args.grow else ', try --grow'}, or write it all the same (--force)"
+        "align autofocus: what half of the poses see does not come to tell clearly more of what the others do, "
+        f"{args.output} not written; check that the grid holds all that is bright, in depth too (several slices), and "
+        f"that many poses see it{'' if args.grow else ', try --grow'}, or write it all the same (--force)"
     )
     if not found.held:
         refusal = (
             f"align autofocus: the bright parts of this grid explain {100 * found.bright[0]:.2g} % of the samples, "
             f"wanted a grid that holds the brightest targets, {args.output} not written; look where they are "
             "(`mmsar reconstruct`), or write it all the same (--force)"
+        )
+    elif found.cut:
+        refusal = (
+            "align autofocus: the focused image is bright up to the edge of the grid, wanted one that holds all that "
+            f"is bright, {args.output} not written; give more of --extent, or write it all the same (--force)"
         )
     text = json.dumps(_focus_for_programs(found), indent=2) if args.json else "\n".join(_focus_for_people(found))
     return _finish(args, text, None if found.improved else refusal, lambda: apply_autofocus(scan, found))
@@ -145,16 +151,14 @@ def _finish(args: argparse.Namespace, report: str, refusal: str | None, correcte
 def _focus_for_people(found: "Autofocus") -> list[str]:
     import numpy as np
 
-    from mmsar.focus.autofocus import LAST
-
     moved = ", ".join(f"{axis} {value * 1e3:.3f}" for axis, value in zip("xyz", found.rms, strict=True))
     (before, after), (first, last) = np.exp(found.entropy), found.bright
     return [
         f"moved       {moved} mm (root mean square of {len(found.move)} poses)",
         f"lit voxels  {before:.0f} as recorded, {after:.0f} as focused (exp of the entropy, of {found.grid.n_voxels})",
         f"bright      parts explain {100 * first:.0f} % of the samples as recorded, {100 * last:.0f} % as focused",
-        f"all         voxels above {LAST:g} of the peak explain {100 * found.fit[0]:.0f} % as recorded, "
-        f"{100 * found.fit[1]:.0f} % as focused{', from an aperture that grew' if found.grown else ''}",
+        f"others      half of the poses tell {100 * found.fit[0]:.1f} % of what the others saw as recorded, "
+        f"{100 * found.fit[1]:.1f} % as focused{', from an aperture that grew' if found.grown else ''}",
         "note        a move that all poses share, or that grows along x or y, only moves the image and is not told",
     ]
 
@@ -166,6 +170,7 @@ def _focus_for_programs(found: "Autofocus") -> dict[str, Any]:
         "entropy": list(found.entropy),
         "bright": list(found.bright),
         "fit": list(found.fit),
+        "edge": found.edge,
         "grown": found.grown,
         "iterations": found.iterations,
         "improved": found.improved,

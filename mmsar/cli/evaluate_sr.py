@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         paper=args.protocol == "paper",
         sweep_images=sweep_images,
         sparse=sparse,
-        refocus=_refocused(args.grow) if args.autofocus else None,
+        refocus=_refocused(args.grow, recipe.off_plane) if args.autofocus else None,
     )
     best, other = names[0], "srvit" if "srvit" in names[1:] else None
     for sigma in sorted(result.main):
@@ -110,16 +110,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refocused(grow: bool) -> Any:
-    """Makes the complex image (y, x) at poses that autofocus found, or at the recorded ones where it did not help."""
+def _refocused(grow: bool, off_plane: float) -> Any:
+    """Makes the complex image (y, x) at poses that autofocus found, or at the recorded ones where it did not help.
+
+    Focused are three slices: in the plane, and as far before and behind it as objects may lie.
+    """
     from mmsar.focus.autofocus import AutofocusOptions, focus_samples
     from mmsar.focus.posefield import moved_geometry
+    from mmsar.model.grid import ImageGrid
     from mmsar.recon import nufft
     from mmsar.recon.options import ReconOptions
 
     def image(plan: Any, signal: Any, valid: Any) -> Any:
         geometry = plan.geometry.replace(weight=plan.geometry.weight * valid)
-        found = focus_samples(geometry, signal, plan.grid, options=AutofocusOptions(progress=False, grow=grow))
+        (x, y, z), (across, up, _), (_, height, width) = plan.grid.origin, plan.grid.spacing, plan.grid.shape
+        grid = plan.grid
+        if off_plane > 0:
+            shape, origin = (3, height, width), (x, y, z - off_plane)
+            grid = ImageGrid(shape=shape, origin=origin, spacing=(across, up, off_plane))
+        found = focus_samples(geometry, signal, grid, options=AutofocusOptions(progress=False, grow=grow))
         if found.improved:
             geometry = moved_geometry(geometry, found.move)
         return nufft.plan(geometry, plan.grid, options=ReconOptions(progress=False))(signal)[0]

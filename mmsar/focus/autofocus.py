@@ -1,7 +1,7 @@
 r"""Autofocus: displacements of every pose along x, y and z, from the samples of a planar or freehand scan themselves.
 
-The scene is taken to be sparse in its image: what stands out of sidelobes and defocus is the scene, the rest is not.
-Repeated are (alternating minimisation of |s - F_d x|^2 over scene x and displacements d)
+First the scene is taken to be sparse in its image: what stands out of sidelobes and defocus is the scene, the rest is
+not. Repeated are (alternating minimisation of |s - F_d x|^2 over scene x and displacements d)
 
     1  x = soft(F_d^H s, tau)        the image at the present poses, less tau times its peak, at least 0; phase kept
     2  e = F_d x, G = de/dd          its echo at every channel, and how it changes with the pose (`posefield`)
@@ -14,19 +14,21 @@ the brightest targets focus, then the weaker ones join. The prior pulls a pose t
 (a: hands and carriages move smoothly) and to where it was recorded (b), both as shares of the mean information H that
 a pose has along an axis; so what the echoes do not tell stays as it was.
 
-It is made for scenes of targets that many poses see: points, edges, rough or small objects. A large smooth plate shows
-every pose a glint of its own, fits poses of almost any smooth error, and would be broken into spots; so the result says
-how compact the image is (its entropy) and how much of the samples its brightest parts explain, before and after: in
-spots they explain less, in focus more, or as much with far fewer voxels; only that counts as improved.
+Then scene and poses take `SETTLE` steps together, the scene by least squares (`jointstep`): so surfaces without any
+point focus, too, which thresholds break into spots. With `AutofocusOptions.grow` there is a second start, for errors
+that leave nothing to start from: a small aperture that grows (`growth`).
+
+What came of it is judged by samples that were not asked (`holdout`): the scene from half of the poses must explain what
+the others saw. Of the starts the one is kept that explains most, and it counts as improved if it explains clearly more
+than the recorded positions.
 
 What the samples do not tell: a displacement common to all poses moves the image; one that grows in proportion to x or
 y tilts the aperture, which moves it too. A wrong number of half wavelengths along the line of sight is told by the
-bandwidth only, and does no harm to the image. With `AutofocusOptions.grow` there is a second start, for errors that
-leave nothing to start from: a small aperture that grows (`growth`), its scene by least squares. Lateral displacements
-are told less well than depth, and matter as much less. From which errors it finds back depends on the scene:
-docs/autofocus.md has the measured tables.
+bandwidth only, and does no harm to the image. Lateral displacements are told less well than depth, and matter as much
+less. From which errors it finds back depends on the scene: docs/autofocus.md has the measured tables.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +38,9 @@ from mmsar._version import __version__
 from mmsar.core.checks import finite_number, instance, positive_int
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
-from mmsar.focus.growth import BESIDE, grow, outward
+from mmsar.focus.growth import grow, outward
+from mmsar.focus.holdout import explained
+from mmsar.focus.jointstep import BESIDE, ERROR_DB, joint_scene_step, solve_scene
 from mmsar.focus.posefield import PoseField, places
 from mmsar.focus.posestep import Prior, joint_step, match, soft_threshold
 from mmsar.metrics.focus import entropy
@@ -50,22 +54,22 @@ FIRST, LAST = 0.08, 0.02
 """Threshold tau in the first iteration and in the last, re the peak of the image."""
 SETTLING = 2 / 3
 """Share of the iterations over which it falls."""
-BRIGHTER = 1.03
-"""Factor by which the brightest parts must explain more of the samples for the scan to count as improved."""
-COMPACTER, KEPT = 0.4, 0.95
-"""Or: the entropy falls by this [nat], and the brightest parts explain this share of what they did."""
+SETTLE = 12
+"""Steps of scene and poses together after that."""
+GAINED, OTHER = 1.3, 1.1
+"""By which factor samples must be explained better to count as improved (`_gain`), and for a grown aperture to be
+taken."""
+ENOUGH = 0.98
+"""Share of the samples with which no aperture has to grow."""
+KEPT = 0.9
+"""Share of what the brightest parts explained that they still must."""
+CUT = 0.6
+"""Mean intensity of the brightest edge of the grid, re the mean of all, from which on the grid cuts the scene."""
 LEAST = 0.01
-"""Share of the samples that they must explain as recorded: poses can be moved until an empty grid is bright, too."""
-ENOUGH = 0.95
-"""Share of the samples that the voxels above `LAST` explain with which no aperture has to grow."""
-LOOSER, LOCAL = 0.4, 0.5
+"""Share of the samples that the brightest parts must explain as recorded: poses can be moved until an empty grid is
+bright, too."""
+LOOSER, LOCAL = 0.1, 0.5
 """Pulls of the prior, and over how many neighbours, while an aperture grows, re the ordinary: errors are larger."""
-STILL = 1.1
-"""Where one grew, its image is taken if it explains more, or if it is more compact and leaves at most so many times as
-much unexplained."""
-LEFT, TIMES, FAR = 0.7, 2.0, 1.5
-"""Where one grew, at most this share of what was not explained may stay so; or, as nothing explains noise, so many
-times as much must be explained, or more by an image whose entropy has fallen by this [nat]."""
 BRIGHT = 0.3
 """Voxels above this share of the peak are the brightest."""
 
@@ -81,7 +85,7 @@ class AutofocusOptions:
     """
 
     iterations: int = 30
-    """Iterations; each images once and makes four echoes."""
+    """Iterations with thresholds; each images once and makes four echoes."""
     neighbours: float = 10.0
     """Poses over which the mean of neighbours is taken (standard deviation of the Gaussian weights); half as many while
     an aperture grows."""
@@ -92,7 +96,7 @@ class AutofocusOptions:
     """b: pull to the recorded place, re the mean information of a pose."""
     grow: bool = False
     """Where less than `ENOUGH` comes to be explained, start from a small aperture that grows, too, and keep what
-    explains more: for errors so large that nothing is seen at the recorded positions. Some ten times as long."""
+    explains more: for errors so large that nothing is seen at the recorded positions. Several times as long."""
     reach: float = 5e-3
     """Largest displacement along an axis [m]."""
     memory: int | None = None
@@ -122,7 +126,9 @@ class Autofocus:
     bright: tuple[float, float]
     """Share of the samples' energy that the voxels above `BRIGHT` explain, as recorded and as focused."""
     fit: tuple[float, float]
-    """Share that all voxels above `LAST` explain, as recorded and as focused."""
+    """Share that the scene explains in poses that it was not made of, as recorded and as focused (`holdout`)."""
+    edge: float
+    """Mean intensity along the brightest edge of the grid, re the mean of all, as focused."""
     grown: bool
     """Whether the displacements come from an aperture that grew."""
     iterations: int
@@ -141,18 +147,19 @@ class Autofocus:
         return self.bright[0] >= LEAST
 
     @property
-    def improved(self) -> bool:
-        """Whether it is worth having, of a grid that holds a target.
+    def cut(self) -> bool:
+        """Whether the grid cuts what is bright: so it is at its edge."""
+        return self.edge > CUT
 
-        The brightest parts explain more of the samples, or as much in a far more compact image. Where the aperture
-        grew, which can make spots of anything, it is what all voxels explain that must be more.
+    @property
+    def improved(self) -> bool:
+        """Whether it is worth having.
+
+        The grid holds a target and does not cut it (what lies beyond is made up for by moving poses), the scene
+        explains the samples better by `GAINED`, and its brightest parts no less.
         """
-        if not self.held:
-            return False
-        if self.grown:
-            return _worth(self.entropy, self.fit)
-        gain, fall = self.bright[1] / max(self.bright[0], 1e-12), self.entropy[0] - self.entropy[1]
-        return (gain >= BRIGHTER and fall >= 0) or (gain >= KEPT and fall >= COMPACTER)
+        whole = self.held and not self.cut
+        return whole and _gain(*self.fit) >= GAINED and self.bright[1] >= KEPT * self.bright[0]
 
 
 def autofocus(scan: Scan, grid: ImageGrid, *, options: AutofocusOptions | None = None) -> Autofocus:
@@ -195,33 +202,34 @@ def focus_samples(
             "align autofocus: got a scan round a target, wanted a planar or freehand one; use --rotation for its axis"
         )
     order = outward(places(geometry)) if options.grow else None
-    beside = BESIDE if options.grow else (0, 0)
-    field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory, order=order, beside=beside)
-    move = np.zeros((field.n_poses, 3))
-    image = field.image(move)
+    field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory, order=order, beside=BESIDE)
+    recorded = np.zeros((field.n_poses, 3))
+    image = field.image(recorded)
     if not np.abs(image).max() > 0:
         raise GeometryError("align autofocus: got an image of zeros on this grid, wanted one that holds a target")
-    before = _measures(field, image, move)
+    before = explained(field, recorded)
     prior = Prior(smooth=options.smooth, hold=options.hold, width=options.neighbours, reach=options.reach)
-    move, image = _alternate(field, move, image, prior, options)
-    after = _measures(field, image, move)
-    grown = False
-    if options.grow and after[2] < ENOUGH:
+    with counter("focus", options.iterations + SETTLE, options.progress) as done:
+        move = _alternate(field, image, prior, options.iterations, done)
+        move = _settled(field, move, prior, lambda step: done(options.iterations + step))
+    after, grown = explained(field, move), False
+    if options.grow and after < ENOUGH:
         smooth, hold = LOOSER * prior.smooth, LOOSER * prior.hold
         prior = replace(prior, smooth=smooth, hold=hold, width=LOCAL * prior.width)
         with counter("grow", field.n_poses, options.progress) as done:
             other = grow(field, prior, done)
-        measures = _measures(field, field.image(other), other)
-        worth = _worth((before[0], measures[0]), (before[2], measures[2]))
-        if worth and _better(measures, after):
-            move, after, grown = other, measures, True
+        fit = explained(field, other)
+        if _gain(after, fit) >= OTHER:
+            move, after, grown = other, fit, True
+    focused = field.image(move)
     in_time = np.empty_like(move)
     in_time[field.order] = move
     return Autofocus(
         move=in_time,
-        entropy=(before[0], after[0]),
-        bright=(before[1], after[1]),
-        fit=(before[2], after[2]),
+        entropy=(entropy(image), entropy(focused)),
+        bright=(_bright(field, image, recorded), _bright(field, focused, move)),
+        fit=(before, after),
+        edge=_edge(focused),
         grown=grown,
         iterations=options.iterations,
         grid=grid,
@@ -248,40 +256,50 @@ def apply_autofocus(scan: Scan, found: Autofocus) -> Scan:
         rms=[float(v) for v in found.rms],
         entropy=list(found.entropy),
         bright=list(found.bright),
+        fit=list(found.fit),
         iterations=found.iterations,
     )
 
 
 def _alternate(
-    field: PoseField, move: np.ndarray, image: np.ndarray, prior: Prior, options: AutofocusOptions
-) -> tuple[np.ndarray, np.ndarray]:
-    """Iterate from displacements and their image: new displacements and image."""
-    with counter("focus", options.iterations, options.progress) as done:
-        for i in range(options.iterations):
-            threshold = FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * options.iterations))
-            move = joint_step(field, image, move, threshold, slice(0, field.n_poses), prior)
-            image = field.image(move)
-            done(i + 1)
-    return move, image
+    field: PoseField, image: np.ndarray, prior: Prior, iterations: int, done: Callable[[int], None]
+) -> np.ndarray:
+    """Displacements (n_pose, 3) [m] by thresholds, from the image at the recorded positions."""
+    move = np.zeros((field.n_poses, 3))
+    for i in range(iterations):
+        threshold = FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * iterations))
+        move = joint_step(field, image, move, threshold, slice(0, field.n_poses), prior)
+        image = field.image(move)
+        done(i + 1)
+    return move
 
 
-def _worth(entropy: tuple[float, float], fit: tuple[float, float]) -> bool:
-    """Whether an aperture that grew explains so much more than before that its image is no mere spots."""
-    before, after = fit
-    much = 1 - after <= LEFT * (1 - before) or after >= TIMES * before
-    return much or (after > before and entropy[0] - entropy[1] >= FAR)
+def _settled(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
+    """Displacements after steps of scene and poses together."""
+    field, poses = field.coarser(ERROR_DB), slice(0, field.n_poses)
+    scene = solve_scene(field, move, poses)
+    for step in range(SETTLE):
+        scene, move = joint_scene_step(field, scene, move, poses, prior)
+        done(step + 1)
+    return move
 
 
-def _better(grown: tuple[float, float, float], plain: tuple[float, float, float]) -> bool:
-    """Whether an aperture that grew explains more, or about as much by a more compact image, of `_measures`."""
-    return grown[2] > plain[2] or (grown[0] < plain[0] and 1 - grown[2] <= STILL * (1 - plain[2]))
+def _gain(before: float, after: float) -> float:
+    """How many times as much is explained, or as little is left: the larger; below 1 if less is explained."""
+    if after < before:
+        return after / before
+    return max(after / max(before, 1e-12), (1 - before) / max(1 - after, 1e-12))
 
 
-def _measures(field: PoseField, image: np.ndarray, move: np.ndarray) -> tuple[float, float, float]:
-    """Entropy of an image, and the shares of the samples that its brightest and that all its parts explain."""
-    shares = []
-    for threshold in (BRIGHT, LAST):
-        fit = match(field, field.waves(soft_threshold(image, threshold)), move)
-        own, measured = fit.own.sum(), fit.measured.sum()
-        shares.append(float(abs(fit.product.sum()) ** 2 / (own * measured)) if own * measured > 0 else 0.0)
-    return entropy(image), shares[0], shares[1]
+def _edge(image: np.ndarray) -> float:
+    """Mean intensity along the brightest edge of an image, re the mean of all; edges that are no small part of it."""
+    power = np.sum(np.abs(image) ** 2, axis=0)
+    sides = [side for across in (power, power.T) if len(across) >= 16 for side in (across[:2], across[-2:])]
+    return float(max((side.mean() for side in sides), default=0.0) / power.mean())
+
+
+def _bright(field: PoseField, image: np.ndarray, move: np.ndarray) -> float:
+    """Share of the samples that the brightest parts of an image explain."""
+    fit = match(field, field.waves(soft_threshold(image, BRIGHT)), move)
+    own, measured = fit.own.sum(), fit.measured.sum()
+    return float(abs(fit.product.sum()) ** 2 / (own * measured)) if own * measured > 0 else 0.0

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mmsar.focus.continuity import followed, without_common
-from mmsar.focus.jointstep import joint_scene_step, solve_scene
+from mmsar.focus.continuity import without_common
+from mmsar.focus.jointstep import ERROR_DB, THOROUGH, joint_scene_step, solve_scene
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior, match, neighbours, pose_step
 from mmsar.focus.screen import without_screen
@@ -30,10 +30,6 @@ TOGETHER = 3
 """Steps of poses that join, before they count."""
 FROM, SCREENS_FROM, EVERY = 40, 200, 1.4
 """Poses from which on what depths have in common is taken away, and screens, and by which growth."""
-ERROR_DB = -25.0
-"""Accuracy of the transforms: what errors of positions leave unexplained is more."""
-BESIDE = (96, 128)
-"""What steps hold beside the field [bytes], of a sample and of a voxel."""
 LAST, LAST_SCREENS, LAST_EVERY = 15, 9, 3
 """Steps at the end, and how many of them, one in how many, begin with screens taken away, if errors are not smooth."""
 
@@ -75,12 +71,10 @@ def grow(field: PoseField, prior: Prior, done: Callable[[int], None]) -> np.ndar
                 scene = solve_scene(field, move, poses)
                 scene, move[poses] = joint_scene_step(field, scene, move, poses, prior)
         _join(field, scene, move, slice(n, all_sizes[stage + 1]), prior)
-    smooth = followed(field, move, poses) is not None
     for step in range(LAST):
-        if not smooth and step < LAST_SCREENS and step % LAST_EVERY == 0:
-            move = without_screen(field, scene, move, poses)
+        if step < LAST_SCREENS and step % LAST_EVERY == 0 and _rectify(field, scene, move, poses):
             scene = solve_scene(field, move, poses)
-        scene, move = joint_scene_step(field, scene, move, poses, prior)
+        scene, move = joint_scene_step(field, scene, move, poses, prior, inner=THOROUGH)
     return move
 
 

@@ -18,14 +18,18 @@ import numpy as np
 from mmsar.focus.posefield import Looks, PoseField
 from mmsar.focus.posestep import Prior, neighbours, products
 
-DAMPING = 0.03
+DAMPING = 0.01
 """lambda, re the energy that the brightest image of the samples has in its own image."""
-INNER = 6
-"""Iterations of conjugate gradients of a step."""
+INNER, THOROUGH = 6, 20
+"""Iterations of conjugate gradients of a step, and of a thorough one: what scene and poses share, they tell last."""
 FLOOR = 3e-3
 """Least weight W, re its peak."""
 ROUNDS = 3
 """Times that a scene is weighted anew where it is solved for from nothing."""
+ERROR_DB = -25.0
+"""Accuracy of the transforms that is enough: what errors of positions leave unexplained is more."""
+BESIDE = (96, 128)
+"""What steps hold beside the field [bytes], of a sample and of a voxel."""
 
 
 def weights(scene: np.ndarray) -> np.ndarray:
@@ -60,9 +64,10 @@ def solve_scene(field: PoseField, move: np.ndarray, poses: slice) -> np.ndarray:
 
 
 def joint_scene_step(
-    field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice, prior: Prior
+    field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice, prior: Prior, *, inner: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One Gauss-Newton step of the scene and of the first poses, `poses` = slice(0, n), together.
+    """One Gauss-Newton step of the scene and of the first poses, `poses` = slice(0, n), together, by `inner` iterations
+    of conjugate gradients (default `INNER`).
 
     Returns
     -------
@@ -121,7 +126,7 @@ def joint_scene_step(
     slope = np.einsum("mpci,mpc->pi", gradient.conj(), toward).real - pull
     whole = root * looks.adjoint(toward) - bound * scene / root
     operator = LinearOperator((2 * n + here.size,) * 2, matvec=normal, dtype=np.float32)
-    both, _ = cg(operator, packed(whole, given(slope)), rtol=1e-5, maxiter=INNER)
+    both, _ = cg(operator, packed(whole, given(slope)), rtol=1e-5, maxiter=inner or INNER)
     scene = scene + root * complex_scene(both)
     longest = np.pi / (2 * field.geometry.chirp.k.max())
     step = np.clip(taken(both[2 * n :]), -longest, longest)

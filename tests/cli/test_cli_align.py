@@ -170,7 +170,7 @@ def test_autofocus_is_reported_and_written(planar_file, tmp_path, capsys):
     capsys.readouterr()
     assert main(["align", str(scan_file), "--autofocus", *AREA, "--independent", "-o", str(done)]) == 0
     text = capsys.readouterr().out
-    assert [line.split()[0] for line in text.splitlines()[:5]] == ["moved", "lit", "bright", "all", "note"]
+    assert [line.split()[0] for line in text.splitlines()[:5]] == ["moved", "lit", "bright", "others", "note"]
     focused = load_scan(done)
     assert [step["step"] for step in focused.attrs["history"]] == ["simulate", "align autofocus"]
     np.testing.assert_array_equal(focused.read(), load_scan(scan_file).read())

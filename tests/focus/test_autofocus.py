@@ -87,10 +87,43 @@ def test_a_sharp_scan_stays_sharp():
     assert likeness(apply_autofocus(scan, found), scan) > 0.98
 
 
-def test_a_smooth_plate_is_not_called_improved():
-    plate = Scene.from_mask(np.ones((60, 60)), 1e-3, centre=(0.0, 0.0, 0.2))
-    scan = wrong(np.zeros((len(PATH), 3)), scene=plate)
-    assert not autofocus(scan, GRID, options=QUIET).improved
+PLATE = Scene.from_mask(np.ones((60, 60)), 1e-3, centre=(0.0, 0.0, 0.2))
+WHOLE = ImageGrid.from_extent((-0.04, 0.04), (-0.04, 0.04), 0.2, spacing=1e-3)
+
+
+def test_a_smooth_plate_focuses():
+    """It has no points; thresholds break it into spots, and least squares put it together again."""
+    error = error_of("smooth", 0.3e-3)
+    scan = wrong(error, scene=PLATE)
+    truth = replace(scan, trajectory=displaced(PATH, error))
+    found = autofocus(scan, WHOLE, options=QUIET)
+    assert found.improved and 1 - found.fit[1] < 0.3 * (1 - found.fit[0])
+    assert likeness(scan, truth, WHOLE) < 0.9 < 0.94 < likeness(apply_autofocus(scan, found), truth, WHOLE)
+
+
+def test_a_sharp_plate_stays_and_is_not_called_improved():
+    scan = wrong(np.zeros((len(PATH), 3)), scene=PLATE)
+    found = autofocus(scan, WHOLE, options=QUIET)
+    assert not found.improved
+    assert likeness(apply_autofocus(scan, found), scan, WHOLE) > 0.99
+
+
+def test_a_grid_that_cuts_a_plate_is_not_called_improved():
+    """Moving poses makes up for what the grid does not hold, and the plate is harmed."""
+    cut = ImageGrid.from_extent((-0.04, 0.04), (-0.012, 0.012), 0.2, spacing=1e-3)
+    found = autofocus(wrong(np.zeros((len(PATH), 3)), scene=PLATE), cut, options=QUIET)
+    assert not found.improved, (found.fit, found.bright)
+
+
+@pytest.mark.parametrize("snr_db", [-10.0, -20.0])
+def test_noise_is_not_called_improved(snr_db):
+    """Poses of a single channel, which may be moved to suit their noise."""
+    path, array = Trajectory.raster((20, 48), (1.2e-3, 1.2e-3)), AntennaArray.single()
+    echo = mmsar.simulate(POINTS, chirp=CHIRP, array=array, trajectory=path)
+    noisy = add_noise(echo.read(), snr_db, rng=np.random.default_rng(9))
+    scan = Scan(signal=noisy, chirp=CHIRP, array=array, trajectory=path)
+    found = autofocus(scan, WHOLE, options=QUIET)
+    assert not found.improved, found.fit
 
 
 @pytest.mark.parametrize("grid", [(0.0, 0.6), (0.09, 0.2)], ids=["behind", "beside"])

@@ -66,18 +66,17 @@ def test_smooth_errors_of_a_quarter_of_a_wavelength_are_found():
     start, without, after = (
         likeness(s, truth) for s in (scan, apply_autofocus(scan, plain), apply_autofocus(scan, found))
     )
-    assert start < 0.8 and without < 0.85 and after > 0.95
+    assert start < 0.8 and without < 0.93 and after > 0.95
 
 
 def test_what_is_sharp_needs_no_growth():
     scan, truth = scan_at(np.zeros((len(PATH), 3)))
     found = autofocus(scan, GRID, options=replace(OPTIONS, grow=True))
-    assert not found.grown and found.fit[0] > 0.95 and likeness(apply_autofocus(scan, found), truth) > 0.98
+    assert not found.grown and found.fit[0] > 0.98 and likeness(apply_autofocus(scan, found), truth) > 0.98
 
 
-def test_a_plate_is_not_taken_from_a_grown_aperture(monkeypatch):
-    """It would come as spots: more compact, but hardly more explained."""
-    monkeypatch.setattr("mmsar.focus.autofocus.ENOUGH", 2.0)
+def test_a_plate_is_not_taken_from_a_grown_aperture():
+    """It would come as spots: more compact, but no more told of one half of the poses by the other."""
     scan, _ = scan_at(np.zeros((len(PATH), 3)), Scene.from_mask(np.ones((40, 40)), 1.3e-3, centre=(0.0, 0.0, 0.2)))
     found = autofocus(scan, GRID, options=replace(OPTIONS, grow=True, iterations=4))
     assert not found.grown and not found.improved
