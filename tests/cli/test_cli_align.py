@@ -192,6 +192,14 @@ def test_autofocus_that_does_not_help_is_not_written(planar_file, tmp_path, caps
     assert main(["align", *args, "--force"]) == 0 and done.exists()
 
 
+def test_autofocus_on_a_grid_that_cuts_the_scene_is_not_written(planar_file, tmp_path, capsys):
+    """Its lower edge goes through the brightest point."""
+    done = tmp_path / "focused.h5"
+    args = ("--extent=-30,30,-1,26,200,200", "--spacing", "1", "--iterations", "3", "-o", str(done))
+    assert "give more of --extent" in fails(capsys, str(planar_file(0.4)), "--autofocus", *args)
+    assert not done.exists()
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [

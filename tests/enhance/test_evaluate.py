@@ -182,7 +182,7 @@ def test_autofocus_of_the_command_images_at_focused_poses():
 
     maker = PairMaker(SMALL)
     o = maker.observed(0)
-    image = _refocused(False)(o.plan, o.signal, o.valid)
+    image = _refocused(False, SMALL.off_plane)(o.plan, o.signal, o.valid)
     assert image.shape == (SMALL.pixels, SMALL.pixels) and np.isfinite(image).all() and np.abs(image).max() > 0
 
 
