@@ -251,8 +251,9 @@ def _focus_part(result: Evaluation) -> list[str]:
     if any(FOCUS in scores for scores in result.main.values()):
         parts += [
             f"`{FOCUS}` is the image at the poses that `mmsar align --autofocus` finds (at the recorded ones where it "
-            f"says that it did not help), `{FOCUS}, network` what the network makes of it; {result.few} images of each "
-            "set. What moves the whole image is not told by the samples, and counts against it "
+            f"says that it did not help) on three slices as deep as objects lie off the plane, `{FOCUS}, network` what "
+            f"the network makes of it; {result.few} images of each set. What moves the whole image is not told by the "
+            "samples, and counts against it "
             "([autofocus](autofocus.md)).",
             "",
         ]
