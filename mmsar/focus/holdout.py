@@ -14,14 +14,14 @@ from mmsar.focus.posestep import match
 
 
 def explained(field: PoseField, move: np.ndarray) -> float:
-    """Share of the energy of the samples of poses displaced by `move` (n_pose, 3) [m] that others tell; the same
-    halves every time."""
+    """Share of the energy of the samples of poses displaced by `move` (n_pose, 3) [m] that others tell, 0 of a
+    single pose; the same halves every time."""
     field = field.coarser(ERROR_DB)
     shuffled = np.random.default_rng(0).permutation(field.n_poses)
     halves = [np.sort(half) for half in np.array_split(shuffled, 2)]
     told = measured = 0.0
     for some, others in (halves, halves[::-1]):
-        if not len(some):
+        if not (len(some) and len(others)):
             continue
         scene = solve_scene(field.part(some), move[some], slice(0, len(some)))
         rest = field.part(others)

@@ -47,3 +47,7 @@ def test_a_slice_more_tells_what_one_cannot():
     two = ImageGrid.from_extent((-0.026, 0.026), (-0.026, 0.026), (0.192, 0.208), spacing=(1.3e-3, 1.3e-3, 16e-3))
     one, both = (explained(field(30.0, scene, grid), STILL) for grid in (GRID, two))
     assert both == pytest.approx(0.99, abs=0.01) and 1 - one > 2 * (1 - both)
+
+
+def test_a_single_pose_tells_nothing():
+    assert explained(field(30.0, LETTER).part(np.array([7])), STILL[:1]) == 0.0
