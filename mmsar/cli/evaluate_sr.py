@@ -14,6 +14,7 @@ import argparse
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,17 +118,15 @@ def _refocused(grow: bool, off_plane: float) -> Any:
     """
     from mmsar.focus.autofocus import AutofocusOptions, focus_samples
     from mmsar.focus.posefield import moved_geometry
-    from mmsar.model.grid import ImageGrid
     from mmsar.recon import nufft
     from mmsar.recon.options import ReconOptions
 
     def image(plan: Any, signal: Any, valid: Any) -> Any:
         geometry = plan.geometry.replace(weight=plan.geometry.weight * valid)
-        (x, y, z), (across, up, _), (_, height, width) = plan.grid.origin, plan.grid.spacing, plan.grid.shape
         grid = plan.grid
         if off_plane > 0:
-            shape, origin = (3, height, width), (x, y, z - off_plane)
-            grid = ImageGrid(shape=shape, origin=origin, spacing=(across, up, off_plane))
+            (x, y, z), (across, up, _), plane = grid.origin, grid.spacing, grid.shape[1:]
+            grid = replace(grid, shape=(3, *plane), origin=(x, y, z - off_plane), spacing=(across, up, off_plane))
         found = focus_samples(geometry, signal, grid, options=AutofocusOptions(progress=False, grow=grow))
         if found.improved:
             geometry = moved_geometry(geometry, found.move)

@@ -268,8 +268,9 @@ def _alternate(
     move = np.zeros((field.n_poses, 3))
     for i in range(iterations):
         threshold = FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * iterations))
+        if i > 0:
+            image = field.image(move)
         move = joint_step(field, image, move, threshold, slice(0, field.n_poses), prior)
-        image = field.image(move)
         done(i + 1)
     return move
 

@@ -7,7 +7,7 @@ a wavelength. So the ring around joins: its poses are placed by the echo of the 
 place and from where its neighbours in time turned out to be, whichever explains its samples better. Scene and poses
 take a step together, the next ring joins. What rings share and phases leave open (turns, smooth errors in depth) is
 taken away each time the aperture has grown by a factor: by recorded places where errors are smooth along the path
-(`continuity`), otherwise by delays (`screen`), and those at the end, too.
+(`continuity`), otherwise by delays (`screen`), and again at the end.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ TOGETHER = 3
 FROM, SCREENS_FROM, EVERY = 40, 200, 1.4
 """Poses from which on what depths have in common is taken away, and screens, and by which growth."""
 LAST, LAST_SCREENS, LAST_EVERY = 15, 9, 3
-"""Steps at the end, and how many of them, one in how many, begin with screens taken away, if errors are not smooth."""
+"""Steps at the end, and up to which of them, one in how many begins with that taken away again."""
 
 
 def outward(place: np.ndarray) -> np.ndarray:

@@ -64,10 +64,10 @@ def solve_scene(field: PoseField, move: np.ndarray, poses: slice) -> np.ndarray:
 
 
 def joint_scene_step(
-    field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice, prior: Prior, *, inner: int | None = None
+    field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice, prior: Prior, *, inner: int = INNER
 ) -> tuple[np.ndarray, np.ndarray]:
     """One Gauss-Newton step of the scene and of the first poses, `poses` = slice(0, n), together, by `inner` iterations
-    of conjugate gradients (default `INNER`).
+    of conjugate gradients.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def joint_scene_step(
     slope = np.einsum("mpci,mpc->pi", gradient.conj(), toward).real - pull
     whole = root * looks.adjoint(toward) - bound * scene / root
     operator = LinearOperator((2 * n + here.size,) * 2, matvec=normal, dtype=np.float32)
-    both, _ = cg(operator, packed(whole, given(slope)), rtol=1e-5, maxiter=inner or INNER)
+    both, _ = cg(operator, packed(whole, given(slope)), rtol=1e-5, maxiter=inner)
     scene = scene + root * complex_scene(both)
     longest = np.pi / (2 * field.geometry.chirp.k.max())
     step = np.clip(taken(both[2 * n :]), -longest, longest)
