@@ -12,6 +12,8 @@ For a few heights, or uneven ones, the sum over m is made as it stands.
 All kernels work on arrays, release the lock, and are called from one thread per core.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numba import njit
 
@@ -25,13 +27,15 @@ STEEPEST2 = 0.9995
 """Largest squared sine of the angle to z that is migrated."""
 
 
+@lru_cache(64)
 def kernel_table(width: int, sigma: float) -> np.ndarray:
     """Taps of a Kaiser-Bessel kernel of `width` points for `sigma`-fold oversampling.
 
     Returns
     -------
     (SUBDIVISIONS + 2, width) float32
-        Row i: taps for a point that lies a fraction i / SUBDIVISIONS past the grid; the last row is beyond the end.
+        Row i: taps for a point that lies a fraction i / SUBDIVISIONS past the grid; the last row is beyond the end. It
+        is held for the next who asks: not to be changed.
     """
     beta = _beta(width, sigma)
     fraction = np.arange(SUBDIVISIONS + 2)[:, None] / SUBDIVISIONS

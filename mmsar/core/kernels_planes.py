@@ -17,104 +17,111 @@ ROWS = LINE
 
 
 @njit(cache=True, nogil=True)
-def load_rows(rows: np.ndarray, plane: int, buffer: np.ndarray) -> None:
-    """buffer[m, r, x mod length] = sum of rows[r, plane, x, m] over x; what lies beyond stays as it is, 0.
+def load_rows(rows: np.ndarray, first: int, last: int, buffer: np.ndarray) -> None:
+    """buffer[plane - first, m, r, x mod length] = sum of rows[r, plane, x, m] over x, for planes from first to before
+    last; what lies beyond stays as it is, 0.
 
-    rows (ROWS, planes, n_x, m), buffer (m, ROWS, length).
+    rows (ROWS, planes, n_x, m), buffer (last - first or more, m, ROWS, length).
     """
-    n_x, m, length = rows.shape[2], rows.shape[3], buffer.shape[2]
+    n_x, m, length = rows.shape[2], rows.shape[3], buffer.shape[3]
     n = min(n_x, length)
-    for r in range(rows.shape[0]):
-        source = rows[r, plane]
-        for x0 in range(0, n, ROWS):
-            x1 = min(x0 + ROWS, n)
+    for plane in range(first, last):
+        for r in range(rows.shape[0]):
+            source = rows[r, plane]
+            for x0 in range(0, n, ROWS):
+                x1 = min(x0 + ROWS, n)
+                for j in range(m):
+                    out = buffer[plane - first, j, r]
+                    for x in range(x0, x1):
+                        out[x] = source[x, j]
             for j in range(m):
-                out = buffer[j, r]
-                for x in range(x0, x1):
-                    out[x] = source[x, j]
-        for j in range(m):
-            out = buffer[j, r]
-            for x in range(length, n_x):
-                out[x % length] += source[x, j]
+                out = buffer[plane - first, j, r]
+                for x in range(length, n_x):
+                    out[x % length] += source[x, j]
 
 
 @njit(cache=True, nogil=True)
-def store_rows(buffer: np.ndarray, plane: int, rows: np.ndarray) -> None:
-    """Adjoint of `load_rows`: rows[:, plane] overwritten."""
-    n_x, m, length = rows.shape[2], rows.shape[3], buffer.shape[2]
-    for r in range(rows.shape[0]):
-        out = rows[r, plane]
-        for x0 in range(0, n_x, ROWS):
-            x1 = min(x0 + ROWS, n_x)
-            for j in range(m):
-                source = buffer[j, r]
-                if x1 <= length:
-                    for x in range(x0, x1):
-                        out[x, j] = source[x]
-                else:
-                    for x in range(x0, x1):
-                        out[x, j] = source[x % length]
+def store_rows(buffer: np.ndarray, first: int, last: int, rows: np.ndarray) -> None:
+    """Adjoint of `load_rows`: rows[:, first:last] overwritten."""
+    n_x, m, length = rows.shape[2], rows.shape[3], buffer.shape[3]
+    for plane in range(first, last):
+        for r in range(rows.shape[0]):
+            out = rows[r, plane]
+            for x0 in range(0, n_x, ROWS):
+                x1 = min(x0 + ROWS, n_x)
+                for j in range(m):
+                    source = buffer[plane - first, j, r]
+                    if x1 <= length:
+                        for x in range(x0, x1):
+                            out[x, j] = source[x]
+                    else:
+                        for x in range(x0, x1):
+                            out[x, j] = source[x % length]
 
 
 @njit(cache=True, nogil=True)
-def store_columns(buffer: np.ndarray, column: np.ndarray, plane: int, y: int, columns: np.ndarray) -> None:
-    """columns[m, a, plane, y + r] = buffer[m, r, column[a]]; ROWS of r, a line of the cache.
+def store_columns(buffer: np.ndarray, column: np.ndarray, first: int, last: int, y: int, columns: np.ndarray) -> None:
+    """columns[m, a, plane, y + r] = buffer[plane - first, m, r, column[a]]; ROWS of r, a line of the cache.
 
     Contiguous arrays; columns begins at a line of the cache, n_y is a multiple of ROWS.
     """
-    length, (n_a, n_planes, n_y) = buffer.shape[2], columns.shape[1:]
+    n_m, length, (n_a, n_planes, n_y) = buffer.shape[1], buffer.shape[3], columns.shape[1:]
     source, out = buffer.reshape(-1).view(np.float64), columns.reshape(-1).view(np.float64)
-    for j in range(buffer.shape[0]):
-        for a in range(column.size):
-            i = j * ROWS * length + column[a]
-            values = (
-                source[i],
-                source[i + length],
-                source[i + 2 * length],
-                source[i + 3 * length],
-                source[i + 4 * length],
-                source[i + 5 * length],
-                source[i + 6 * length],
-                source[i + 7 * length],
-            )
-            stream_line(out, ((j * n_a + a) * n_planes + plane) * n_y + y, values)
+    for plane in range(first, last):
+        for j in range(n_m):
+            for a in range(column.size):
+                i = ((plane - first) * n_m + j) * ROWS * length + column[a]
+                values = (
+                    source[i],
+                    source[i + length],
+                    source[i + 2 * length],
+                    source[i + 3 * length],
+                    source[i + 4 * length],
+                    source[i + 5 * length],
+                    source[i + 6 * length],
+                    source[i + 7 * length],
+                )
+                stream_line(out, ((j * n_a + a) * n_planes + plane) * n_y + y, values)
 
 
 @njit(cache=True, nogil=True)
-def load_columns(columns: np.ndarray, column: np.ndarray, plane: int, y: int, buffer: np.ndarray) -> None:
+def load_columns(columns: np.ndarray, column: np.ndarray, first: int, last: int, y: int, buffer: np.ndarray) -> None:
     """Adjoint of `store_columns`: columns of the buffer that are not in `column`, which is distinct, stay 0."""
-    for j in range(buffer.shape[0]):
-        out = buffer[j]
-        for a in range(column.size):
-            line, c = columns[j, a, plane, y : y + ROWS], column[a]
-            for r in range(ROWS):
-                out[r, c] = line[r]
+    for plane in range(first, last):
+        for j in range(buffer.shape[1]):
+            out = buffer[plane - first, j]
+            for a in range(column.size):
+                line, c = columns[j, a, plane, y : y + ROWS], column[a]
+                for r in range(ROWS):
+                    out[r, c] = line[r]
 
 
 @njit(cache=True, nogil=True)
-def load_lines(columns: np.ndarray, a: int, buffer: np.ndarray) -> None:
-    """buffer[m, plane, y mod length] = sum of columns[m, a, plane, y] over y; what lies beyond stays 0."""
-    n_y, length = columns.shape[3], buffer.shape[2]
+def load_lines(columns: np.ndarray, which: np.ndarray, buffer: np.ndarray) -> None:
+    """buffer[i, m, plane, y mod length] = sum of columns[m, which[i], plane, y] over y; what lies beyond stays 0."""
+    n_y, length = columns.shape[3], buffer.shape[3]
     n = min(n_y, length)
-    for j in range(buffer.shape[0]):
-        for plane in range(buffer.shape[1]):
-            source, out = columns[j, a, plane], buffer[j, plane]
-            out[:n] = source[:n]
-            for y in range(length, n_y):
-                out[y % length] += source[y]
+    for i in range(which.size):
+        for j in range(buffer.shape[1]):
+            for plane in range(buffer.shape[2]):
+                source, out = columns[j, which[i], plane], buffer[i, j, plane]
+                out[:n] = source[:n]
+                for y in range(length, n_y):
+                    out[y % length] += source[y]
 
 
 @njit(cache=True, nogil=True)
-def store_lines(buffer: np.ndarray, a: int, columns: np.ndarray) -> None:
-    """Adjoint of `load_lines`: columns[:, a] overwritten."""
-    n_y, length = columns.shape[3], buffer.shape[2]
+def store_lines(buffer: np.ndarray, which: np.ndarray, columns: np.ndarray) -> None:
+    """Adjoint of `load_lines`: columns[:, which] overwritten."""
+    n_y, length = columns.shape[3], buffer.shape[3]
     n = min(n_y, length)
-    for j in range(buffer.shape[0]):
-        for plane in range(buffer.shape[1]):
-            source, out = buffer[j, plane], columns[j, a, plane]
-            out[:n] = source[:n]
-            for y in range(length, n_y):
-                out[y] = source[y % length]
+    for i in range(which.size):
+        for j in range(buffer.shape[1]):
+            for plane in range(buffer.shape[2]):
+                source, out = buffer[i, j, plane], columns[j, which[i], plane]
+                out[:n] = source[:n]
+                for y in range(length, n_y):
+                    out[y] = source[y % length]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -179,48 +186,66 @@ def _take_plane(total: np.ndarray, runs: np.ndarray, ratio: np.ndarray, modes: n
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def sum_planes(
-    modes: np.ndarray, runs: np.ndarray, waves: tuple, k2: np.ndarray, planes: tuple, work: np.ndarray, out: np.ndarray
+    modes: np.ndarray,
+    which: np.ndarray,
+    runs: tuple,
+    waves: tuple,
+    k2: np.ndarray,
+    planes: tuple,
+    work: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """out[m, q] = factor sum over planes of modes[m, plane, mode of q] exp(j kappa z_plane), for the pairs of `runs`.
+    """out[m, q] = factor sum over planes of modes[i, m, plane, mode of q] exp(j kappa z_plane), for the pairs of the
+    k_x `which[i]`.
 
-    waves: kx, ky [rad/m] and factor of every pair; planes: z_scale and powers as of `start_phasors`; work (3, 2, n).
+    runs: all of them, k_x by k_x, and where those of every k_x begin; waves: kx, ky [rad/m] and factor of every pair;
+    planes: z_scale and powers as of `start_phasors`; work (3, 2, n).
     """
-    q0, q1 = runs[0, 1], runs[-1, 2]
-    kx, ky, factor = waves[0][q0:q1], waves[1][q0:q1], waves[2][q0:q1]
     first, ratio, total = work[0], work[1], work[2]
-    for m in range(out.shape[0]):
-        start_phasors(kx, ky, k2[m], planes[0], planes[1], first, ratio)
-        total[:] = np.float32(0.0)
-        for plane in range(modes.shape[1] - 1, -1, -1):
-            _add_plane(modes[m, plane], runs, ratio, total)
-        line = out[m, q0:q1]
-        for q in range(q1 - q0):
-            re = total[0, q] * first[0, q] - total[1, q] * first[1, q]
-            im = total[0, q] * first[1, q] + total[1, q] * first[0, q]
-            line[q] = np.complex64(complex(re, im)) * factor[q]
+    for i in range(which.size):
+        mine = runs[0][runs[1][which[i]] : runs[1][which[i] + 1]]
+        if len(mine) == 0:
+            continue
+        q0, q1 = mine[0, 1], mine[-1, 2]
+        kx, ky, factor = waves[0][q0:q1], waves[1][q0:q1], waves[2][q0:q1]
+        for m in range(out.shape[0]):
+            start_phasors(kx, ky, k2[m], planes[0], planes[1], first, ratio)
+            total[:] = np.float32(0.0)
+            for plane in range(modes.shape[2] - 1, -1, -1):
+                _add_plane(modes[i, m, plane], mine, ratio, total)
+            line = out[m, q0:q1]
+            for q in range(q1 - q0):
+                re = total[0, q] * first[0, q] - total[1, q] * first[1, q]
+                im = total[0, q] * first[1, q] + total[1, q] * first[0, q]
+                line[q] = np.complex64(complex(re, im)) * factor[q]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def split_planes(
     given: np.ndarray,
-    runs: np.ndarray,
+    which: np.ndarray,
+    runs: tuple,
     waves: tuple,
     k2: np.ndarray,
     planes: tuple,
     work: np.ndarray,
     modes: np.ndarray,
 ) -> None:
-    """Adjoint of `sum_planes`: modes overwritten."""
-    modes[:] = 0.0
-    q0, q1 = runs[0, 1], runs[-1, 2]
-    kx, ky, factor = waves[0][q0:q1], waves[1][q0:q1], waves[2][q0:q1]
+    """Adjoint of `sum_planes`: modes of `which` overwritten."""
     first, ratio, total = work[0], work[1], work[2]
-    for m in range(given.shape[0]):
-        start_phasors(kx, ky, k2[m], planes[0], planes[1], first, ratio)
-        line = given[m, q0:q1]
-        for q in range(q1 - q0):
-            value = line[q] * np.conj(factor[q])
-            total[0, q] = value.real * first[0, q] + value.imag * first[1, q]
-            total[1, q] = value.imag * first[0, q] - value.real * first[1, q]
-        for plane in range(modes.shape[1]):
-            _take_plane(total, runs, ratio, modes[m, plane])
+    modes[: which.size] = 0.0
+    for i in range(which.size):
+        mine = runs[0][runs[1][which[i]] : runs[1][which[i] + 1]]
+        if len(mine) == 0:
+            continue
+        q0, q1 = mine[0, 1], mine[-1, 2]
+        kx, ky, factor = waves[0][q0:q1], waves[1][q0:q1], waves[2][q0:q1]
+        for m in range(given.shape[0]):
+            start_phasors(kx, ky, k2[m], planes[0], planes[1], first, ratio)
+            line = given[m, q0:q1]
+            for q in range(q1 - q0):
+                value = line[q] * np.conj(factor[q])
+                total[0, q] = value.real * first[0, q] + value.imag * first[1, q]
+                total[1, q] = value.imag * first[0, q] - value.real * first[1, q]
+            for plane in range(modes.shape[2]):
+                _take_plane(total, mine, ratio, modes[i, m, plane])

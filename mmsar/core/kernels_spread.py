@@ -100,3 +100,75 @@ def gather_points(
             part = line[lead + c * m2 : lead + (c + 1) * m2]
             for i in range(m2):
                 values[i] += wx[c] * part[i]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _combine(matrix: np.ndarray, given: np.ndarray, out: np.ndarray) -> None:
+    """out = matrix given for (n, n_x, m) complex64, a copy where the matrix is empty."""
+    source, target = given.reshape(-1).view(np.float32), out.reshape(-1).view(np.float32)
+    if matrix.size == 0:
+        target[:] = source
+        return
+    n = target.size // matrix.shape[0]
+    target[:] = np.float32(0.0)
+    for a in range(matrix.shape[0]):
+        mine = target[a * n : (a + 1) * n]
+        for b in range(matrix.shape[1]):
+            other, weight = source[b * n : (b + 1) * n], matrix[a, b]
+            for i in range(n):
+                mine[i] += weight * other[i]
+
+
+@njit(cache=True, nogil=True)
+def spread_rows(
+    data: np.ndarray,
+    points: np.ndarray,
+    firsts: np.ndarray,
+    start: int,
+    span: tuple,
+    tables: tuple,
+    matrix: np.ndarray,
+    window: np.ndarray,
+    rows: np.ndarray,
+) -> int:
+    """rows[r] = matrix times row y + r of the fine grid, of the points from `start` on; the first point not yet spread.
+
+    firsts (n_y + 1,): the first point that begins in every row; span: the first row that is wanted at all, and y.
+    """
+    low, y = span
+    held = window.shape[0]
+    for r in range(rows.shape[0]):
+        end, slot = firsts[y + r + 1], (y + r) % held
+        spread_points(data, points, start, end, tables, (low, y + r + held), window)
+        _combine(matrix, window[slot], rows[r])
+        window[slot] = 0.0
+        start = end
+    return start
+
+
+@njit(cache=True, nogil=True)
+def gather_rows(
+    rows: np.ndarray,
+    points: np.ndarray,
+    firsts: np.ndarray,
+    done: int,
+    span: tuple,
+    tables: tuple,
+    matrix: np.ndarray,
+    window: np.ndarray,
+    data: np.ndarray,
+) -> int:
+    """Adjoint of `spread_rows`, of all points that row y + r completes; how many are done.
+
+    matrix: that of `spread_rows` transposed; firsts: counted from the first of `points`; span: first row and end of
+    those that are wanted, and y.
+    """
+    low, high, y = span
+    held = window.shape[0]
+    for r in range(rows.shape[0]):
+        _combine(matrix, rows[r], window[(y + r) % held])
+        last = high if y + r + 1 == high else max(y + r + 2 - held, 0)
+        end = max(firsts[last], done)
+        gather_points(window, points, done, end, tables, (low, y + r + 1), data)
+        done = end
+    return done

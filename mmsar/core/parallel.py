@@ -1,16 +1,17 @@
 """Threads: one per core, each with state of its own that is held between runs (FFT plans and their buffers).
 
-Kernels and FFTW release the interpreter's lock, so threads are enough. An error or Ctrl-C stops all of them after the
-item each is at.
+Kernels and FFTW release the interpreter's lock, so threads are enough. The calling thread is one of them; the others
+wait for its next run. An error or Ctrl-C stops all of them after the item each is at.
 """
 
 import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,10 @@ def matmul_rows(left: np.ndarray, right: np.ndarray, *, rows: int = 4096, out: n
     return out
 
 
+SHORT = 1e-4
+"""Items that take less are done on the calling thread alone: others would wait for the interpreter's lock [s]."""
+
+
 class Workers:
     """Threads with held state; not to be run from two threads at once.
 
@@ -86,6 +91,7 @@ class Workers:
     def __init__(self, make_state: Callable[[], tuple] = tuple) -> None:
         self._make_state = make_state
         self._states: list[tuple] = []
+        self._seconds = np.inf
 
     def run(
         self,
@@ -105,25 +111,61 @@ class Workers:
             As for `core.progress.progress`.
         """
         n = max(1, min(threads(), len(items)))
-        while len(self._states) < n:
-            self._states.append(self._make_state())
         stop, done, next_one = threading.Event(), [0] * n, itertools.count()
 
-        def loop(worker: int) -> None:
-            state = self._states[worker]
-            while not stop.is_set() and (number := next(next_one)) < len(items):
-                work(items[number], *state)
-                done[worker] += 1
-
-        with ThreadPoolExecutor(n) as pool, counter(label, len(items), show) as count:
-            futures = [pool.submit(loop, worker) for worker in range(n)]
+        def loop(worker: int, after: Callable[[], None] = lambda: None) -> None:
             try:
-                pending = set(futures)
-                while pending:
-                    finished, pending = wait(futures, timeout=0.2, return_when=FIRST_EXCEPTION)
-                    count(sum(done))
-                    for future in finished:
-                        future.result()
+                while not stop.is_set() and (number := next(next_one)) < len(items):
+                    work(items[number], *self._states[worker])
+                    done[worker] += 1
+                    after()
             except BaseException:
                 stop.set()
                 raise
+
+        others: list[Future] = []
+        begun = perf_counter()
+        try:
+            with counter(label, len(items), show) as count:
+
+                def after() -> None:
+                    self._seconds = (perf_counter() - begun) / done[0]
+                    if self._seconds > SHORT and not others:
+                        self._help(loop, n, others)
+                    count(sum(done))
+
+                self._states = self._states or [self._make_state()]
+                if self._seconds > SHORT:
+                    self._help(loop, n, others)
+                loop(0, after)
+            _over(others)
+        except BaseException:
+            stop.set()
+            _over(others)
+            raise
+        for other in others:
+            if not other.cancelled():
+                other.result()
+
+    def _help(self, loop: Callable[[int], None], n: int, others: list[Future]) -> None:
+        """Have other threads take items, too: n with this one."""
+        while len(self._states) < n:
+            self._states.append(self._make_state())
+        others += [_pool(n - 1).submit(loop, worker) for worker in range(1, n)]
+
+
+_mine = threading.local()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: vars(_mine).clear())
+
+
+def _pool(size: int) -> ThreadPoolExecutor:
+    """The threads that help this one, kept from run to run: at least so many."""
+    if getattr(_mine, "size", 0) < size:
+        _mine.pool, _mine.size = ThreadPoolExecutor(size, "mmsar"), size
+    return _mine.pool
+
+
+def _over(others: list[Future]) -> None:
+    """Wait for those at work; what has not begun, has nothing left to do."""
+    wait([other for other in others if not other.cancel()])

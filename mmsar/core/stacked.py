@@ -36,6 +36,27 @@ PART = 4096
 """Points that a thread brings into order at a time."""
 
 
+TOGETHER, MOST_COLUMNS = 2**17, 16
+"""What is transformed together where problems are small [bytes]: threads would wait for each other between short calls;
+and how many k_x at most."""
+PART_OF_MEMORY = 64
+"""What is transformed together takes at most one part in so many of the memory, for every thread."""
+
+
+def together(block: int, planes: int, lengths: tuple[int, int], memory: int) -> tuple[int, int]:
+    """Planes whose rows, and k_x whose columns are transformed together, of so many data sets and planes, and of them
+    only what takes a small part of the memory."""
+    most = min(TOGETHER, memory // (PART_OF_MEMORY * threads()))
+    rows, columns = 8 * block * ROWS * lengths[0], 8 * block * planes * lengths[1]
+    return int(np.clip(most // rows, 1, planes)), int(np.clip(most // columns, 1, MOST_COLUMNS))
+
+
+def together_bytes(block: int, planes: int, lengths: tuple[int, int], memory: int) -> int:
+    """Memory that this takes on all threads, in either direction, beyond rows and columns one by one [bytes]."""
+    rows, columns = together(block, planes, lengths, memory)
+    return 32 * threads() * block * ((rows - 1) * ROWS * lengths[0] + (columns - 1) * planes * lengths[1])
+
+
 def lateral_grid(count: tuple[int, int], error: float) -> tuple[int, tuple[int, int], float]:
     """Taps of the kernel along x and y, lengths of the transforms for so many modes, and the kernel's oversampling."""
     lengths = tuple(
@@ -103,13 +124,14 @@ class StackedNufft:
             self._columns.append(np.mod(mode, length).astype(np.int64))
         self._planes = planes = depth_planes(points[:, 2], waves.lags, error)
         self._powers = planes.correction_powers()
+        self._matrix = np.empty((0, 0), dtype=np.float32) if planes.matrix is None else planes.matrix
         units.append(planes.places(points[:, 2]))
         sizes.append(planes.n_fine)
         shift -= planes.centre * points[:, 2]
         column = self._columns[1][b]
         starts = np.flatnonzero((np.diff(a, prepend=-1) != 0) | (np.diff(column, prepend=-2) != 1))
         runs = np.stack([column[starts], starts, np.append(starts, len(a))[1:]], axis=1).astype(np.int64)
-        self._runs = np.split(runs, np.searchsorted(a[starts], np.arange(1, waves.count[0])))
+        self._runs = runs, np.searchsorted(a[starts], np.arange(waves.count[0] + 1))
         self._factor = (factors[0][a] * factors[1][b]).astype(np.complex64)
 
         place = np.stack(units[::-1], axis=1)
@@ -123,6 +145,8 @@ class StackedNufft:
         lateral = kernel_table(width, sigma)
         self._tables = (planes.table, lateral, lateral)
         self._block = int(np.clip(memory // max(1, self._bytes(1)), 1, len(waves.k2)))
+        beside = self._block, self._planes.n, self._fft_sizes, memory
+        self._together, self._grouped = together(*beside), together_bytes(*beside)
         self._grid: np.ndarray | None = None
         self._values: np.ndarray | None = None
         self._stripes = self._cut_stripes()
@@ -153,7 +177,7 @@ class StackedNufft:
     def nbytes(self) -> int:
         """Memory held, and the fine grid and buffers in flight [bytes]."""
         held = self._points.nbytes + self._order.nbytes + self._shift.nbytes + 3 * self._factor.nbytes
-        return held + self._bytes(self._block) + 8 * self._block * len(self._points)
+        return held + self._bytes(self._block) + self._grouped + 8 * self._block * len(self._points)
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
         """(m, n) complex64 to (m, n_pairs) complex64; data that lie point by point in memory are read faster."""
@@ -166,8 +190,8 @@ class StackedNufft:
                     lambda stripe, *state, v=values, c=columns: self._spread(stripe, v, c, *state), self._stripes
                 )
             self._along_y("forward").run(
-                lambda a, *state, c=columns, o=out[block], k2=self.waves.k2[block]: self._sum(a, c, k2, o, *state),
-                self._used,
+                lambda few, *state, c=columns, o=out[block], k2=self.waves.k2[block]: self._sum(few, c, k2, o, *state),
+                self._few_columns(np.flatnonzero(np.diff(self._runs[1]))),
             )
         return out
 
@@ -178,8 +202,8 @@ class StackedNufft:
             columns = self._held_columns()
             given = np.ascontiguousarray(spectrum[block])
             self._along_y("backward").run(
-                lambda a, *state, c=columns, g=given, k2=self.waves.k2[block]: self._split(a, g, k2, c, *state),
-                range(self.waves.count[0]),
+                lambda few, *state, c=columns, g=given, k2=self.waves.k2[block]: self._split(few, g, k2, c, *state),
+                self._few_columns(np.arange(self.waves.count[0])),
             )
             values = np.empty((len(self._points), self._block), dtype=np.complex64)
             seams: dict[int, np.ndarray] = {}
@@ -194,9 +218,20 @@ class StackedNufft:
         return out
 
     @property
-    def _used(self) -> np.ndarray:
-        """Which k_x have pairs in the band."""
-        return np.flatnonzero([len(runs) for runs in self._runs])
+    def _fused(self) -> bool:
+        """Whether a row of the fine grid is so small that its planes are combined as it is spread."""
+        n_z, _, n_x = self._shape
+        return self._matrix.size == 0 or 8 * n_z * n_x * self._block <= TOGETHER
+
+    @property
+    def _few_planes(self) -> list[tuple[int, int]]:
+        """Planes whose rows are transformed together."""
+        step = self._together[0]
+        return [(first, min(first + step, self._planes.n)) for first in range(0, self._planes.n, step)]
+
+    def _few_columns(self, which: np.ndarray) -> list[np.ndarray]:
+        """Those k_x by as many as are transformed together."""
+        return np.split(which, range(self._together[1], len(which), self._together[1]))
 
     def _sorted(self, data: np.ndarray) -> np.ndarray:
         """(m, n) to (n, data sets of a block) in the order of the points, and turned to the middle of the modes."""
@@ -216,22 +251,25 @@ class StackedNufft:
         self, stripe: range, values: np.ndarray, columns: np.ndarray, window: np.ndarray, rows: np.ndarray, fft: RowFFT
     ) -> None:
         """Points to the modes along x of the rows of a stripe, block by block."""
-        low, buffer = stripe[0], fft.buffer.reshape(self._block, ROWS, -1)
+        low, buffer = stripe[0], fft.buffer.reshape(-1, self._block, ROWS, self._fft_sizes[0])
         window[:] = 0
         start = self._first[max(low - self._width + 1, 0)]
         for y in stripe:
-            for r in range(ROWS):
-                end, limits = self._first[y + r + 1], (low, y + r + self._width)
-                kernels_spread.spread_points(values, self._points, start, end, self._tables, limits, window)
-                start, ready = end, window[(y + r) % self._width]
-                if self._planes.matrix is None:
-                    rows[r] = ready
-                else:
-                    np.matmul(self._planes.matrix, _floats(ready), out=_floats(rows[r]))
-                ready[:] = 0
-            for plane in range(self._planes.n):
-                kernels_planes.load_rows(rows, plane, buffer)
-                kernels_planes.store_columns(fft().reshape(buffer.shape), self._columns[0], plane, y, columns)
+            if self._fused:
+                start = kernels_spread.spread_rows(
+                    values, self._points, self._first, start, (low, y), self._tables, self._matrix, window, rows
+                )
+            else:
+                for r in range(ROWS):
+                    end, limits = self._first[y + r + 1], (low, y + r + self._width)
+                    kernels_spread.spread_points(values, self._points, start, end, self._tables, limits, window)
+                    start, ready = end, window[(y + r) % self._width]
+                    np.matmul(self._matrix, _floats(ready), out=_floats(rows[r]))
+                    ready[:] = 0
+            for first, last in self._few_planes:
+                kernels_planes.load_rows(rows, first, last, buffer)
+                modes = fft().reshape(buffer.shape)
+                kernels_planes.store_columns(modes, self._columns[0], first, last, y, columns)
 
     def _gather(
         self,
@@ -244,44 +282,46 @@ class StackedNufft:
         fft: RowFFT,
     ) -> None:
         """Adjoint of `_spread`: what points of the stripe before have in this one's rows goes to `seams`."""
-        low, high, buffer = stripe[0], stripe[-1] + ROWS, fft.buffer.reshape(self._block, ROWS, -1)
+        low, high = stripe[0], stripe[-1] + ROWS
+        buffer = fft.buffer.reshape(-1, self._block, ROWS, self._fft_sizes[0])
         above, own = self._first[max(low - self._width + 1, 0)], self._first[low]
         mine = np.empty((self._first[high] - above, self._block), dtype=np.complex64)
-        points, done = self._points[above : self._first[high]], 0
+        points, firsts, done, back = self._points[above : self._first[high]], self._first - above, 0, self._matrix.T
         for y in stripe:
-            for plane in range(self._planes.n):
-                kernels_planes.load_columns(columns, self._columns[0], plane, y, buffer)
-                kernels_planes.store_rows(fft().reshape(buffer.shape), plane, rows)
+            for first, last in self._few_planes:
+                kernels_planes.load_columns(columns, self._columns[0], first, last, y, buffer)
+                kernels_planes.store_rows(fft().reshape(buffer.shape), first, last, rows)
+            if self._fused:
+                done = kernels_spread.gather_rows(
+                    rows, points, firsts, done, (low, high, y), self._tables, back, window, mine
+                )
+                continue
             for r in range(ROWS):
                 ready = window[(y + r) % self._width]
-                if self._planes.matrix is None:
-                    ready[:] = rows[r]
-                else:
-                    np.matmul(self._planes.matrix.T, _floats(rows[r]), out=_floats(ready))
+                np.matmul(back, _floats(rows[r]), out=_floats(ready))
                 last = high if y + r + 1 == high else max(y + r + 2 - self._width, 0)
-                end = max(int(self._first[last] - above), done)
+                end = max(int(firsts[last]), done)
                 kernels_spread.gather_points(window, points, done, end, self._tables, (low, y + r + 1), mine)
                 done = end
         values[own : self._first[high]] = mine[own - above :]
         seams[int(above)] = mine[: own - above]
 
-    def _sum(self, a: int, columns: np.ndarray, k2: np.ndarray, out: np.ndarray, fft: RowFFT, work: np.ndarray) -> None:
-        """Modes of one k_x along y to the spectrum at its pairs."""
-        buffer = fft.buffer.reshape(self._block, self._planes.n, -1)
-        kernels_planes.load_lines(columns, a, buffer)
-        kernels_planes.sum_planes(fft().reshape(buffer.shape), self._runs[a], self._waves, k2, self._z_scale, work, out)
+    def _sum(
+        self, which: np.ndarray, columns: np.ndarray, k2: np.ndarray, out: np.ndarray, fft: RowFFT, work: np.ndarray
+    ) -> None:
+        """Modes of some k_x along y to the spectrum at their pairs."""
+        buffer = fft.buffer.reshape(-1, self._block, self._planes.n, self._fft_sizes[1])
+        kernels_planes.load_lines(columns, which, buffer)
+        modes = fft().reshape(buffer.shape)
+        kernels_planes.sum_planes(modes, which, self._runs, self._waves, k2, self._z_scale, work, out)
 
     def _split(
-        self, a: int, given: np.ndarray, k2: np.ndarray, columns: np.ndarray, fft: RowFFT, work: np.ndarray
+        self, which: np.ndarray, given: np.ndarray, k2: np.ndarray, columns: np.ndarray, fft: RowFFT, work: np.ndarray
     ) -> None:
         """Adjoint of `_sum`."""
-        if len(self._runs[a]) == 0:
-            columns[:, a] = 0
-            return
-        buffer = fft.buffer.reshape(self._block, self._planes.n, -1)
-        buffer[len(given) :] = 0
-        kernels_planes.split_planes(given, self._runs[a], self._waves, k2, self._z_scale, work, buffer)
-        kernels_planes.store_lines(fft().reshape(buffer.shape), a, columns)
+        buffer = fft.buffer.reshape(-1, self._block, self._planes.n, self._fft_sizes[1])
+        kernels_planes.split_planes(given, which, self._runs, self._waves, k2, self._z_scale, work, buffer)
+        kernels_planes.store_lines(fft().reshape(buffer.shape), which, columns)
 
     @property
     def _waves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -309,7 +349,7 @@ class StackedNufft:
             lambda: (
                 aligned((self._width, n_z, n_x, self._block)),
                 aligned((ROWS, self._planes.n, n_x, self._block)),
-                RowFFT(self._block * ROWS, self._fft_sizes[0], direction, keep=True),
+                RowFFT(self._together[0] * self._block * ROWS, self._fft_sizes[0], direction, keep=True),
             ),
         )
 
@@ -318,7 +358,7 @@ class StackedNufft:
         return self._held(
             ("y", direction),
             lambda: (
-                RowFFT(self._block * self._planes.n, self._fft_sizes[1], direction, keep=True),
+                RowFFT(self._together[1] * self._block * self._planes.n, self._fft_sizes[1], direction, keep=True),
                 np.empty((3, 2, self.waves.count[1]), dtype=np.float32),
             ),
         )

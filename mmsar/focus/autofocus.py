@@ -36,6 +36,7 @@ import numpy as np
 
 from mmsar._version import __version__
 from mmsar.core.checks import finite_number, instance, positive_int
+from mmsar.core.parallel import one_blas_thread
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
 from mmsar.focus.growth import grow, outward
@@ -192,6 +193,7 @@ def autofocus(scan: Scan, grid: ImageGrid, *, options: AutofocusOptions | None =
     return focus_samples(scan.geometry, scan, grid, options=options)
 
 
+@one_blas_thread()
 def focus_samples(
     geometry: Geometry, signal: Any, grid: ImageGrid, *, options: AutofocusOptions | None = None
 ) -> Autofocus:

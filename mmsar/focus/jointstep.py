@@ -15,6 +15,7 @@ thresholds, and shapes without any point focus, too.
 
 import numpy as np
 
+from mmsar.focus.kernels import along, curvatures, slopes
 from mmsar.focus.posefield import Looks, PoseField
 from mmsar.focus.posestep import Prior, neighbours, products
 
@@ -79,7 +80,7 @@ def joint_scene_step(
     from scipy.sparse.linalg import LinearOperator, cg
 
     looks, samples, here = Looks(field, move, poses), field.samples[:, poses], move[poses]
-    echo, gradient = (np.concatenate(part, axis=1) for part in _echoes(field, scene, move, poses))
+    echo, gradient = looks.gradient(scene)
     product = products(echo, samples)
     own = products(echo, echo).real.sum()
     if not own > 0:
@@ -90,7 +91,7 @@ def joint_scene_step(
     left = samples * np.exp(-1j * phase) - echo
     toward = left + 1j * phase * echo
 
-    curvature = np.einsum("mpci,mpcj->pij", gradient.conj(), gradient).real
+    curvature = curvatures(gradient)
     scale = np.trace(curvature.sum(axis=0)) / (3 * len(here))
     bind = (prior.smooth + prior.hold) * scale
     pull = scale * (prior.smooth * (here - neighbours(here, field.order, prior.width)) + prior.hold * here)
@@ -119,11 +120,10 @@ def joint_scene_step(
     def normal(both: np.ndarray) -> np.ndarray:
         u, v = complex_scene(both), taken(both[2 * n :])
         change = looks.forward(root * u)
-        change += np.einsum("mpci,pi->mpc", gradient, v.astype(np.float32))
-        slope = np.einsum("mpci,mpc->pi", gradient.conj(), change).real
-        return packed(root * looks.adjoint(change) + bound * u, given(slope + bind * v))
+        along(gradient, v.astype(np.float32), change)
+        return packed(root * looks.adjoint(change) + bound * u, given(slopes(gradient, change) + bind * v))
 
-    slope = np.einsum("mpci,mpc->pi", gradient.conj(), toward).real - pull
+    slope = slopes(gradient, toward) - pull
     whole = root * looks.adjoint(toward) - bound * scene / root
     operator = LinearOperator((2 * n + here.size,) * 2, matvec=normal, dtype=np.float32)
     both, _ = cg(operator, packed(whole, given(slope)), rtol=1e-5, maxiter=inner)
@@ -131,11 +131,6 @@ def joint_scene_step(
     longest = np.pi / (2 * field.geometry.chirp.k.max())
     step = np.clip(taken(both[2 * n :]), -longest, longest)
     return scene, np.clip(here + step, -prior.reach, prior.reach)
-
-
-def _echoes(field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice):
-    """Echoes and gradients of all blocks: two sequences."""
-    return zip(*((echo, gradient) for _, echo, gradient in field.echoes(field.waves(scene), move, poses)), strict=True)
 
 
 def _energy(looks: Looks, root: np.ndarray, image: np.ndarray) -> float:

@@ -257,6 +257,15 @@ class Looks:
         waves = self._field.waves(scene)
         return np.concatenate([self._field._seen(*part, waves) for part in self._parts], axis=1)
 
+    def gradient(self, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """That echo, and its derivative by the displacement of every pose [1/m], (m, poses, channels, 3)."""
+        field, waves = self._field, self._field.waves(scene)
+        echo, *parts = (
+            np.concatenate([field._seen(*part, one) for part in self._parts], axis=1)
+            for one in (waves, *field.slopes(waves))
+        )
+        return echo, np.stack(parts, axis=-1)
+
     def adjoint(self, samples: np.ndarray) -> np.ndarray:
         """Image (n_z, n_y, n_x) of samples (m, poses, channels)."""
         field, spectrum = self._field, None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmsar.focus.kernels import curvatures, slopes
 from mmsar.focus.posefield import PoseField
 from mmsar.recon.sparse import shrunk
 
@@ -109,8 +110,7 @@ def pose_step(
         product = products(echo, samples)
         turned = samples * np.exp(-1j * np.angle(product)).astype(np.complex64)[None, :, None]
         lag = 1j * np.angle(product).astype(np.float32)[None, :, None] * echo
-        toward = [np.einsum("mpci,mpc->pi", gradient.conj(), part).real for part in (turned, lag - echo)]
-        blocks.append((*toward, np.einsum("mpci,mpcj->pij", gradient.conj(), gradient).real))
+        blocks.append((slopes(gradient, turned), slopes(gradient, lag - echo), curvatures(gradient)))
         matches.append((np.abs(product).sum(), products(echo, echo).real.sum()))
     matched, own = np.sum(matches, axis=0)
     here = move[poses]

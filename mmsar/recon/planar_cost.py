@@ -13,7 +13,7 @@ from mmsar.core.depth_planes import depth_width, n_planes
 from mmsar.core.kernels_planes import ROWS
 from mmsar.core.kernels_spread import cells
 from mmsar.core.parallel import threads
-from mmsar.core.stacked import lateral_grid
+from mmsar.core.stacked import lateral_grid, together_bytes
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon.fourier import path_limits
@@ -131,7 +131,7 @@ def _exact(virtual: np.ndarray, waves: WaveGrid, m: int, eps: float, room: int) 
     transform = n_y * lengths[0] * np.log2(lengths[0]) + waves.count[0] * lengths[1] * np.log2(lengths[1])
     taps = n * min(fine, depth_width(eps)) * width**2
     return _Front(
-        nbytes=40 * n + 24 * pairs + block * (per_set + 8 * n),
+        nbytes=40 * n + 24 * pairs + block * (per_set + 8 * n) + together_bytes(block, few, lengths, room),
         seconds=m
         * (taps * PER_TAP + few * (transform * PER_ROW_POINT + pairs * 5e-10) + fine * few * n_x * n_y * 5e-11),
     )

@@ -16,6 +16,8 @@ from mmsar.core.parallel import Workers
 
 BLOCK = 256
 """Wavenumber pairs that one thread takes together."""
+SMALL, MOST = 1024, 8
+"""Frequencies times heights of a sum that is so short that more blocks are taken together, and how many at most."""
 OVERSAMPLING = 1.5
 """Fine grid points per image plane."""
 FEW = 12
@@ -63,7 +65,7 @@ class Direct:
     _kernels: tuple[Callable, Callable] = (gridding.sum_heights, gridding.sum_heights_back)
 
     def __init__(self, waves: Waves, z: np.ndarray, scale: np.ndarray) -> None:
-        self._n, self._blocks = len(waves.kx), waves.blocks
+        self._n, self._step = len(waves.kx), BLOCK * int(np.clip(SMALL // (len(waves.k2) * len(z)), 1, MOST))
         self._args: tuple = (waves.kx, waves.ky, waves.k2, waves.band, z, scale.astype(np.float32), waves.phase)
 
     def forward(self, spectrum: np.ndarray, planes: np.ndarray, show: bool | None) -> None:
@@ -76,9 +78,9 @@ class Direct:
 
     def _run(self, kernel: Callable, spectrum: np.ndarray, planes: np.ndarray, label: str, show: bool | None) -> None:
         def one(first: int) -> None:
-            kernel(spectrum, first, *self._args, planes, min(first + BLOCK, self._n))
+            kernel(spectrum, first, *self._args, planes, min(first + self._step, self._n))
 
-        Workers().run(one, self._blocks, label=label, show=show)
+        Workers().run(one, range(0, self._n, self._step), label=label, show=show)
 
 
 class Even(Direct):
