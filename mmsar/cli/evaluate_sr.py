@@ -1,9 +1,9 @@
 """Score networks for enhancement on scenes of families they were never trained on, beside what needs no network.
 
 An image of zeros, a threshold, the input and back-projection are scored with the networks, by numbers that an empty
-image cannot win, and with --sparse and --autofocus also what the samples allow; probes ask for amplitudes, close
-points, noise, scale, tiles and time. The sets are made as they are needed, with seeds that no file of pairs has. With
--o the whole report is written as Markdown, pictures beside it.
+image cannot win, and with --sparse, --least-squares and --autofocus also what the samples allow; probes ask for
+amplitudes, close points, noise, scale, tiles and time. The sets are made as they are needed, with seeds that no file of
+pairs has. With -o the whole report is written as Markdown, pictures beside it.
 
 Example:
   mmsar evaluate-sr --quick
@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="also at focused poses, alone and through the first network (slow)",
     )
     parser.add_argument("--grow", action="store_true", help="with --autofocus: as `mmsar align --grow` (slower)")
+    parser.add_argument("--least-squares", action="store_true", help="also least squares from the samples (slow)")
     parser.add_argument("-o", "--output", metavar="REPORT.md", help="report to write, with pictures beside it")
     parser.set_defaults(fail=parser.error)
 
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.enhance.report import bars, bars_table, main_table, sparse_bars
     from mmsar.errors import FormatError, MmsarError
     from mmsar.io.atomic import check_target
-    from mmsar.recon.options import SparseOptions
+    from mmsar.recon.options import LeastSquaresOptions, SparseOptions
 
     if args.grow and not args.autofocus:
         args.fail("argument --grow: it belongs to --autofocus, which is not given")
@@ -96,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         sweep_images=sweep_images,
         sparse=sparse,
         refocus=_refocused(args.grow, recipe.off_plane) if args.autofocus else None,
+        squares=LeastSquaresOptions() if args.least_squares else None,
     )
     best, other = names[0], "srvit" if "srvit" in names[1:] else None
     for sigma in sorted(result.main):
@@ -112,27 +114,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _refocused(grow: bool, off_plane: float) -> Any:
-    """Makes the complex image (y, x) at poses that autofocus found, or at the recorded ones where it did not help.
+    """Finds the geometry with poses by autofocus, or the recorded one where it did not help.
 
     Focused are three slices: in the plane, and as far before and behind it as objects may lie.
     """
     from mmsar.focus.autofocus import AutofocusOptions, focus_samples
     from mmsar.focus.posefield import moved_geometry
-    from mmsar.recon import nufft
-    from mmsar.recon.options import ReconOptions
 
-    def image(plan: Any, signal: Any, valid: Any) -> Any:
+    def focused(plan: Any, signal: Any, valid: Any) -> Any:
         geometry = plan.geometry.replace(weight=plan.geometry.weight * valid)
         grid = plan.grid
         if off_plane > 0:
             (x, y, z), (across, up, _), plane = grid.origin, grid.spacing, grid.shape[1:]
             grid = replace(grid, shape=(3, *plane), origin=(x, y, z - off_plane), spacing=(across, up, off_plane))
         found = focus_samples(geometry, signal, grid, options=AutofocusOptions(progress=False, grow=grow))
-        if found.improved:
-            geometry = moved_geometry(geometry, found.move)
-        return nufft.plan(geometry, plan.grid, options=ReconOptions(progress=False))(signal)[0]
+        return moved_geometry(plan.geometry, found.move) if found.improved else plan.geometry
 
-    return image
+    return focused
 
 
 def _write(path: Path, result: Any, *, best: str, other: str | None, label: str, runtime: str) -> None:

@@ -69,6 +69,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--iterations", type=count, metavar="N", help="most in each of the 3 rounds of --sparse (50)")
     parser.add_argument("--restore", type=number, metavar="MM", help="radius of the blobs of --sparse, 0 for spikes")
+    parser.add_argument(
+        "--least-squares",
+        nargs="?",
+        type=_damping,
+        const=True,
+        metavar="DAMPING",
+        help="the scene whose echo is nearest to the samples (0.01)",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=count, metavar="N", help="make tiles in N processes of this machine (dask)")
     where.add_argument("--cluster", metavar="ADDRESS", help="make tiles on a dask cluster, as tcp://10.0.0.5:8786")
@@ -103,9 +111,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> "ReconOptions":
     """What was asked for, in SI units."""
-    from mmsar.recon.options import ReconOptions, SparseOptions
+    from mmsar.recon.options import LeastSquaresOptions, ReconOptions, SparseOptions
 
-    sparse = None
+    sparse = least_squares = None
+    if args.least_squares is not None:
+        damping = {} if args.least_squares is True else {"damping": args.least_squares}
+        least_squares = LeastSquaresOptions(**damping)
     if args.sparse is not None:
         asked = {
             "strength": None if args.sparse is True else args.sparse,
@@ -124,6 +135,7 @@ def _options(args: argparse.Namespace) -> "ReconOptions":
         memory=args.memory,
         verify=args.verify,
         sparse=sparse,
+        least_squares=least_squares,
     )
 
 
@@ -211,6 +223,10 @@ def write(args: argparse.Namespace, image: "Image", scan: "Scan", pair: tuple[st
             f"sparse: {told['spikes']} spikes explain {100 * told['explained']:.1f} % of the samples' energy; "
             f"{told['iterations']} iterations, {100 * told['optimality']:.1f} % from the minimum's conditions"
         )
+    if "least_squares" in step:
+        print(
+            f"least squares: the scene explains {100 * step['least_squares']['explained']:.1f} % of the samples' energy"
+        )
     if "verify" in step:
         check = step["verify"]
         print(
@@ -234,23 +250,38 @@ def _check_usage(args: argparse.Namespace) -> None:
         for name in ("iterations", "restore"):
             if getattr(args, name) is not None:
                 args.fail(f"argument --{name}: wanted --sparse with it, which it is of")
+    inverse = "sparse" if args.sparse is not None else "least-squares" if args.least_squares is not None else ""
+    if not inverse:
         return
+    if args.sparse is not None and args.least_squares is not None:
+        args.fail("argument --least-squares: got --sparse too, wanted one of them")
     for name in ("tiles", "resume", "workers", "cluster", "verify"):
         if getattr(args, name):
             args.fail(
-                f"argument --sparse: got --{name} too, wanted one of them: it makes the whole image at once, and "
+                f"argument --{inverse}: got --{name} too, wanted one of them: it makes the whole image at once, and "
                 "not the one that back-projection makes"
             )
     if args.kernel != "matched":
-        args.fail(f"argument --sparse: got --kernel {args.kernel} too, wanted it left out")
+        args.fail(f"argument --{inverse}: got --kernel {args.kernel} too, wanted it left out")
     if args.restore is not None and args.restore < 0:
         args.fail(f"argument --restore: got {args.restore:g}, wanted a radius of 0 or more [mm]")
 
 
 def _part(text: str) -> float:
-    if text.lower().endswith(".h5"):
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number, or nothing: put files before --sparse")
-    value = number(text)
+    value = _after_flag(text, "--sparse")
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"got {text!r}, wanted a part of the peak above 0 and below 1, as 0.03")
     return value
+
+
+def _damping(text: str) -> float:
+    value = _after_flag(text, "--least-squares")
+    if not 0 < value <= 10:
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number above 0 and at most 10, as 0.01")
+    return value
+
+
+def _after_flag(text: str, flag: str) -> float:
+    if text.lower().endswith(".h5"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number, or nothing: put files before {flag}")
+    return number(text)

@@ -1,11 +1,32 @@
-"""Sparse reconstruction as a contestant of the evaluation: it is given the samples, not the image of them."""
+"""Contestants of the evaluation that are given the samples, not the image of them."""
 
 from typing import Any
 
 import numpy as np
 
-from mmsar.recon.options import SparseOptions
+from mmsar.enhance.dataset import ERROR_DB, Observed
+from mmsar.enhance.evaluation import Contestant
+from mmsar.model.scan import Geometry
+from mmsar.recon import nufft
+from mmsar.recon.least_squares import LeastSquaresPlan
+from mmsar.recon.options import LeastSquaresOptions, ReconOptions, SparseOptions
 from mmsar.recon.sparse import SparsePlan
+
+SQUARES = "least squares"
+
+
+def seen_from(
+    name: str, geometry: Geometry, observed: Observed, *, squares: LeastSquaresOptions | None, network: Contestant
+) -> dict[str, np.ndarray]:
+    """Magnitudes (y, x) of a pair's samples at some positions, by name: the image, that by least squares, and each as a
+    network makes it."""
+    plan = nufft.plan(geometry, observed.plan.grid, options=ReconOptions(error_db=ERROR_DB, progress=False))
+    found = {name: plan(observed.signal)[0]}
+    if squares is not None:
+        solver = LeastSquaresPlan(plan, squares, valid=observed.valid, show=False)
+        found[f"{name}, {SQUARES}"] = solver(observed.signal).image[0]
+    made = {n: network.run(image / np.float32(np.abs(image).max() or 1)) for n, image in found.items()}
+    return {n: np.abs(image) for n, image in found.items()} | {f"{n}, {network.name}": x for n, x in made.items()}
 
 
 class Consistent:

@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 
 from mmsar.core.progress import counter
-from mmsar.enhance.consistent import Consistent
-from mmsar.enhance.dataset import ERROR_DB, Observed, PairMaker
+from mmsar.enhance.consistent import Consistent, seen_from
+from mmsar.enhance.dataset import Observed, PairMaker
 from mmsar.enhance.dataset_recipe import Recipe
 from mmsar.enhance.evaluation import Contestant, Evaluation, Probes, Scores
 from mmsar.enhance.infer import Enhancer
 from mmsar.enhance.probes import Probe
 from mmsar.enhance.score import COLUMNS, psnr, published, scaled, score, thresholded
 from mmsar.model.pair import Pair
-from mmsar.recon import nufft
-from mmsar.recon.options import ReconOptions, SparseOptions
+from mmsar.model.scan import Geometry
+from mmsar.recon.options import LeastSquaresOptions, SparseOptions
 
 FIRST_SEED = 1_000_003
 """Recipe seed of the first set; a file of pairs has a seed of its own, and must not have these."""
 INPUT, ZERO, THRESHOLD, BPA, SPARSE = "input", "zero image", "-20 dB threshold", "bpa", "sparse"
-FOCUS, TRUTH = "autofocus", "true positions"
-Refocus = Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
-"""(plan, samples, valid) to the complex image (y, x) at focused poses."""
+RECORDED, FOCUS, TRUTH = "recorded positions", "autofocus", "true positions"
+Refocus = Callable[[Any, np.ndarray, np.ndarray], Geometry]
+"""(plan, samples, valid) to the geometry with focused poses."""
 SIGMAS = (0.0, 0.1e-3, 0.2e-3, 0.5e-3, 1e-3, 2e-3, 4e-3, 6e-3)
 SNRS_DB = (-10.0, 0.0, 10.0, 20.0, 30.0, 40.0, 50.0)
 DEPTH = 0.25
@@ -151,26 +151,6 @@ class Evaluator:
         found = {name: _scores(part, part, told) for name, part in rows.items()}
         return {name: replace(s, gain=s.columns["psnr"] - input_psnr) for name, s in found.items()}
 
-    def _ceiling(self, observed: Observed) -> dict[str, np.ndarray]:
-        """The image at the true positions, as it is and as the first network makes it: what focusing could reach."""
-        options = ReconOptions(error_db=ERROR_DB, progress=False)
-        image = nufft.plan(observed.truth, observed.plan.grid, options=options)(observed.signal)[0]
-        return self._with_first(TRUTH, image)
-
-    def _with_first(self, name: str, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Magnitudes of a complex image (y, x), as it is and as the first network makes it, by name."""
-        first = next(c for c in self.contestants if c.enhancer)
-        peak = np.float32(np.abs(image).max() or 1.0)
-        return {name: np.abs(image), f"{name}, {first.name}": first.run(image / peak)}
-
-    def _focused(self, refocus: Refocus) -> Callable[[Observed], dict[str, np.ndarray]]:
-        """Makes the image at poses that were focused first, as it is and as the first network makes it."""
-
-        def make(observed: Observed) -> dict[str, np.ndarray]:
-            return self._with_first(FOCUS, refocus(observed.plan, observed.signal, observed.valid))
-
-        return make
-
     def sparse_probes(self, imager: Consistent) -> Probes:
         """All probes but that of tiles, for sparse reconstruction."""
         probe = Probe(PairMaker(test_recipe(self.recipe, tracks=1)), self._depth(), imager)
@@ -263,6 +243,7 @@ class Evaluator:
         sweep_images: int = 24,
         sparse: SparseOptions | None = None,
         refocus: Refocus | None = None,
+        squares: LeastSquaresOptions | None = None,
     ) -> Evaluation:
         """Everything.
 
@@ -277,16 +258,27 @@ class Evaluator:
         sparse : SparseOptions, optional
             Also sparse reconstruction from the samples: it is slow, and is not in the sweeps.
         refocus : callable, optional
-            Also what it makes of (plan, samples, valid) of the first `few` images of every set: the complex image
-            (y, x) at poses that it found, alone and through the first network.
+            Also images at the poses that it finds from (plan, samples, valid) of the first `few` images of every set,
+            alone and through the first network.
+        squares : LeastSquaresOptions, optional
+            Also least squares from the same samples, at all positions that images are made at.
         """
         imager = None
         if sparse is not None:
             imager = Consistent(replace(sparse, restore=self.recipe.blob))
-        focused = (lambda observed: {}) if refocus is None else self._focused(refocus)
+
+        first = next(c for c in self.contestants if c.enhancer)
 
         def make(observed: Observed) -> dict[str, np.ndarray]:
-            return focused(observed) | self._ceiling(observed)
+            places = {TRUTH: observed.truth}
+            if refocus is not None:
+                places = {FOCUS: refocus(observed.plan, observed.signal, observed.valid)} | places
+            if squares is not None:
+                places = {RECORDED: observed.plan.geometry} | places
+            found = {}
+            for name, geometry in places.items():
+                found |= seen_from(name, geometry, observed, squares=squares, network=first)
+            return found
 
         start = time.monotonic()
         main: dict[float, dict[str, Scores]] = {}

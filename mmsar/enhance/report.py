@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmsar.enhance.consistent import SQUARES
 from mmsar.enhance.evaluate import (
     BPA,
     FOCUS,
@@ -255,6 +256,12 @@ def _focus_part(result: Evaluation) -> list[str]:
             f"the network makes of it; {result.few} images of each set. What moves the whole image is not told by the "
             "samples, and counts against it "
             "([autofocus](autofocus.md)).",
+            "",
+        ]
+    if any(f"{TRUTH}, {SQUARES}" in scores for scores in result.main.values()):
+        parts += [
+            f"`{SQUARES}` is `mmsar reconstruct --least-squares` of the samples at those positions, no network in it "
+            f"([methods](methods.md#least-squares)), `{SQUARES}, network` what the network makes of that.",
             "",
         ]
     return parts

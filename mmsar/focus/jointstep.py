@@ -8,7 +8,7 @@ u of the scene and v_p of a pose, brings the change of the echo, F_p u + G_p v_p
 
 by a few iterations of conjugate gradients on both at once (phi_p e_p: the phase over its whole range, as in
 `autofocus`). A scene that follows after the poses, or poses after the scene, creep along whatever a change of one can
-make up in the other: defocus, stretch. W = |x|, smoothed over a voxel and not below `FLOOR` of its peak, is taken from
+make up in the other: defocus, stretch. W = |x|, smoothed over a voxel and not below a share of its peak, is taken from
 the scene so far (reweighted least squares: what is bright is bound less), so that a scene is not biased as by
 thresholds, and shapes without any point focus, too.
 """
@@ -18,13 +18,12 @@ import numpy as np
 from mmsar.focus.kernels import along, curvatures, slopes
 from mmsar.focus.posefield import Looks, PoseField
 from mmsar.focus.posestep import Prior, neighbours, products
+from mmsar.recon.least_squares import reweighted, weights
 
 DAMPING = 0.01
 """lambda, re the energy that the brightest image of the samples has in its own image."""
 INNER, THOROUGH = 6, 20
 """Iterations of conjugate gradients of a step, and of a thorough one: what scene and poses share, they tell last."""
-FLOOR = 3e-3
-"""Least weight W, re its peak."""
 ROUNDS = 3
 """Times that a scene is weighted anew where it is solved for from nothing."""
 ERROR_DB = -25.0
@@ -33,35 +32,13 @@ BESIDE = (96, 128)
 """What steps hold beside the field [bytes], of a sample and of a voxel."""
 
 
-def weights(scene: np.ndarray) -> np.ndarray:
-    """W^(1/2) of a scene (n_z, n_y, n_x): roots of its magnitudes, smoothed, the peak 1; float32."""
-    from scipy.ndimage import gaussian_filter
-
-    power = gaussian_filter(np.abs(scene) ** 2, (0, 1, 1))
-    return np.maximum(power / max(power.max(), 1e-30), FLOOR**2).astype(np.float32) ** np.float32(0.25)
-
-
 def solve_scene(field: PoseField, move: np.ndarray, poses: slice) -> np.ndarray:
     """The scene (n_z, n_y, n_x), complex64, that explains the samples of some poses, by reweighted least squares."""
-    from scipy.sparse.linalg import LinearOperator, cg
-
     looks = Looks(field, move, poses)
     image = looks.adjoint(field.samples[:, poses])
-    root, scene = np.ones(image.shape, dtype=np.float32), None
-    for _ in range(ROUNDS):
-        right = root * image
-        bound = DAMPING * _energy(looks, root, right)
-
-        def normal(u: np.ndarray, root=root, bound=bound) -> np.ndarray:
-            u = u.reshape(image.shape)
-            return (root * looks.adjoint(looks.forward(root * u)) + bound * u).ravel()
-
-        operator = LinearOperator((right.size, right.size), matvec=normal, dtype=np.complex64)
-        start = None if scene is None else (scene / root).ravel()
-        found, _ = cg(operator, right.ravel(), x0=start, rtol=1e-5, maxiter=INNER)
-        scene = root * found.reshape(image.shape).astype(np.complex64, copy=False)
-        root = weights(scene)
-    return scene
+    return reweighted(
+        lambda scene: looks.adjoint(looks.forward(scene)), image, damping=DAMPING, rounds=ROUNDS, iterations=INNER
+    )
 
 
 def joint_scene_step(

@@ -44,11 +44,37 @@ class SparseOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeastSquaresOptions:
+    """Options of a reconstruction by least squares (`recon.least_squares`).
+
+    Raises
+    ------
+    GeometryError
+        An option out of its range.
+    """
+
+    damping: float = 0.01
+    """lambda over the energy that the brightest image has in its own image: more keeps noise down, less is sharper.
+    Above 0, at most 10."""
+    rounds: int = 3
+    """Rounds; after the first, what is bright is damped less."""
+    iterations: int = 6
+    """Of conjugate gradients in every round, at most."""
+
+    def __post_init__(self) -> None:
+        if finite_number("least squares damping", self.damping, "1", above=0.0) > 10:
+            raise GeometryError(f"least squares damping: got {self.damping:g}, wanted at most 10, as 0.01")
+        for name in ("rounds", "iterations"):
+            positive_int(f"least squares {name}", getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReconOptions:
     """Options of `reconstruct` and of every `plan`.
 
-    A plan takes its weights from the geometry it is given: `window`, `density`, `verify` and `sparse` are for
-    `reconstruct`, which weights the geometry first (`signal.window.apply_window`, `recon.density.density_weights`).
+    A plan takes its weights from the geometry it is given: `window`, `density`, `verify`, `sparse` and `least_squares`
+    are for `reconstruct`, which weights the geometry first (`signal.window.apply_window`,
+    `recon.density.density_weights`).
 
     Raises
     ------
@@ -81,6 +107,9 @@ class ReconOptions:
     """Compare with back-projection on a random sub-volume and say so in the history."""
     sparse: SparseOptions | None = None
     """Reconstruct sparsely, through the method as a forward model; not with `verify`, `tiles` or kernels of isar."""
+    least_squares: LeastSquaresOptions | None = None
+    """Reconstruct by least squares, through the method as a forward model; not with `sparse`, or what that is not
+    with."""
 
     def __post_init__(self) -> None:
         one_of("window", self.window, TAPERS)
@@ -91,16 +120,25 @@ class ReconOptions:
             finite_number("z_ref", self.z_ref, "m")
         if not -100.0 <= finite_number("error_db", self.error_db, "dB") <= -20.0:
             raise GeometryError(f"error_db: got {self.error_db:g}, wanted -100 to -20 dB")
-        if self.sparse is not None:
-            instance("sparse", self.sparse, SparseOptions, "of mmsar.recon.options; SparseOptions() for the defaults")
-        if positive_int("tiles", self.tiles) > 1 and self.sparse is not None:
-            raise GeometryError(
-                "sparse: got tiles too, wanted the whole image at once (every voxel explains every sample)"
-            )
-        if self.sparse is not None and (self.verify or self.kernel != "matched"):
+        for name, kind in (("sparse", SparseOptions), ("least_squares", LeastSquaresOptions)):
+            if getattr(self, name) is not None:
+                instance(name, getattr(self, name), kind, f"of mmsar.recon.options; {kind.__name__}() for the defaults")
+        if self.sparse is not None and self.least_squares is not None:
+            raise GeometryError("least squares: got sparse too, wanted one of them")
+        if positive_int("tiles", self.tiles) > 1:
+            self.refuse_inverse("tiles", "the whole image at once (every voxel explains every sample)")
+        if self.verify or self.kernel != "matched":
             what = "verify" if self.verify else f"kernel {self.kernel}"
-            raise GeometryError(
-                f"sparse: got {what} too, wanted it left out: what is asked for is not the matched filter's image"
-            )
+            self.refuse_inverse(what, "it left out: what is asked for is not the matched filter's image")
         if self.memory is not None and finite_number("memory", self.memory, "bytes") < 2**20:
             raise GeometryError(f"memory: got {self.memory:g} bytes, wanted at least 1 MiB (1048576 bytes)")
+
+    @property
+    def inverse(self) -> str:
+        """What is asked for beside the imager's picture: "sparse", "least squares" or ""."""
+        return "sparse" if self.sparse is not None else "least squares" if self.least_squares is not None else ""
+
+    def refuse_inverse(self, what: str, wanted: str) -> None:
+        """Raise GeometryError where `inverse` is asked for along with something that it does not go with."""
+        if self.inverse:
+            raise GeometryError(f"{self.inverse}: got {what} too, wanted {wanted}")

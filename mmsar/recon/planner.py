@@ -57,7 +57,8 @@ def reconstruct(
     device : str
         "auto", "cpu", "cuda:N", "cuda:all"; see `core.backend.resolve_device`.
     options : ReconOptions, optional
-        Window, density compensation, phase, accuracy, memory, progress, verification, sparse reconstruction.
+        Window, density compensation, phase, accuracy, memory, progress, verification, sparse reconstruction or least
+        squares.
 
     Returns
     -------
@@ -90,15 +91,21 @@ def reconstruct(
     '2.00 at x = 10 mm'
     """
     wanted = request(scan, grid, method=method, device=device, options=options)
-    asked, sparse = wanted.options, wanted.options.sparse
-    of_plan = asked if sparse is None else replace(asked, progress=False)  # it is applied too often for a bar
+    asked = wanted.options
+    of_plan = replace(asked, progress=False) if asked.inverse else asked  # it is applied too often for a bar
     plan = make_plan(wanted.chosen.method, wanted.geometry, wanted.grid, device=device, options=of_plan)
-    if sparse is None:
-        return finished(wanted, plan(wanted.scan))
-    from mmsar.recon.sparse import sparse_image
+    if asked.sparse is not None:
+        from mmsar.recon.sparse import sparse_image
 
-    data, told = sparse_image(plan, wanted.scan, sparse, memory=asked.memory, show=asked.progress)
-    return finished(wanted, data, sparse=told)
+        data, told = sparse_image(plan, wanted.scan, asked.sparse, memory=asked.memory, show=asked.progress)
+        return finished(wanted, data, sparse=told)
+    if asked.least_squares is not None:
+        from mmsar.recon.least_squares import least_squares_image
+
+        options = asked.least_squares
+        data, told = least_squares_image(plan, wanted.scan, options, memory=asked.memory, show=asked.progress)
+        return finished(wanted, data, least_squares=told)
+    return finished(wanted, plan(wanted.scan))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -225,6 +232,9 @@ def explain(
     if options.sparse is not None:
         rounds, iterations = options.sparse.rounds, options.sparse.iterations
         lines.append(f"sparse: at most {rounds} x {iterations} iterations, each of about twice the time of {chosen}")
+    if options.least_squares is not None:
+        rounds, iterations = options.least_squares.rounds, options.least_squares.iterations
+        lines.append(f"least squares: {rounds} x {iterations} iterations, each of about twice the time of {chosen}")
     return "\n".join(lines + [f"warning: {text}" for text in warnings_of(scan, grid, asked)])
 
 

@@ -32,6 +32,7 @@ from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
 from mmsar.metrics.point import point_cuts
 from mmsar.model.image import Image
+from mmsar.recon.normal import NormalEquations, dot
 from mmsar.recon.operators import Plan
 from mmsar.recon.options import SparseOptions
 
@@ -41,8 +42,6 @@ MARGIN = 1.05
 """What a step is shorter by than that estimate allows; a step that proves too long is shortened further."""
 IMAGES = 14
 """Images held and in flight."""
-SMALL = 1e-6
-"""Weights below this part of the largest count as none."""
 ROUNDING = 1e-6
 """Of the energy of the samples, what the objective may rise by in single precision."""
 BLOB_REACH = 4.0
@@ -78,7 +77,7 @@ class SparseSolution:
         return sum(len(values) - 1 for values in self.objectives)
 
 
-class SparsePlan:
+class SparsePlan(NormalEquations):
     """Sparse reconstruction by one imager's plan: weights, step and blob are found once, then it applies to signals.
 
     Attributes: `plan`, `options`, and `blob`, the radii (x, y, z) of the blob [m].
@@ -108,39 +107,15 @@ class SparsePlan:
         valid: np.ndarray | None = None,
         show: bool | None = None,
     ) -> None:
-        self.plan, self.options, self.show = plan, options or SparseOptions(), show
-        geometry = plan.geometry
-        weight, frequency = np.abs(geometry.weight), np.abs(geometry.frequency_weight)
-        if valid is not None:
-            check_shape("SparsePlan.valid", np.shape(valid), weight.shape)
-            weight = weight * np.asarray(valid, dtype=bool)
-        weight, frequency = (np.where(w > SMALL * w.max(), w, 0.0) for w in (weight, frequency))
-        if not weight.any():
-            raise GeometryError("SparsePlan.valid: got no channel of any weight, wanted at least one")
-        self._valid = weight > 0
-        self._inverse = tuple(
-            np.divide(1, w, out=np.zeros_like(w), where=w > 0).astype(np.float32) for w in (weight, frequency)
-        )
-        self._weights = weight / geometry.norm, frequency
-        self._noise_gain = float(np.square(weight).sum() * np.square(frequency).sum()) / geometry.norm**2
-        self._share = float(weight.sum() * frequency.sum()) / geometry.norm
+        super().__init__(plan, valid=valid)
+        self.options, self.show = options or SparseOptions(), show
         self._lipschitz, largest = self._measured()
         self.blob = (float(options.restore),) * 3 if options and options.restore is not None else largest
 
     @staticmethod
     def room(plan: Plan) -> int:
         """Memory held and in flight beside the plan's own [bytes]."""
-        signal = 0 if hasattr(plan, "gram") else 16 * int(np.prod(plan.geometry.shape))
-        return 8 * IMAGES * plan.grid.n_voxels + signal
-
-    def gram(self, image: np.ndarray) -> np.ndarray:
-        """H: what the imager shows of an image's own echo, complex64 (n_z, n_y, n_x)."""
-        channel, frequency = self._inverse
-        if hasattr(self.plan, "gram"):
-            return self.plan.gram(image, channel, frequency)
-        echo = self.plan.adjoint(image)
-        echo *= (np.float32(self.plan.geometry.norm) * channel)[..., None] * frequency
-        return self.plan(echo)
+        return 8 * IMAGES * plan.grid.n_voxels + NormalEquations.signal_room(plan)
 
     def __call__(
         self, signal: Any, *, start: np.ndarray | None = None, penalty: np.ndarray | None = None
@@ -169,7 +144,7 @@ class SparsePlan:
             raise GeometryError("SparsePlan penalty: got values that are negative or not finite, wanted p >= 0")
         x = np.zeros(shape, np.complex64) if start is None else np.array(start, dtype=np.complex64)
         check_shape("SparsePlan start", x.shape, shape)
-        shown, energy = self._shown(signal)
+        shown, energy = self.shown(signal)
         fit = _Fit(self, x, shown, energy)
         noise = self._noise(fit.left)
         level, peak, p = self._level(shown, noise), float(np.abs(shown).max()), given
@@ -209,25 +184,7 @@ class SparsePlan:
 
     def _noise(self, left: float) -> float:
         """sigma_b from the weighted mean power of the samples that are left."""
-        return float(np.sqrt(max(left, 0.0) / self._share * self._noise_gain))
-
-    def _shown(self, signal: Any) -> tuple[np.ndarray, float]:
-        """b, and the weighted energy of the samples over norm."""
-        channel, frequency = self._weights
-        geometry = self.plan.geometry
-        if not hasattr(signal, "blocks"):
-            signal = np.asarray(signal, dtype=np.complex64)
-        check_shape("signal", signal.shape, geometry.shape)
-        if np.any(geometry.weight[~self._valid]):  # channels that the imager does not know are lost
-            samples = signal.read() if hasattr(signal, "read") else signal
-            signal = samples * self._valid[..., None]
-        energy = 0.0
-        for poses, block in signal.blocks() if hasattr(signal, "blocks") else [(slice(None), signal)]:
-            power = np.square(block.real) + np.square(block.imag)
-            energy += float(np.sum((power @ frequency) * channel[poses], dtype=np.float64))
-        if not np.isfinite(energy):
-            raise GeometryError("signal: got NaN or infinite samples, wanted finite ones (lost ones 0, and not valid)")
-        return self.plan(signal), energy
+        return float(np.sqrt(max(left, 0.0) / self.share * self.noise_gain))
 
     def _measured(self) -> tuple[float, tuple[float, float, float]]:
         """The largest eigenvalue of H, with a margin, and the radii of a blob half as wide as a point in the middle."""
@@ -271,7 +228,7 @@ class _Fit:
         return self._left(self.x, self.hx)
 
     def _left(self, x: np.ndarray, hx: np.ndarray) -> float:
-        return self._energy + _dot(x, hx) - 2 * _dot(x, self._shown)
+        return self._energy + dot(x, hx) - 2 * dot(x, self._shown)
 
     def violation(self, level: float, p: np.ndarray) -> float:
         """Largest violation of the conditions of the minimum by x, over lambda."""
@@ -298,7 +255,7 @@ class _Fit:
                 y, hy, t = self.x, self.hx, 1.0
                 values.append(values[-1])
                 continue
-            uphill = _dot(y - z, z - self.x) > 0
+            uphill = dot(y - z, z - self.x) > 0
             later = 1.0 if uphill else (1 + np.sqrt(1 + 4 * t * t)) / 2
             inertia = np.float32(0.0 if uphill else (t - 1) / later)
             y, hy = z + inertia * (z - self.x), hz + inertia * (hz - self.hx)
@@ -319,11 +276,6 @@ def restored(spikes: np.ndarray, radii: tuple[float, ...]) -> np.ndarray:
             blob = np.exp(-((np.arange(-reach, reach + 1) / radius) ** 2))
             spikes = convolve1d(spikes, blob, axis=axis, mode="constant")
     return spikes
-
-
-def _dot(a: np.ndarray, b: np.ndarray) -> float:
-    """Re <a, b> in double precision."""
-    return float(np.sum(a.real * b.real + a.imag * b.imag, dtype=np.float64))
 
 
 def shrunk(x: np.ndarray, threshold: Any) -> np.ndarray:

@@ -22,7 +22,7 @@ from mmsar.model.image import Image
 from mmsar.recon.planner import Request, finished
 from mmsar.recon.tiles import Bench, good_number, make_job
 
-NOT_KEPT = ("progress", "verify", "memory", "tiles", "sparse")
+NOT_KEPT = ("progress", "verify", "memory", "tiles", "sparse", "least_squares")
 """Options that may differ when a run goes on."""
 
 

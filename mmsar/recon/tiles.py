@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from mmsar.core.checks import positive_int
-from mmsar.errors import GeometryError
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry
 from mmsar.recon import bpa, isar
@@ -67,11 +66,10 @@ def make_job(wanted: Request, n: int) -> Job:
     Raises
     ------
     GeometryError, MmsarError
-        A sparse reconstruction, and as the plan of bpa.
+        A sparse reconstruction or least squares, and as the plan of bpa.
     """
     method, geometry, grid = wanted.chosen.method, wanted.geometry, wanted.grid
-    if wanted.options.sparse is not None:
-        raise GeometryError("sparse: got tiles too, wanted the whole image at once (every voxel explains every sample)")
+    wanted.options.refuse_inverse("tiles", "the whole image at once (every voxel explains every sample)")
     options = replace(wanted.options, tiles=positive_int("tiles", n), progress=False)
     plan, full = None, tuple(slice(0, m) for m in grid.shape)
     if method == "bpa":
