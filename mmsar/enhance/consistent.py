@@ -24,7 +24,7 @@ def seen_from(
     found = {name: plan(observed.signal)[0]}
     if squares is not None:
         solver = LeastSquaresPlan(plan, squares, valid=observed.valid, show=False)
-        found[f"{name}, {SQUARES}"] = solver(observed.signal).image[0]
+        found[f"{name}, {SQUARES}"] = solver(observed.signal).image()[0]
     made = {n: network.run(image / np.float32(np.abs(image).max() or 1)) for n, image in found.items()}
     return {n: np.abs(image) for n, image in found.items()} | {f"{n}, {network.name}": x for n, x in made.items()}
 

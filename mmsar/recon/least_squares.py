@@ -15,13 +15,14 @@ It believes the positions: where poses are wrong, it explains errors by a scene 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mmsar.core.memory import budget, require
 from mmsar.core.progress import counter
+from mmsar.model.grid import ImageGrid
 from mmsar.recon.normal import NormalEquations, dot
 from mmsar.recon.operators import Plan
 from mmsar.recon.options import LeastSquaresOptions
@@ -30,6 +31,8 @@ FLOOR = 3e-3
 """Least weight w, re its peak."""
 IMAGES = 16
 """Images held and in flight."""
+MARGIN = 12
+"""Voxels around what is asked for: what lies beyond a grid is explained by voxels at its edge."""
 
 
 def weights(scene: np.ndarray) -> np.ndarray:
@@ -97,14 +100,19 @@ class LeastSquaresSolution:
     """b - H x: what the imager shows of the samples that are left, complex64 (n_z, n_y, n_x)."""
     explained: float
     """Part of the weighted energy of the samples that the echo of the scene explains."""
-    scale: float
-    """What the scene's brightest voxel must be multiplied by to be as bright as the imager shows it."""
+    shown: np.ndarray
+    """b, what the imager shows, complex64 (n_z, n_y, n_x)."""
 
-    @property
-    def image(self) -> np.ndarray:
-        """The scene at the imager's scale, complex64 (n_z, n_y, n_x): its brightest voxel is as bright as the imager
-        shows it, where a point's own energy is spread over several voxels of the scene."""
-        return self.scene * np.float32(self.scale)
+    def image(self, part: tuple[slice, ...] = (slice(None),) * 3) -> np.ndarray:
+        """A part of the scene (all), complex64 (n_z, n_y, n_x), at the imager's scale: next to the voxel that is the
+        brightest in what the imager shows of that part, it is as bright. (A point's own energy is spread over several
+        voxels of the scene.)"""
+        from scipy.ndimage import maximum_filter
+
+        scene, shown = self.scene[part], np.abs(self.shown[part])
+        brightest = np.unravel_index(shown.argmax(), shown.shape)
+        there = maximum_filter(np.abs(scene), 3, mode="constant")[brightest]
+        return scene * np.float32(shown[brightest] / there if there > 0 else 1.0)
 
 
 class LeastSquaresPlan(NormalEquations):
@@ -154,7 +162,7 @@ class LeastSquaresPlan(NormalEquations):
         options = self.options
         shown, energy = self.shown(signal)
         if not shown.any():
-            return LeastSquaresSolution(scene=shown, residual=shown, explained=0.0, scale=1.0)
+            return LeastSquaresSolution(scene=shown, residual=shown, explained=0.0, shown=shown)
         with counter("least squares", options.rounds * options.iterations, self.show) as done:
             scene = reweighted(
                 self.gram,
@@ -165,20 +173,36 @@ class LeastSquaresPlan(NormalEquations):
                 done=done,
             )
         own = self.gram(scene)
-        brightest = np.unravel_index(np.abs(scene).argmax(), scene.shape)
         return LeastSquaresSolution(
             scene=scene,
             residual=shown - own,
             explained=(2 * dot(scene, shown) - dot(scene, own)) / energy,
-            scale=float(np.abs(shown[brightest]) / max(np.abs(scene[brightest]), 1e-30)),
+            shown=shown,
         )
 
 
+def widened(grid: ImageGrid) -> tuple[ImageGrid, tuple[slice, ...]]:
+    """A grid with `MARGIN` voxels more on all sides along x and y, where there are several, and where the given one is
+    in it."""
+    more = [0, *(MARGIN * (n > 1) for n in grid.shape[1:])]
+    origin = tuple(o - n * d for o, n, d in zip(grid.origin, more[::-1], grid.spacing, strict=True))
+    shape = tuple(n + 2 * m for n, m in zip(grid.shape, more, strict=True))
+    return replace(grid, shape=shape, origin=origin), tuple(
+        slice(m, m + n) for n, m in zip(grid.shape, more, strict=True)
+    )
+
+
 def least_squares_image(
-    plan: Plan, signal: Any, options: LeastSquaresOptions, *, memory: int | None, show: bool | None
+    plan: Plan,
+    signal: Any,
+    options: LeastSquaresOptions,
+    part: tuple[slice, ...] = (slice(None),) * 3,
+    *,
+    memory: int | None,
+    show: bool | None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """The image of a signal by least squares and an imager's plan, complex64 (n_z, n_y, n_x), and what the history is
-    to say.
+    """A part of the image of a signal by least squares and an imager's plan, complex64 (n_z, n_y, n_x), and what the
+    history is to say.
 
     Raises
     ------
@@ -193,6 +217,5 @@ def least_squares_image(
         "rounds": options.rounds,
         "iterations": options.iterations,
         "explained": round(solution.explained, 4),
-        "scale": solution.scale,
     }
-    return solution.image, told
+    return solution.image(part), told

@@ -93,18 +93,22 @@ def reconstruct(
     wanted = request(scan, grid, method=method, device=device, options=options)
     asked = wanted.options
     of_plan = replace(asked, progress=False) if asked.inverse else asked  # it is applied too often for a bar
-    plan = make_plan(wanted.chosen.method, wanted.geometry, wanted.grid, device=device, options=of_plan)
+    method, geometry = wanted.chosen.method, wanted.geometry
+    if asked.least_squares is not None:
+        from mmsar.recon.least_squares import least_squares_image, widened
+
+        grid, part = widened(wanted.grid) if method != "isar" else (wanted.grid, (slice(None),) * 3)
+        plan = make_plan(method, geometry, grid, device=device, options=of_plan)
+        data, told = least_squares_image(
+            plan, wanted.scan, asked.least_squares, part, memory=asked.memory, show=asked.progress
+        )
+        return finished(wanted, data, least_squares=told)
+    plan = make_plan(method, geometry, wanted.grid, device=device, options=of_plan)
     if asked.sparse is not None:
         from mmsar.recon.sparse import sparse_image
 
         data, told = sparse_image(plan, wanted.scan, asked.sparse, memory=asked.memory, show=asked.progress)
         return finished(wanted, data, sparse=told)
-    if asked.least_squares is not None:
-        from mmsar.recon.least_squares import least_squares_image
-
-        options = asked.least_squares
-        data, told = least_squares_image(plan, wanted.scan, options, memory=asked.memory, show=asked.progress)
-        return finished(wanted, data, least_squares=told)
     return finished(wanted, plan(wanted.scan))
 
 

@@ -442,6 +442,42 @@ def test_sparse_refused(path, capsys, options, message):
     assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
+def test_least_squares(path, capsys, unexplained):
+    where = ["--method", "rma", "--extent=-10,30,-24,0,250,250", "--spacing", "2"]
+    plain, image = image_of(path, *where), image_of(path, *where, "--least-squares", "0.05")
+    told = step_of(image)["least_squares"]
+    assert told["damping"] == 0.05 and told["rounds"] == 3
+    assert f"explains {100 * told['explained']:.1f} %" in capsys.readouterr().out
+    _, y, x = np.unravel_index(np.argmax(image.magnitude()), image.grid.shape)
+    assert (image.grid.x[x], image.grid.y[y]) == pytest.approx(POINT[:2], abs=2e-3)
+    assert np.sum(image.magnitude() > 0.1 * image.magnitude().max()) < np.sum(
+        plain.magnitude() > 0.1 * plain.magnitude().max()
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--least-squares", "--tiles", "4"], "--least-squares: got --tiles too"),
+        (["--least-squares", "--verify"], "--least-squares: got --verify too"),
+        (["--least-squares", "--sparse"], "--least-squares: got --sparse too"),
+        (["--least-squares", "--kernel", "hankel", "--method", "isar"], "--least-squares: got --kernel hankel too"),
+        (["--least-squares", "0"], "wanted a number above 0 and at most 10"),
+        (["--least-squares", "scan.h5"], "put files before --least-squares"),
+        (["--least-squares", "--iterations", "5"], "--iterations: wanted --sparse with it"),
+    ],
+)
+def test_least_squares_refused(path, capsys, options, message):
+    with pytest.raises(SystemExit) as stop:
+        main(["reconstruct", str(path), "-o", str(path.parent / "image.h5"), *options])
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_least_squares_are_explained(path, capsys):
+    assert main(["reconstruct", str(path), "--explain", "--least-squares", "--grid", "8", "--spacing", "5"]) == 0
+    assert "least squares: 3 x 6 iterations" in capsys.readouterr().out
+
+
 def test_sparse_is_explained(path, capsys):
     assert main(["reconstruct", str(path), "--explain", "--sparse", "--grid", "8", "--spacing", "5"]) == 0
     assert "sparse: at most 3 x 50 iterations" in capsys.readouterr().out
