@@ -7,12 +7,16 @@ a resolution cell. --extent takes six numbers (low and high along x, y, z) or th
 With --tiles, --resume, --workers or --cluster the image is made in tiles, kept in IMAGE.h5.tiles until it is written:
 --resume goes on where a killed run was. Several scans: -o is a folder, for SCAN_image.h5 each.
 
+--least-squares finds the scene whose echo is nearest to the samples, through the method as a forward model: no
+sidelobes, surfaces stay surfaces; where positions are well known. DAMPING keeps noise down, 0.1 more than 0.01.
+
 --sparse finds the fewest spikes whose echoes are the samples, through the method as a forward model, and draws them as
 blobs: points closer than the resolution apart, no sidelobes; not for wide smooth surfaces. STRENGTH is the part of the
 peak below which nothing is kept.
 
 Example:
   mmsar reconstruct scan.h5 -o image.h5
+  mmsar reconstruct scan.h5 -o scene.h5 --least-squares
   mmsar reconstruct scan.h5 -o points.h5 --sparse 0.05 --extent=-60,60,-60,60,300,300 --spacing 1
   mmsar reconstruct scan.h5 -o image.h5 --method nufft --extent=-60,60,-60,60,280,330 --spacing 1,1,5 --verify
   mmsar reconstruct scan.h5 -o image.h5 --method bpa --tiles 32 --resume

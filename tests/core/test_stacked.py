@@ -102,3 +102,18 @@ def test_one_point_and_one_pair():
     at = np.array([[0.01, -0.02, 0.003]])
     got = StackedNufft(at, waves, error=1e-3, memory=2**28)(np.ones((3, 1), np.complex64))
     assert np.allclose(got, direct(at, waves, np.ones((3, 1))), atol=2e-3)
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.03, 0.4])
+@pytest.mark.parametrize("room", [0, 2**14, 2**22])
+def test_what_is_taken_together_changes_nothing(monkeypatch, depth, room):
+    """Row by row as for large problems, a few, or all at once as for small ones."""
+    waves, at = family(), points(500, depth)
+    x, y = noise((3, 500), 3), noise((3, len(waves.flat)), 4)
+    usual = StackedNufft(at, waves, error=1e-4, memory=2**28)
+    monkeypatch.setattr("mmsar.core.stacked.TOGETHER", room)
+    other = StackedNufft(at, waves, error=1e-4, memory=2**28)
+    assert other._fused is (room > 0 or depth == 0.0 or usual.n_planes[0] == usual.n_planes[1])
+    assert other.nbytes <= usual.nbytes or room > 2**17
+    for a, b in ((other(x), usual(x)), (other.adjoint(y), usual.adjoint(y))):
+        np.testing.assert_allclose(a, b, atol=2e-5 * np.abs(b).max())
