@@ -68,6 +68,7 @@ def test_least_squares_and_autofocus_in_images(benchmark, report, monkeypatch):
     before, after, true = (
         nufft.plan(s.geometry, grid, options=quiet)(s.signal) for s in (scan, apply_autofocus(scan, found), exact)
     )
+    likeness = f"{ncc(before, true):.2f} -> {ncc(after, true):.2f}"
     rows = [
         (
             "samples -> voxels",
