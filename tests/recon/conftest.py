@@ -80,6 +80,20 @@ def against_oracle(image, signal, geometry, grid, near=(), n=250):
     )
 
 
+def noise_of(shape, seed=0):
+    """White noise of mean power 1, complex64."""
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal((*shape, 2)) * np.sqrt(0.5)).astype(np.float32).view(np.complex64)[..., 0]
+
+
+@pytest.fixture(scope="session")
+def square():
+    """32 x 32 monostatic positions over 47 mm, 6 frequencies."""
+    axis = np.linspace(-23.5e-3, 23.5e-3, 32)
+    x, y = np.meshgrid(axis, axis)
+    return monostatic(np.c_[x.ravel(), y.ravel(), np.zeros(x.size)], CHIRP.__class__.stepped(77e9, 4e9 / 6, 6))
+
+
 @pytest.fixture(scope="session")
 def lab():
     """The functions above."""
@@ -91,6 +105,7 @@ def lab():
         mimo_scan=mimo_scan,
         monostatic=monostatic,
         signal_of=signal_of,
+        noise_of=noise_of,
         voxels=voxels,
         against_oracle=against_oracle,
         Scan=Scan,

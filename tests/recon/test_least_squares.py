@@ -18,11 +18,8 @@ CELL = 3.79e-3 * DEPTH / (2 * 47e-3)
 
 
 @pytest.fixture(scope="module")
-def geometry(lab):
-    axis = np.linspace(-23.5e-3, 23.5e-3, 32)
-    x, y = np.meshgrid(axis, axis)
-    place = np.c_[x.ravel(), y.ravel(), np.zeros(x.size)]
-    return lab.monostatic(place, lab.chirp.__class__.stepped(77e9, 4e9 / 6, 6))
+def geometry(square):
+    return square
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +30,6 @@ def grid(lab):
 @pytest.fixture(scope="module")
 def solver(geometry, grid):
     return LeastSquaresPlan(rma.plan(geometry, grid, options=QUIET), show=False)
-
-
-def noise_of(shape, seed=0):
-    rng = np.random.default_rng(seed)
-    return (rng.standard_normal((*shape, 2)) * np.sqrt(0.5)).astype(np.float32).view(np.complex64)[..., 0]
 
 
 def dense(gram, shape):
@@ -55,7 +47,7 @@ def test_is_the_damped_and_reweighted_solution_of_the_normal_equations(lab, geom
     """By dense linear algebra, round by round."""
     small = lab.grid((-8e-3, 8e-3), (-6e-3, 6e-3), DEPTH, spacing=2e-3)
     plan = bpa.plan(geometry, small, options=QUIET)
-    signal = lab.signal_of(geometry, [[-3e-3, 1e-3, DEPTH], [5e-3, 0, DEPTH]]) + noise_of(geometry.shape)
+    signal = lab.signal_of(geometry, [[-3e-3, 1e-3, DEPTH], [5e-3, 0, DEPTH]]) + lab.noise_of(geometry.shape)
     options = LeastSquaresOptions(damping=0.1, rounds=rounds, iterations=60)
     solver = LeastSquaresPlan(plan, options, show=False)
     matrix, shown = dense(solver.gram, small.shape), plan(signal).ravel().astype(complex)
@@ -71,7 +63,7 @@ def test_is_the_damped_and_reweighted_solution_of_the_normal_equations(lab, geom
 
 
 def test_what_is_explained_is_what_its_echo_leaves(lab, geometry, solver):
-    signal = lab.signal_of(geometry, [[-20e-3, 0, DEPTH], [9e-3, 2e-3, DEPTH]]) + noise_of(geometry.shape)
+    signal = lab.signal_of(geometry, [[-20e-3, 0, DEPTH], [9e-3, 2e-3, DEPTH]]) + lab.noise_of(geometry.shape)
     found = solver(signal)
     forward, norm = linear_operator(solver.plan), geometry.norm
     left = signal.ravel() - norm * (forward @ found.scene.ravel())
@@ -142,10 +134,10 @@ def test_weights_are_smooth_roots_with_a_floor():
     assert found.max() == pytest.approx(1) and found[1] == pytest.approx(FLOOR) and found[0, 4, 5] > 0.5
 
 
-def test_progress_is_told_and_ends_at_the_last_iteration():
+def test_progress_is_told_and_ends_at_the_last_iteration(lab):
     told = []
     reweighted(
-        lambda x: 2 * x + np.roll(x, 1), noise_of((1, 6, 6)), damping=0.1, rounds=2, iterations=3, done=told.append
+        lambda x: 2 * x + np.roll(x, 1), lab.noise_of((1, 6, 6)), damping=0.1, rounds=2, iterations=3, done=told.append
     )
     assert told == sorted(told) and 2 <= told[-1] <= 6
 
@@ -154,7 +146,7 @@ def test_channels_that_are_lost_do_not_count(lab, geometry, grid):
     plan = rma.plan(geometry, grid, options=QUIET)
     signal = lab.signal_of(geometry, [[4e-3, 0, DEPTH]])
     valid = np.random.default_rng(0).random(geometry.shape[:3]) < 0.8
-    wrong = np.where(valid[..., None], signal, 50 * noise_of(geometry.shape)).astype(np.complex64)
+    wrong = np.where(valid[..., None], signal, 50 * lab.noise_of(geometry.shape)).astype(np.complex64)
     solver = LeastSquaresPlan(plan, valid=valid, show=False)
     np.testing.assert_allclose(solver(wrong).image(), solver(signal * valid[..., None]).image(), atol=1e-4)
     with pytest.raises(GeometryError, match="no channel of any weight"):

@@ -18,11 +18,8 @@ CELL = 3.79e-3 * DEPTH / (2 * 47e-3)
 
 
 @pytest.fixture(scope="module")
-def geometry(lab):
-    axis = np.linspace(-23.5e-3, 23.5e-3, 32)
-    x, y = np.meshgrid(axis, axis)
-    place = np.c_[x.ravel(), y.ravel(), np.zeros(x.size)]
-    return lab.monostatic(place, lab.chirp.__class__.stepped(77e9, 4e9 / 6, 6))
+def geometry(square):
+    return square
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +32,6 @@ def solver(geometry, grid):
     return SparsePlan(
         rma.plan(geometry, grid, options=QUIET), SparseOptions(restore=3e-3, iterations=25, rounds=2), show=False
     )
-
-
-def noise_of(shape, seed=0):
-    rng = np.random.default_rng(seed)
-    return (rng.standard_normal((*shape, 2)) * np.sqrt(0.5)).astype(np.float32).view(np.complex64)[..., 0]
 
 
 def dip(row, x, apart):
@@ -65,15 +57,15 @@ def test_amplitude_at_minus_20_db(lab, geometry, grid, solver):
     assert 20 * np.log10(weak / strong) == pytest.approx(-20, abs=3)
 
 
-def test_noise_alone_gives_nothing(geometry, solver):
-    signal = noise_of(geometry.shape)
+def test_noise_alone_gives_nothing(lab, geometry, solver):
+    signal = lab.noise_of(geometry.shape)
     lit = np.abs(solver.image(solver(signal))) > 0.15 * np.abs(solver.plan(signal)).max()
     assert lit.mean() <= 0.005
     assert not solver(np.zeros(geometry.shape, np.complex64)).spikes.any()
 
 
 def test_point_in_noise_stands_alone(lab, geometry, grid, solver):
-    signal = lab.signal_of(geometry, [[10e-3, 0, DEPTH]]) + 10 * noise_of(geometry.shape)  # SNR of a sample -20 dB
+    signal = lab.signal_of(geometry, [[10e-3, 0, DEPTH]]) + 10 * lab.noise_of(geometry.shape)  # SNR of a sample -20 dB
     found = solver(signal)
     image = np.abs(solver.image(found))[0]
     peak = np.unravel_index(np.argmax(image), image.shape)
@@ -86,7 +78,7 @@ def test_point_in_noise_stands_alone(lab, geometry, grid, solver):
 
 def test_conditions_of_the_minimum_and_falling_objective(lab, geometry, solver):
     place = [[-20e-3, 0, DEPTH], [3e-3, 4e-3, DEPTH], [9e-3, 2e-3, DEPTH]]
-    signal = lab.signal_of(geometry, place, np.array([1.0, 0.5j, -0.7])) + noise_of(geometry.shape)
+    signal = lab.signal_of(geometry, place, np.array([1.0, 0.5j, -0.7])) + lab.noise_of(geometry.shape)
     options = SparseOptions(iterations=150, rounds=2, tolerance=2e-3, strength=0.1)
     found = SparsePlan(solver.plan, options, show=False)(signal)
     energy = np.linalg.norm(signal) ** 2 / geometry.norm
@@ -139,14 +131,14 @@ def test_turntable(lab):
     assert np.count_nonzero(found.spikes) < 40 and found.explained > 0.9
 
 
-def test_compressed_and_plain_way_round_agree(geometry, grid):
+def test_compressed_and_plain_way_round_agree(lab, geometry, grid):
     rng = np.random.default_rng(1)
     weight = rng.uniform(0.5, 2, geometry.weight.shape) * rng.choice(
         [-1, 0, 1], geometry.weight.shape, p=[0.2, 0.1, 0.7]
     )
     plan = rma.plan(geometry.replace(weight=weight, frequency_weight=np.hanning(8)[1:-1]), grid, options=QUIET)
     solver = SparsePlan(plan, show=False)
-    image = noise_of(grid.shape)
+    image = lab.noise_of(grid.shape)
     channel, frequency = solver._inverse
     echo = plan.adjoint(image) * (plan.geometry.norm * channel[..., None] * frequency)
     plain = plan(echo.astype(np.complex64))
