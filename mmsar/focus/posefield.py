@@ -128,7 +128,8 @@ class PoseField:
         if order is not None:
             samples = samples[:, order]
             geometry = some_poses(geometry, order)
-        self.geometry = geometry
+        self.geometry = geometry.replace(weight=np.ones_like(geometry.weight))
+        """Of the poses in this order; all weights 1, so that poses without any channel are some, too."""
         self.samples = samples
         """y', complex64 (m, n_pose, channels of a pose); zero where a channel is not valid."""
         self._there = np.abs(geometry.weight).reshape(len(geometry.weight), -1).astype(np.float32)
@@ -227,7 +228,7 @@ class PoseField:
     def _front(self, poses: slice, move: np.ndarray) -> tuple[ExactFront, np.ndarray]:
         """The transform of displaced poses, and the phase exp(-j k phi) of their channels."""
         here = some_poses(self.geometry, poses)
-        part = moved_geometry(here.replace(weight=np.ones_like(here.weight)), move[poses])
+        part = moved_geometry(here, move[poses])
         virtual = part.virtual_position.reshape(-1, 3)
         path = path_difference(part, centre=self.grid.centre, z_ref=None).ravel() - 2 * (virtual[:, 2] - self._z_ref)
         phase = np.exp(-1j * np.outer(self._k, path)).astype(np.complex64)

@@ -8,9 +8,9 @@ import pytest
 
 import mmsar
 from mmsar.focus import growth
-from mmsar.focus.autofocus import LAST, AutofocusOptions, apply_autofocus, autofocus
+from mmsar.focus.autofocus import LAST, AutofocusOptions, apply_autofocus, autofocus, focus_samples
 from mmsar.focus.jointstep import joint_scene_step, solve_scene
-from mmsar.focus.posefield import Looks, PoseField
+from mmsar.focus.posefield import Looks, PoseField, moved_geometry
 from mmsar.focus.posestep import Prior, match, neighbours, soft_threshold
 from mmsar.focus.screen import DEGREE, degree, screen_error, screens, without_screen
 from mmsar.model import AntennaArray, ImageGrid, Scan, Trajectory
@@ -42,7 +42,11 @@ def scan_at(error: np.ndarray, scene: Scene = POINTS, *, snr_db: float = 20.0) -
 
 def likeness(scan: Scan, truth: Scan, grid: ImageGrid = GRID) -> float:
     """Correlation of the magnitudes of two scans' images at the shift that fits best."""
-    a, b = (np.abs(nufft.plan(s, grid)(s.signal)[0]) for s in (scan, truth))
+    return match_of(*(np.abs(nufft.plan(s, grid)(s.signal)[0]) for s in (scan, truth)))
+
+
+def match_of(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of magnitudes (y, x) at the shift that fits best."""
     product = np.fft.irfft2(np.fft.rfft2(a) * np.fft.rfft2(b).conj(), a.shape)
     return float(product.max() / np.sqrt((a**2).sum() * (b**2).sum()))
 
@@ -224,3 +228,18 @@ def test_the_mean_of_neighbours_goes_by_time_and_by_who_is_placed():
     assert mean[0, 0] == pytest.approx((2 + 3 * np.exp(-2) + 0 * np.exp(-8)) / (1 + np.exp(-2) + np.exp(-8)), rel=1e-3)
     assert 0.5 < mean[3, 0] < 1.5  # between 0 and 2
     assert mean[4, 0] == 0  # nobody near
+
+
+def test_rows_that_are_lost_do_not_stop_the_growth():
+    """A ring of poses none of which has a channel is placed by the prior."""
+    error = white_error(len(PATH), np.full(3, 0.6e-3), rng=np.random.default_rng(3))
+    scan, truth = scan_at(error)
+    weight = np.ones(scan.geometry.weight.shape)
+    weight[80:160] = 0  # two whole rows of six
+    geometry = scan.geometry.replace(weight=weight)
+    signal = scan.signal * (weight > 0)[..., None]
+    found = focus_samples(geometry, signal, GRID, options=replace(OPTIONS, grow=True))
+    assert np.isfinite(found.move).all() and found.improved
+    known = [g.replace(weight=weight) for g in (geometry, moved_geometry(geometry, found.move), truth.geometry)]
+    before, after, exact = (np.abs(nufft.plan(g, GRID)(signal)[0]) for g in known)
+    assert match_of(before, exact) < 0.8 < 0.9 < match_of(after, exact)
