@@ -260,8 +260,9 @@ def _focus_part(result: Evaluation) -> list[str]:
         ]
     if any(f"{TRUTH}, {SQUARES}" in scores for scores in result.main.values()):
         parts += [
-            f"`{SQUARES}` is `mmsar reconstruct --least-squares` of the samples at those positions, no network in it "
-            f"([methods](methods.md#least-squares)), `{SQUARES}, network` what the network makes of that.",
+            f"`{SQUARES}` is that of the samples at those positions ([as](methods.md#least-squares) "
+            "`mmsar reconstruct --least-squares`, without its margin), no network in it, "
+            f"`{SQUARES}, network` what the network makes of that.",
             "",
         ]
     return parts

@@ -8,7 +8,7 @@ looked for (H and b as in `recon.normal`),
 by a few iterations of conjugate gradients, several rounds of them: w = |x| of the round before, smoothed over a voxel
 and not below `FLOOR` of its peak (at first 1). It is the regularised inversion that feature-enhanced imaging makes
 (Cetin and Karl, IEEE Trans. Image Processing 10, 2001, with |x|^1) by iteratively reweighted least squares. Sidelobes
-go, surfaces stay surfaces, and what is dim stays, at lower contrast than by thresholds. lambda is `damping` times the
+go, surfaces stay surfaces, and what is dim stays. lambda is `damping` times the
 energy that the brightest image of the samples has in its own image; so few iterations are part of the damping, too.
 
 It believes the positions: where poses are wrong, it explains errors by a scene (docs/methods.md has the scores).

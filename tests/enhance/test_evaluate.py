@@ -222,6 +222,13 @@ def test_report_says_what_focused_rows_are(result):
         assert ("(at the recorded ones where it says" in text) is said
 
 
+def test_report_says_what_rows_of_least_squares_are(result):
+    main = {sigma: {**scores, "true positions, least squares": scores[BPA]} for sigma, scores in result.main.items()}
+    for one, said in ((result, False), (replace(result, main=main), True)):
+        text = markdown(one, best="modulus", other=None, label="physical", machine="a machine", command="mmsar x")
+        assert ("no network in it" in text) is said and text.count("| true positions, least squares |") == 2 * said
+
+
 def test_error_of_the_positions_is_what_was_asked():
     assert at_error(0) == {"exact_share": 1.0}
     maker = PairMaker(SMALL.__class__(**{**SMALL.__dict__, **at_error(5e-4)}))
