@@ -239,9 +239,11 @@ def test_command_writes_report_and_pictures(tmp_path, capsys):
     (tmp_path / "r.toml").write_text(RECIPE)
     argv = ["evaluate-sr", "--recipe", str(tmp_path / "r.toml"), "--model", str(MODULUS), "--quick"]
     sizes = ["--images", "2", "--few", "1", "--sweep-images", "1", "--sigma-mm", "0.2"]
-    assert main([*argv, *sizes, "-o", str(tmp_path / "out.md")]) == 0
+    assert main([*argv, *sizes, "--autofocus", "--least-squares", "-o", str(tmp_path / "out.md")]) == 0
     said = capsys.readouterr()
     assert "no evidence" in said.err and "| -20 dB threshold |" in said.out
+    for where in ("recorded positions", "autofocus", "true positions"):
+        assert all(f"| {where}{more} |" in said.out for more in ("", ", least squares", ", least squares, modulus"))
     assert "![samples](images/out-samples.png)" in (tmp_path / "out.md").read_text()
     for name in ("samples", "sweeps"):
         assert (tmp_path / "images" / f"out-{name}.png").stat().st_size > 10_000
