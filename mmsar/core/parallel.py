@@ -112,11 +112,14 @@ class Workers:
         """
         n = max(1, min(threads(), len(items)))
         stop, done, next_one = threading.Event(), [0] * n, itertools.count()
+        self._states = self._states or [self._make_state()]
+        job = [(work, self._states)]  # emptied at the end: what a busy pool has not looked at yet holds no arrays
 
         def loop(worker: int, after: Callable[[], None] = lambda: None) -> None:
             try:
+                mine, states = job[0]
                 while not stop.is_set() and (number := next(next_one)) < len(items):
-                    work(items[number], *self._states[worker])
+                    mine(items[number], *states[worker])
                     done[worker] += 1
                     after()
             except BaseException:
@@ -134,7 +137,6 @@ class Workers:
                         self._help(loop, n, others)
                     count(sum(done))
 
-                self._states = self._states or [self._make_state()]
                 if self._seconds > SHORT:
                     self._help(loop, n, others)
                 loop(0, after)
@@ -143,6 +145,8 @@ class Workers:
             stop.set()
             _over(others)
             raise
+        finally:
+            job.clear()
         for other in others:
             if not other.cancelled():
                 other.result()

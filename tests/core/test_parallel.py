@@ -1,10 +1,13 @@
 """Threads: the cores of the process, or fewer where the environment says so; how they share work and stop."""
 
+import gc
 import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
+from concurrent.futures import Future
 
 import pytest
 
@@ -119,6 +122,27 @@ def test_runs_within_runs_and_from_several_threads(four):
     for call in calls:
         call.join(timeout=30)
     assert len(total) == 3 * 6 * 10
+
+
+def test_what_a_busy_pool_has_not_begun_holds_nothing(four, monkeypatch):
+    """Helpers that come too late are cancelled; what the work holds must not wait for them."""
+    queued = []
+
+    class Busy:
+        def submit(self, work, *args):
+            queued.append((work, args))
+            return Future()
+
+    class Large:
+        """Stands for an array that the work closes over."""
+
+    monkeypatch.setattr("mmsar.core.parallel._pool", lambda size: Busy())
+    large, done = Large(), []
+    held = weakref.ref(large)
+    Workers().run(lambda item, large=large: done.append(item), range(5))
+    del large
+    gc.collect()
+    assert done == [0, 1, 2, 3, 4] and queued and held() is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
