@@ -147,6 +147,10 @@ class StackedNufft:
         self._block = int(np.clip(memory // max(1, self._bytes(1)), 1, len(waves.k2)))
         beside = self._block, self._planes.n, self._fft_sizes, memory
         self._together, self._grouped = together(*beside), together_bytes(*beside)
+        step = self._together[0]
+        self._few_planes = [(first, min(first + step, planes.n)) for first in range(0, planes.n, step)]
+        self._used_columns = self._cut_columns(np.flatnonzero(np.diff(self._runs[1])))
+        self._all_columns = self._cut_columns(np.arange(waves.count[0]))
         self._grid: np.ndarray | None = None
         self._values: np.ndarray | None = None
         self._stripes = self._cut_stripes()
@@ -191,7 +195,7 @@ class StackedNufft:
                 )
             self._along_y("forward").run(
                 lambda few, *state, c=columns, o=out[block], k2=self.waves.k2[block]: self._sum(few, c, k2, o, *state),
-                self._few_columns(np.flatnonzero(np.diff(self._runs[1]))),
+                self._used_columns,
             )
         return out
 
@@ -203,7 +207,7 @@ class StackedNufft:
             given = np.ascontiguousarray(spectrum[block])
             self._along_y("backward").run(
                 lambda few, *state, c=columns, g=given, k2=self.waves.k2[block]: self._split(few, g, k2, c, *state),
-                self._few_columns(np.arange(self.waves.count[0])),
+                self._all_columns,
             )
             values = np.empty((len(self._points), self._block), dtype=np.complex64)
             seams: dict[int, np.ndarray] = {}
@@ -223,13 +227,7 @@ class StackedNufft:
         n_z, _, n_x = self._shape
         return self._matrix.size == 0 or 8 * n_z * n_x * self._block <= TOGETHER
 
-    @property
-    def _few_planes(self) -> list[tuple[int, int]]:
-        """Planes whose rows are transformed together."""
-        step = self._together[0]
-        return [(first, min(first + step, self._planes.n)) for first in range(0, self._planes.n, step)]
-
-    def _few_columns(self, which: np.ndarray) -> list[np.ndarray]:
+    def _cut_columns(self, which: np.ndarray) -> list[np.ndarray]:
         """Those k_x by as many as are transformed together."""
         return np.split(which, range(self._together[1], len(which), self._together[1]))
 
