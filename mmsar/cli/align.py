@@ -1,8 +1,8 @@
 """Correct the poses of a scan from its own samples.
 
 --autofocus moves every pose of a planar or freehand scan to where the image focuses. It starts from the recorded
-positions and finds back from errors up to about an eighth of a wavelength RMS; --grow starts from a small aperture,
-too, and finds back from about a quarter where the scene has isolated points (docs/autofocus.md). Give it a grid that
+positions and finds back from errors up to about an eighth of a wavelength RMS; --blind retrieves phases from
+nothing, too, and finds back from a quarter and more (docs/autofocus.md). Give it a grid that
 holds all that is bright; one plane is enough where that is flat, a few planes 10 mm apart otherwise. With -o, moves
 that do not make half of the poses tell clearly more of what the others saw are not written (exit 3), unless --force
 asks for it.
@@ -16,7 +16,7 @@ comes out as radius.
 
 Example:
   mmsar align scan.h5 --autofocus --extent=-80,80,-80,80,290,310 --spacing 1,1,10 -o focused.h5
-  mmsar align scan.h5 --autofocus --grow --extent=-80,80,-80,80,300,300 --spacing 1 -o focused.h5
+  mmsar align scan.h5 --autofocus --blind --extent=-80,80,-80,80,300,300 --spacing 1 -o focused.h5
   mmsar align scan.h5 --rotation -o aligned.h5
   mmsar align scan.h5 --rotation --pin 40,0,-25 -o aligned.h5
 """
@@ -60,10 +60,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--independent", action="store_true", help="errors from pose to pose are independent, not smooth along the path"
     )
     parser.add_argument(
-        "--grow",
+        "--blind",
         action="store_true",
-        help="start from a small aperture that grows, too, and take what explains more: errors up to about a quarter "
-        "of a wavelength, several times as long",
+        help="where too little is explained, retrieve phases from nothing, too, and take what explains more: errors up "
+        "to about a quarter of a wavelength and more, several times as long",
     )
     parser.add_argument("--memory", type=gibibytes, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument(
@@ -109,14 +109,14 @@ def _autofocus(args: argparse.Namespace) -> int:
     options = AutofocusOptions(
         iterations=args.iterations,
         smooth=0.0 if args.independent else AutofocusOptions.smooth,
-        grow=args.grow,
+        blind=args.blind,
         memory=args.memory,
     )
     found = autofocus(scan, grid_asked_for(args, scan), options=options)
     refusal = (
         "align autofocus: what half of the poses see does not come to tell clearly more of what the others do, "
         f"{args.output} not written; check that the grid holds all that is bright, in depth too (several slices), and "
-        f"that many poses see it{'' if args.grow else ', try --grow'}, or write it all the same (--force)"
+        f"that many poses see it{'' if args.blind else ', try --blind'}, or write it all the same (--force)"
     )
     if not found.held:
         refusal = (
@@ -158,7 +158,7 @@ def _focus_for_people(found: "Autofocus") -> list[str]:
         f"lit voxels  {before:.0f} as recorded, {after:.0f} as focused (exp of the entropy, of {found.grid.n_voxels})",
         f"bright      parts explain {100 * first:.0f} % of the samples as recorded, {100 * last:.0f} % as focused",
         f"others      half of the poses tell {100 * found.fit[0]:.1f} % of what the others saw as recorded, "
-        f"{100 * found.fit[1]:.1f} % as focused{', from an aperture that grew' if found.grown else ''}",
+        f"{100 * found.fit[1]:.1f} % as focused{', from a blind start' if found.blind else ''}",
         "note        a move that all poses share, or that grows along x or y, only moves the image and is not told",
     ]
 
@@ -171,7 +171,7 @@ def _focus_for_programs(found: "Autofocus") -> dict[str, Any]:
         "bright": list(found.bright),
         "fit": list(found.fit),
         "edge": found.edge,
-        "grown": found.grown,
+        "blind": found.blind,
         "iterations": found.iterations,
         "improved": found.improved,
     }

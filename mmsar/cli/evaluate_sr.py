@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also at focused poses, alone and through the first network (slow)",
     )
-    parser.add_argument("--grow", action="store_true", help="with --autofocus: as `mmsar align --grow` (slower)")
+    parser.add_argument("--blind", action="store_true", help="with --autofocus: as `mmsar align --blind` (slower)")
     parser.add_argument("--least-squares", action="store_true", help="also least squares from the samples (slow)")
     parser.add_argument("-o", "--output", metavar="REPORT.md", help="report to write, with pictures beside it")
     parser.set_defaults(fail=parser.error)
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.io.atomic import check_target
     from mmsar.recon.options import LeastSquaresOptions, SparseOptions
 
-    if args.grow and not args.autofocus:
-        args.fail("argument --grow: it belongs to --autofocus, which is not given")
+    if args.blind and not args.autofocus:
+        args.fail("argument --blind: it belongs to --autofocus, which is not given")
     if args.output is not None:
         import mmsar.view.enhancement
         import mmsar.view.plot  # noqa: F401  # what would fail, should fail before hours of work
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         paper=args.protocol == "paper",
         sweep_images=sweep_images,
         sparse=sparse,
-        refocus=_refocused(args.grow, recipe.off_plane) if args.autofocus else None,
+        refocus=_refocused(args.blind, recipe.off_plane) if args.autofocus else None,
         squares=LeastSquaresOptions() if args.least_squares else None,
     )
     best, other = names[0], "srvit" if "srvit" in names[1:] else None
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refocused(grow: bool, off_plane: float) -> Any:
+def _refocused(blind: bool, off_plane: float) -> Any:
     """Finds the geometry with poses by autofocus, or the recorded one where it did not help.
 
     Focused are three slices: in the plane, and as far before and behind it as objects may lie.
@@ -127,7 +127,7 @@ def _refocused(grow: bool, off_plane: float) -> Any:
         if off_plane > 0:
             (x, y, z), (across, up, _), plane = grid.origin, grid.spacing, grid.shape[1:]
             grid = replace(grid, shape=(3, *plane), origin=(x, y, z - off_plane), spacing=(across, up, off_plane))
-        found = focus_samples(geometry, signal, grid, options=AutofocusOptions(progress=False, grow=grow))
+        found = focus_samples(geometry, signal, grid, options=AutofocusOptions(progress=False, blind=blind))
         return moved_geometry(plan.geometry, found.move) if found.improved else plan.geometry
 
     return focused

@@ -15,8 +15,8 @@ the brightest targets focus, then the weaker ones join. The prior pulls a pose t
 a pose has along an axis; so what the echoes do not tell stays as it was.
 
 Then scene and poses take `SETTLE` steps together, the scene by least squares (`jointstep`): so surfaces without any
-point focus, too, which thresholds break into spots. With `AutofocusOptions.grow` there is a second start, for errors
-that leave nothing to start from: a small aperture that grows (`growth`).
+point focus, too, which thresholds break into spots. With `AutofocusOptions.blind` there are other starts, for errors
+that leave nothing to start from: phases of the poses by phase retrieval (`retrieval`).
 
 What came of it is judged by samples that were not asked (`holdout`): the scene from half of the poses must explain what
 the others saw. Of the starts the one is kept that explains most, and it counts as improved if it explains clearly more
@@ -39,11 +39,11 @@ from mmsar.core.checks import finite_number, instance, positive_int
 from mmsar.core.parallel import one_blas_thread
 from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
-from mmsar.focus.growth import grow, outward
 from mmsar.focus.holdout import explained
 from mmsar.focus.jointstep import BESIDE, ERROR_DB, joint_scene_step, solve_scene
-from mmsar.focus.posefield import PoseField, places
+from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior, joint_step, match, soft_threshold
+from mmsar.focus.retrieval import STAGES, retrieve
 from mmsar.metrics.focus import entropy
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
@@ -58,10 +58,9 @@ SETTLING = 2 / 3
 SETTLE = 12
 """Steps of scene and poses together after that."""
 GAINED, OTHER = 1.3, 1.1
-"""By which factor samples must be explained better to count as improved (`_gain`), and for a grown aperture to be
-taken."""
+"""By which factor samples must be explained better to count as improved (`_gain`), and for a blind start to be taken."""
 ENOUGH = 0.98
-"""Share of the samples with which no aperture has to grow."""
+"""Share of the samples with which no other start is tried."""
 KEPT = 0.9
 """Share of what the brightest parts explained that they still must."""
 CUT = 0.6
@@ -70,7 +69,7 @@ LEAST = 0.01
 """Share of the samples that the brightest parts must explain as recorded: poses can be moved until an empty grid is
 bright, too."""
 LOOSER, LOCAL = 0.1, 0.5
-"""Pulls of the prior, and over how many neighbours, while an aperture grows, re the ordinary: errors are larger."""
+"""Pulls of the prior, and over how many neighbours, of a blind start, re the ordinary: errors are larger."""
 BRIGHT = 0.3
 """Voxels above this share of the peak are the brightest."""
 
@@ -88,16 +87,16 @@ class AutofocusOptions:
     iterations: int = 30
     """Iterations with thresholds; each images once and makes four echoes."""
     neighbours: float = 10.0
-    """Poses over which the mean of neighbours is taken (standard deviation of the Gaussian weights); half as many while
-    an aperture grows."""
+    """Poses over which the mean of neighbours is taken (standard deviation of the Gaussian weights); half as many
+    from a blind start."""
     smooth: float = 0.1
-    """a: pull to that mean, re the mean information of a pose, `LOOSER` while an aperture grows; 0 for errors that are
+    """a: pull to that mean, re the mean information of a pose, a tenth from a blind start; 0 for errors that are
     independent from pose to pose."""
     hold: float = 0.05
     """b: pull to the recorded place, re the mean information of a pose."""
-    grow: bool = False
-    """Where less than `ENOUGH` comes to be explained, start from a small aperture that grows, too, and keep what
-    explains more: for errors so large that nothing is seen at the recorded positions. Several times as long."""
+    blind: bool = False
+    """Where less than `ENOUGH` comes to be explained, retrieve phases from nothing, too, and keep what explains more:
+    for errors so large that nothing is seen at the recorded positions. Several times as long."""
     reach: float = 5e-3
     """Largest displacement along an axis [m]."""
     memory: int | None = None
@@ -130,8 +129,8 @@ class Autofocus:
     """Share that the scene explains in poses that it was not made of, as recorded and as focused (`holdout`)."""
     edge: float
     """Mean intensity along the brightest edge of the grid, re the mean of all, as focused."""
-    grown: bool
-    """Whether the displacements come from an aperture that grew."""
+    blind: bool
+    """Whether the displacements come from a blind start."""
     iterations: int
     """Iterations done."""
     grid: ImageGrid
@@ -203,8 +202,7 @@ def focus_samples(
         raise GeometryError(
             "align autofocus: got a scan round a target, wanted a planar or freehand one; use --rotation for its axis"
         )
-    order = outward(places(geometry)) if options.grow else None
-    field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory, order=order, beside=BESIDE)
+    field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory, beside=BESIDE)
     recorded = np.zeros((field.n_poses, 3))
     image = field.image(recorded)
     if not np.abs(image).max() > 0:
@@ -214,25 +212,26 @@ def focus_samples(
     with counter("focus", options.iterations + SETTLE, options.progress) as done:
         move = _alternate(field, image, prior, options.iterations, done)
         move = _settled(field, move, prior, lambda step: done(options.iterations + step))
-    after, grown = explained(field, move), False
-    if options.grow and after < ENOUGH:
+    after, blind = explained(field, move), False
+    if options.blind and after < ENOUGH:
         smooth, hold = LOOSER * prior.smooth, LOOSER * prior.hold
         prior = replace(prior, smooth=smooth, hold=hold, width=LOCAL * prior.width)
-        with counter("grow", field.n_poses, options.progress) as done:
-            other = grow(field, prior, done)
-        fit = explained(field, other)
-        if _gain(after, fit) >= OTHER:
-            move, after, grown = other, fit, True
+        with counter("blind", 2 * STAGES, options.progress) as done:
+            for over, sharpen in ((0, True), (STAGES, False)):
+                other = retrieve(field, prior, lambda stage, over=over: done(over + stage), sharpen=sharpen)
+                fit = explained(field, other)
+                if _gain(after, fit) >= (1.0 if blind else OTHER):
+                    move, after, blind = other, fit, True
+                if after >= ENOUGH:
+                    break
     focused = field.image(move)
-    in_time = np.empty_like(move)
-    in_time[field.order] = move
     return Autofocus(
-        move=in_time,
+        move=move,
         entropy=(entropy(image), entropy(focused)),
         bright=(_bright(field, image, recorded), _bright(field, focused, move)),
         fit=(before, after),
         edge=_edge(focused),
-        grown=grown,
+        blind=blind,
         iterations=options.iterations,
         grid=grid,
     )

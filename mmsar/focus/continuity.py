@@ -2,7 +2,7 @@ r"""Depths along a path whose position errors are smooth: what recorded places s
 
 Phases tell the depth of a pose to half a wavelength. Errors of a hand or a carriage change little from one pose to the
 next, so that depths can be followed along a run of neighbours; only a constant of the run stays open. Recorded places
-then say what phases cannot (`screen`): that errors of many runs, taken together, hardly go with the place in the
+then say what phases cannot: that errors of many runs, taken together, hardly go with the place in the
 aperture. So what found depths have in common as a smooth function of x and y, products of Legendre polynomials
 
     z_p = c_run + sum_ab t_ab P_a(x_p) P_b(y_p) + rest,    least squares, t_ab about 0 within `SIGMA`
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmsar.focus.posefield import PoseField
-from mmsar.focus.screen import legendre
 
 ROUGH = 0.2
 """Errors are smooth if depths of neighbours differ by less than this, RMS; in half wavelengths, as `LEAP`."""
@@ -112,3 +111,12 @@ def without_common(field: PoseField, move: np.ndarray, poses: slice) -> tuple[np
 def _near(path: Followed, half: float) -> Followed:
     """Every run by whole half wavelengths to where it was recorded."""
     return Followed(path.at, path.run, path.depth - half * np.round(path.mean(path.depth) / half)[path.run])
+
+
+def legendre(place: np.ndarray, terms: list[tuple[int, int]]) -> np.ndarray:
+    """Products P_a(x) P_b(y) for `terms` (a, b) at places (..., 2), x and y from -1 to 1 over these: (n_terms, ...)."""
+    every = tuple(range(place.ndim - 1))
+    low, high = place.min(axis=every), place.max(axis=every)
+    at = (place - (low + high) / 2) / np.maximum((high - low) / 2, 1e-9)
+    x, y = (np.polynomial.legendre.legvander(at[..., axis], max(term[axis] for term in terms)) for axis in (0, 1))
+    return np.stack([x[..., a] * y[..., b] for a, b in terms])

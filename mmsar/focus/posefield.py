@@ -14,6 +14,7 @@ products, residuals and white noise are again those of the samples.
 """
 
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,6 @@ class PoseField:
         Largest displacement along an axis [m].
     memory : int, optional
         Budget [bytes]; default half of what is free.
-    order : (n_pose,) array of int, optional
-        Poses in another order than that of time; all that this object takes and gives goes by it.
     beside : (2,) int
         What the caller will hold at the same time [bytes], of a sample y' and of a voxel; it counts in the budget.
 
@@ -91,16 +90,15 @@ class PoseField:
         *,
         reach: float,
         memory: int | None = None,
-        order: np.ndarray | None = None,
         beside: tuple[int, int] = (0, 0),
     ) -> None:
-        self.grid, self._error = grid, 10 ** (ERROR_DB / 20)
-        self.order = np.arange(len(geometry.weight)) if order is None else order
+        self._error = 10 ** (ERROR_DB / 20)
+        self.order = np.arange(len(geometry.weight))
         """Place in time of every pose of this object."""
         allowed = budget(memory)
         self._room = allowed // 4
         virtual = geometry.virtual_position.reshape(-1, 3)
-        self._z_ref = float(virtual[:, 2].mean())
+        self._z_ref, self._scale, self._reach = float(virtual[:, 2].mean()), 1 / geometry.norm, reach
         if grid.extent[2][0] <= float(virtual[:, 2].max()) + reach:
             raise GeometryError(
                 f"grid: got voxels from z = {grid.extent[2][0]:.4g} m, wanted all of them in front of the antennas, "
@@ -113,10 +111,6 @@ class PoseField:
         )
         matrix = compression.matrix
         self._k = compression.k
-        everywhere = np.concatenate([virtual + sign * reach for sign in (-1, 1)])
-        self._migration = Migration(
-            self._k, grid, everywhere, z_ref=self._z_ref, scale=1 / geometry.norm, memory=self._room
-        )
         mass = (matrix.T @ matrix.conj()).astype(complex)
         values, vectors = np.linalg.eigh(mass)
         root = np.sqrt(np.maximum(values, SMALLEST * values.max()))
@@ -125,22 +119,33 @@ class PoseField:
         samples = compressed(signal, geometry.shape, np.ascontiguousarray((inverse @ matrix.T).T))
         samples *= geometry.weight.ravel().astype(np.float32)
         samples = samples.reshape(len(samples), len(geometry.weight), -1)
-        if order is not None:
-            samples = samples[:, order]
-            geometry = some_poses(geometry, order)
         self.geometry = geometry.replace(weight=np.ones_like(geometry.weight))
-        """Of the poses in this order; all weights 1, so that poses without any channel are some, too."""
+        """All weights are 1, so that poses without any channel are some, too."""
         self.samples = samples
         """y', complex64 (m, n_pose, channels of a pose); zero where a channel is not valid."""
         self._there = np.abs(geometry.weight).reshape(len(geometry.weight), -1).astype(np.float32)
-        migration = self._migration
-        square = migration.kx**2 + migration.ky**2
-        self._kx, self._ky = migration.kx.astype(np.float32), migration.ky.astype(np.float32)
-        self._kz = np.sqrt(np.maximum(migration.k2[:, None] ** 2 - square, 0)).astype(np.float32)
-        fixed = migration.nbytes + self._kz.nbytes + 6 * 8 * self._kz.size
+        self._look_at(grid)
+        fixed = self._migration.nbytes + self._kz.nbytes + 6 * 8 * self._kz.size
         fixed += (8 + beside[0]) * self.samples.size + (16 + beside[1]) * grid.n_voxels
         require("align autofocus", fixed + self._per_pose, allowed, ADVICE)
         self._block = max(1, (allowed - fixed) // self._per_pose)
+
+    def _look_at(self, grid: ImageGrid) -> None:
+        """Have the scene on a grid."""
+        virtual = self.geometry.virtual_position.reshape(-1, 3)
+        everywhere = np.concatenate([virtual + sign * self._reach for sign in (-1, 1)])
+        migration = Migration(self._k, grid, everywhere, z_ref=self._z_ref, scale=self._scale, memory=self._room)
+        square = migration.kx**2 + migration.ky**2
+        self._kx, self._ky = migration.kx.astype(np.float32), migration.ky.astype(np.float32)
+        self._kz = np.sqrt(np.maximum(migration.k2[:, None] ** 2 - square, 0)).astype(np.float32)
+        self.grid, self._migration = grid, migration
+
+    def plane(self, number: int) -> "PoseField":
+        """The same field with the scene in one plane of its grid."""
+        other, (x, y, z) = copy(self), self.grid.origin
+        shape, origin = (1, *self.grid.shape[1:]), (x, y, z + number * self.grid.spacing[2])
+        other._look_at(replace(self.grid, shape=shape, origin=origin))
+        return other
 
     def coarser(self, error_db: float) -> "PoseField":
         """The same field with transforms of another accuracy [dB]."""

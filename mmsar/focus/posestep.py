@@ -66,7 +66,7 @@ def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("mpc,mpc->p", a.conj(), b)
 
 
-def neighbours(move: np.ndarray, order: np.ndarray, width: float, *, total: int | None = None) -> np.ndarray:
+def neighbours(move: np.ndarray, order: np.ndarray, width: float) -> np.ndarray:
     """Mean of the displacements of the neighbours in time of every pose, with Gaussian weights.
 
     Parameters
@@ -77,23 +77,18 @@ def neighbours(move: np.ndarray, order: np.ndarray, width: float, *, total: int 
         Place in time of every pose.
     width : float
         Standard deviation of the weights [poses].
-    total : int, optional
-        Poses of `order` that a mean is asked for; default n.
 
     Returns
     -------
-    (total, 3) array
-        Zero where no pose within four widths has a displacement.
+    (n, 3) array
     """
     from scipy.ndimage import gaussian_filter1d
 
     placed = order[: len(move)]
     there, held = np.zeros(len(order)), np.zeros((len(order), 3))
     there[placed], held[placed] = 1.0, move
-    weight, mean = (gaussian_filter1d(part, width, axis=0, mode="constant") for part in (there, held))
-    asked = order[: len(move) if total is None else total]
-    known = weight[asked] > 1e-4
-    return np.where(known[:, None], mean[asked] / np.where(known, weight[asked], 1.0)[:, None], 0.0)
+    weight, mean = (gaussian_filter1d(part, width, axis=0, mode="constant")[placed] for part in (there, held))
+    return mean / weight[:, None]
 
 
 def pose_step(
