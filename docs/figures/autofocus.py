@@ -1,12 +1,12 @@
 """Print how far autofocus finds back from position errors, and draw it, as docs/autofocus.md has it.
 
-python docs/figures/autofocus.py [--seeds 3] [--grow] [-o docs/images/autofocus.png]
+python docs/figures/autofocus.py [--seeds 3] [--blind] [-o docs/images/autofocus.png]
 
 A raster of 120 x 16 poses of a 2 x 4 board (1.2 mm and 7.6 mm apart) sees scenes 0.3 m away, 64 frequencies, 10 dB a
 sample. Positions are wrong by a smooth wander (40 swings over the scan) or from pose to pose, the same RMS along x, y
 and z. Compared are magnitudes of the images as recorded and as focused with that at the true positions, correlation
-after the shift along x and y that fits best (which no samples tell). --grow: larger errors, also from an aperture that
-grows; the picture is then of 0.8 mm and a growing aperture.
+after the shift along x and y that fits best (which no samples tell). --blind: larger errors, also from a blind start; the
+picture is then of such.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def registered(image: np.ndarray, reference: np.ndarray) -> float:
     return float(np.fft.irfft2(spectrum, a.shape).max() / np.sqrt((a**2).sum() * (b**2).sum()))
 
 
-def case(scene: Scene, kind: str, rms: float, seed: int, *, grow: bool = False) -> dict:
+def case(scene: Scene, kind: str, rms: float, seed: int, *, blind: bool = False) -> dict:
     """Images and their correlations."""
     rng = np.random.default_rng(seed)
     path = Trajectory.raster((16, 120), (1.2e-3, 7.6e-3))
@@ -67,9 +67,9 @@ def case(scene: Scene, kind: str, rms: float, seed: int, *, grow: bool = False) 
     echo = mmsar.simulate(scene, chirp=chirp, array=board, trajectory=true)
     scan = Scan(signal=add_noise(echo.read(), 10.0, rng=rng), chirp=chirp, array=board, trajectory=path)
     seconds = []
-    for growing in sorted({False, grow}):
+    for nothing in sorted({False, blind}):
         start = time.perf_counter()
-        found = autofocus(scan, GRID, options=AutofocusOptions(progress=False, grow=growing))
+        found = autofocus(scan, GRID, options=AutofocusOptions(progress=False, blind=nothing))
         seconds.append(time.perf_counter() - start)
     exact = nufft.plan(replace(scan, trajectory=true), GRID)(scan.signal)
     before, after = (nufft.plan(s, GRID)(scan.signal) for s in (scan, apply_autofocus(scan, found)))
@@ -83,18 +83,18 @@ def case(scene: Scene, kind: str, rms: float, seed: int, *, grow: bool = False) 
     }
 
 
-def draw(target: Path, *, grow: bool) -> None:
+def draw(target: Path, *, blind: bool) -> None:
     """As recorded, focused, and at the true positions, for points and letters with smooth errors of 0.4 mm.
 
-    With `grow`: points, with smooth errors and independent ones of 0.8 mm.
+    With `blind`: letters, with smooth errors and independent ones of 1 mm.
     """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 3, figsize=(7.6, 4.9), sharex=True, sharey=True, layout="constrained")
     points, letters = list(scenes().items())[:2]
-    rows = [(*points, "smooth"), (*points, "independent")] if grow else [(*points, "smooth"), (*letters, "smooth")]
+    rows = [(*letters, "smooth"), (*letters, "independent")] if blind else [(*points, "smooth"), (*letters, "smooth")]
     for number, (row, (name, scene, kind)) in enumerate(zip(axes, rows, strict=True)):
-        found = case(scene, kind, 0.8e-3 if grow else 0.4e-3, 0, grow=grow)
+        found = case(scene, kind, 1e-3 if blind else 0.4e-3, int(blind), blind=blind)
         titles = ("as recorded", "autofocus", "true positions")
         for axis, image, title in zip(row, found["images"], titles, strict=True):
             level = 20 * np.log10(np.abs(image[0]) / np.abs(image).max() + 1e-9)
@@ -118,29 +118,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="errors drawn per case; 0: only the picture")
     parser.add_argument("-o", "--output", type=Path, help="picture to write")
-    parser.add_argument("--grow", action="store_true", help="larger errors, from an aperture that grows too")
+    parser.add_argument("--blind", action="store_true", help="larger errors, from a blind start too")
     args = parser.parse_args()
     if args.output is not None:
-        draw(args.output, grow=args.grow)
+        draw(args.output, blind=args.blind)
     if not args.seeds:
         return
     print(f"{machine()}; correlation before -> after (share that counts as improved), {args.seeds} errors each\n")
-    sizes = LARGE if args.grow else RMS
+    sizes = LARGE if args.blind else RMS
     print(f"| scene, error | {' | '.join(f'{1e3 * rms:.1f} mm' for rms in sizes)} |\n|---|{'---|' * len(sizes)}")
     times, more = [], []
     for name, scene in scenes().items():
         for kind in ("smooth", "independent"):
             cells = []
             for rms in sizes:
-                found = [case(scene, kind, rms, seed, grow=args.grow) for seed in range(args.seeds)]
+                found = [case(scene, kind, rms, seed, blind=args.blind) for seed in range(args.seeds)]
                 before, after, better = (np.mean([f[key] for f in found]) for key in ("before", "after", "improved"))
                 cells.append(f"{before:.2f} -> {after:.2f} ({100 * better:.0f} %)")
                 times += [f["seconds"] for f in found]
                 more += [f["times"] for f in found]
             print(f"| {name}, {kind} | {' | '.join(cells)} |", flush=True)
     print(f"\n{np.median(times):.1f} s each (median), 30 iterations, 15,360 channels into {GRID.n_voxels:,} voxels")
-    if args.grow:
-        print(f"{np.median(more):.1f} times as long as without --grow (median)")
+    if args.blind:
+        print(f"{np.median(more):.1f} times as long as without --blind (median)")
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ TURNED = 20
 """Reflections of a turned scene."""
 FIRST = 1 / 12
 """First turn that is tried, by what it moves the edge of the aperture in depth, re the range cell."""
-FINEST, TURNS = 2, 10
-"""Last one [voxels], and how many are tried at most."""
+WIDEST, FINEST, TURNS = 6, 2, 10
+"""Share of the grid that the first one moves the scene by at most (its inverse), last one [voxels], how many at most."""
 SETTLE, COARSE, COMMON = 20, 3, (3, 6, 9)
 """Steps of scene and poses; those with few inner iterations; those before which recorded places are asked."""
 LOOSER = 0.1
@@ -66,7 +66,7 @@ def retrieve(field: PoseField, prior: Prior, done: Callable[[int], None], *, sha
     field, middle = field.coarser(ERROR_DB), field.grid.shape[0] // 2
     plane, recorded = field.plane(middle), np.zeros((field.n_poses, 3))
     seen = Retrieval(plane)
-    scene = seen.start()
+    start = scene = seen.start()
     for cycle in range(CYCLES):
         scene = seen.reflected(scene, STEPS, WIDE * (NARROW / WIDE) ** (cycle / (CYCLES - 1)))
         if sharpen:
@@ -77,6 +77,7 @@ def retrieve(field: PoseField, prior: Prior, done: Callable[[int], None], *, sha
         tried = seen.reflected(tried, TURNED, NARROW)
         return tried, _explained(plane, tried, recorded)
 
+    scene = _turned(plane, scene, _middle(start) - _middle(scene))  # so that it is not lost where no delay tells
     scene = _upright(plane, scene, reflected)
     done(CYCLES + 1)
     whole = np.zeros(field.grid.shape, dtype=np.complex64)
@@ -180,7 +181,7 @@ def _upright(
     if not (band > 0 and half > 0):
         return scene
     size = np.maximum(FIRST * np.pi / band / half * _distance(field) / np.array(field.grid.spacing[:2]), FINEST)
-    size = np.round(size).astype(int)
+    size = np.round(np.minimum(size, np.maximum(np.array(field.grid.shape[:0:-1]) // WIDEST, 1))).astype(int)
     for _ in range(TURNS):
         scene, most = improved(scene)
         below, above = (
@@ -209,6 +210,13 @@ def _turned(field: PoseField, scene: np.ndarray, voxels: np.ndarray) -> np.ndarr
     x, y = (grid.origin[i] + np.arange(grid.shape[2 - i]) * grid.spacing[i] for i in (0, 1))
     phase = -2 * field.wavenumber * (slope[0] * x[None, :] + slope[1] * y[:, None])
     return _moved(scene, voxels) * np.exp(1j * phase).astype(np.complex64)
+
+
+def _middle(scene: np.ndarray) -> np.ndarray:
+    """Where the power of a scene has its middle, whole voxels (2,) along x and y."""
+    power = np.sum(np.abs(scene) ** 2, axis=0)
+    along = (np.sum(power, axis=axis) for axis in (0, 1))
+    return np.array([round(float(np.arange(len(p)) @ p / max(p.sum(), 1e-30))) for p in along])
 
 
 def _moved(scene: np.ndarray, voxels: np.ndarray) -> np.ndarray:

@@ -179,7 +179,7 @@ def test_autofocus_is_reported_and_written(planar_file, tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)
     np.testing.assert_allclose(report["move"], moved, atol=2e-6)
     assert report["improved"] and report["entropy"][1] < report["entropy"][0]
-    assert not report["grown"] and report["fit"][1] > report["fit"][0]
+    assert not report["blind"] and report["fit"][1] > report["fit"][0]
 
 
 def test_autofocus_that_does_not_help_is_not_written(planar_file, tmp_path, capsys):
@@ -187,7 +187,7 @@ def test_autofocus_that_does_not_help_is_not_written(planar_file, tmp_path, caps
     args = [str(scan_file), "--autofocus", *AREA, "--iterations", "3", "-o", str(done)]
     text = fails(capsys, *args)
     assert "focused.h5 not written" in text and "many poses see it" in text and "--force" in text
-    assert "try --grow" in text and "try --grow" not in fails(capsys, *args, "--grow")
+    assert "try --blind" in text and "try --blind" not in fails(capsys, *args, "--blind")
     assert not done.exists()
     assert main(["align", *args, "--force"]) == 0 and done.exists()
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsar.focus.continuity import followed, without_common
-from mmsar.focus.growth import outward
 from mmsar.model import Trajectory
 from mmsar.simulate.noise import smooth_error, white_error
 
@@ -16,7 +15,7 @@ WAVENUMBER = 2 * np.pi * 79e9 / 299792458
 HALF = np.pi / WAVENUMBER
 ROWS, COLUMNS = 20, 150
 PLACE = Trajectory.raster((ROWS, COLUMNS), (1e-3, 8e-3)).position
-ORDER = outward(PLACE)
+ORDER = np.argsort(np.hypot(*(PLACE[:, :2] - PLACE[:, :2].mean(axis=0)).T), kind="stable")
 FIELD = SimpleNamespace(place=PLACE[ORDER], order=ORDER, wavenumber=WAVENUMBER)
 ALL = slice(0, len(PLACE))
 

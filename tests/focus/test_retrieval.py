@@ -1,18 +1,16 @@
-"""An aperture that grows: errors that leave nothing at the recorded positions, and where the whole scene is."""
+"""Errors that leave nothing at the recorded positions: phases of the poses from nothing, and where the whole scene is."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import mmsar
-from mmsar.focus import growth
-from mmsar.focus.autofocus import LAST, AutofocusOptions, apply_autofocus, autofocus, focus_samples
+from mmsar.focus import retrieval
+from mmsar.focus.autofocus import AutofocusOptions, apply_autofocus, autofocus, focus_samples
 from mmsar.focus.jointstep import joint_scene_step, solve_scene
 from mmsar.focus.posefield import Looks, PoseField, moved_geometry
 from mmsar.focus.posestep import Prior, match, neighbours, soft_threshold
-from mmsar.focus.screen import DEGREE, degree, screen_error, screens, without_screen
 from mmsar.model import AntennaArray, ImageGrid, Scan, Trajectory
 from mmsar.recon import nufft
 from mmsar.simulate.noise import add_noise, smooth_error, white_error
@@ -23,7 +21,7 @@ BOARD = AntennaArray.iwr1443()
 PATH = Trajectory.raster((6, 40), (1.2e-3, 7.6e-3))
 GRID = ImageGrid.from_extent((-0.026, 0.026), (-0.026, 0.026), 0.2, spacing=1.3e-3)
 ROOMY = ImageGrid.from_extent((-0.039, 0.039), (-0.039, 0.039), 0.2, spacing=1.3e-3)
-"""Holds letters that come to lie a centimetre aside, too."""
+"""Holds what comes to lie a centimetre aside, too."""
 POINTS = Scene.points(
     np.array([[0.0, 0.0, 0.2], [0.012, 0.008, 0.2], [-0.016, 0.004, 0.2], [0.004, -0.012, 0.2], [-0.008, -0.014, 0.2]]),
     np.array([1, 0.7j, -0.6, 0.5, 0.4j]),
@@ -54,11 +52,11 @@ def match_of(a: np.ndarray, b: np.ndarray) -> float:
 def test_errors_of_a_fifth_of_a_wavelength_are_found():
     error = white_error(len(PATH), np.full(3, 0.8e-3), rng=np.random.default_rng(3))
     scan, truth = scan_at(error)
-    plain, grown = (autofocus(scan, GRID, options=replace(OPTIONS, grow=g)) for g in (False, True))
-    assert not plain.grown and grown.grown and grown.improved and grown.fit[1] > plain.fit[1] > grown.fit[0]
-    before, after = (likeness(apply_autofocus(scan, f), truth) for f in (plain, grown))
-    assert likeness(scan, truth) < 0.75 and before < 0.9 and after > 0.95
-    assert np.abs(grown.move.mean(axis=0)[:2]).max() < 0.5e-3
+    plain, found = (autofocus(scan, ROOMY, options=replace(OPTIONS, blind=b)) for b in (False, True))
+    assert not plain.blind and found.blind and found.improved and found.fit[1] > plain.fit[1] > found.fit[0]
+    before, after = (likeness(apply_autofocus(scan, f), truth, ROOMY) for f in (plain, found))
+    assert likeness(scan, truth, ROOMY) < 0.75 and before < 0.9 and after > 0.97
+    assert np.abs(found.move.mean(axis=0)[:2]).max() < 0.5e-3
 
 
 def test_smooth_errors_of_a_quarter_of_a_wavelength_are_found():
@@ -66,58 +64,42 @@ def test_smooth_errors_of_a_quarter_of_a_wavelength_are_found():
     rng = np.random.default_rng(5)
     scene = Scene.letters("E", 0.03, centre=(0.0, 0.0, 0.2))
     scan, truth = scan_at(smooth_error(len(PATH), np.full(3, 1e-3), cycles=15.0, rng=rng), scene)
-    found = autofocus(scan, ROOMY, options=replace(OPTIONS, grow=True))
+    found = autofocus(scan, ROOMY, options=replace(OPTIONS, blind=True))
     plain = autofocus(scan, ROOMY, options=OPTIONS)
-    assert found.grown and found.improved
+    assert found.blind and found.improved
     start, without, after = (
         likeness(s, truth, ROOMY) for s in (scan, apply_autofocus(scan, plain), apply_autofocus(scan, found))
     )
     assert start < 0.8 and without < 0.93 and after > 0.95
 
 
-def test_what_is_sharp_needs_no_growth():
+def test_what_is_sharp_needs_no_other_start():
     scan, truth = scan_at(np.zeros((len(PATH), 3)))
-    found = autofocus(scan, GRID, options=replace(OPTIONS, grow=True))
-    assert not found.grown and found.fit[0] > 0.98 and likeness(apply_autofocus(scan, found), truth) > 0.98
+    found = autofocus(scan, GRID, options=replace(OPTIONS, blind=True))
+    assert not found.blind and found.fit[0] > 0.98 and likeness(apply_autofocus(scan, found), truth) > 0.98
 
 
-def test_a_plate_is_not_taken_from_a_grown_aperture(monkeypatch):
+def test_a_plate_is_not_taken_from_a_blind_start(monkeypatch):
     """It would come as spots: more compact, but no more told of one half of the poses by the other.
 
-    Of samples so noisy that an aperture does grow.
+    Of samples so noisy that other starts are tried.
     """
     ran = []
-    monkeypatch.setattr("mmsar.focus.autofocus.grow", lambda *args: ran.append(growth.grow(*args)) or ran[-1])
+    retrieve = retrieval.retrieve
+    monkeypatch.setattr("mmsar.focus.autofocus.retrieve", lambda *a, **k: ran.append(retrieve(*a, **k)) or ran[-1])
     plate = Scene.from_mask(np.ones((40, 40)), 1.3e-3, centre=(0.0, 0.0, 0.2))
     scan, _ = scan_at(np.zeros((len(PATH), 3)), plate, snr_db=0.0)
-    found = autofocus(scan, GRID, options=replace(OPTIONS, grow=True, iterations=4))
-    assert len(ran) == 1 and not found.grown and not found.improved
+    found = autofocus(scan, GRID, options=replace(OPTIONS, blind=True, iterations=4))
+    assert len(ran) == 2 and not found.blind and not found.improved
 
 
-def outward_field(scan: Scan, grid: ImageGrid = GRID) -> PoseField:
-    order = growth.outward(PATH.position)
-    return PoseField(scan.geometry, scan, grid, reach=5e-3, order=order)
-
-
-def test_poses_in_another_order_are_the_same_poses():
-    scan, _ = scan_at(white_error(len(PATH), np.full(3, 0.3e-3), rng=np.random.default_rng(1)))
-    plain, sorted_ = PoseField(scan.geometry, scan, GRID, reach=5e-3), outward_field(scan)
-    move = white_error(len(PATH), np.full(3, 0.2e-3), rng=np.random.default_rng(2))
-    image = plain.image(move)
-    other = sorted_.image(move[sorted_.order])
-    np.testing.assert_allclose(other, image, atol=5e-3 * np.abs(image).max())
-    waves = plain.waves(soft_threshold(image, LAST))
-    one, two = match(plain, waves, move), match(sorted_, waves, move[sorted_.order])
-    np.testing.assert_allclose(two.product, one.product[sorted_.order], atol=2e-2 * np.abs(one.product).max())
-    np.testing.assert_allclose(sorted_.place, PATH.position[sorted_.order] + plain.place[0] - PATH.position[0])
-    half = slice(100, 160)
-    part = match(sorted_, waves, move[sorted_.order], half)
-    np.testing.assert_allclose(part.own, two.own[half], atol=5e-2 * two.own.max())
+def field_of(scan: Scan, grid: ImageGrid = GRID) -> PoseField:
+    return PoseField(scan.geometry, scan, grid, reach=5e-3)
 
 
 def test_looks_back_is_the_adjoint_of_looking():
     scan, _ = scan_at(np.zeros((len(PATH), 3)))
-    field, rng = outward_field(scan), np.random.default_rng(4)
+    field, rng = field_of(scan), np.random.default_rng(4)
     for poses in (None, slice(0, 70)):
         looks = Looks(field, white_error(len(PATH), np.full(3, 0.5e-3), rng=rng), poses)
         scene = (rng.standard_normal((1, *GRID.shape[1:])) + 1j * rng.standard_normal(GRID.shape)).astype(np.complex64)
@@ -136,7 +118,7 @@ def explained(field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slic
 
 def test_a_solved_scene_explains_more_than_what_stands_out_of_the_image():
     scan, _ = scan_at(np.zeros((len(PATH), 3)), Scene.letters("A", 0.02, centre=(0.0, 0.0, 0.2)))
-    field, move, poses = outward_field(scan), np.zeros((len(PATH), 3)), slice(0, 160)
+    field, move, poses = field_of(scan), np.zeros((len(PATH), 3)), slice(0, 160)
     solved, image = solve_scene(field, move, poses), soft_threshold(field.image(move, poses), 0.15)
     one, two = (explained(field, scene, move, poses) for scene in (solved, image))
     assert 1 - one < 0.5 * (1 - two) and one > 0.98
@@ -145,9 +127,9 @@ def test_a_solved_scene_explains_more_than_what_stands_out_of_the_image():
 def test_steps_of_both_bring_scene_and_poses_together():
     error = white_error(len(PATH), np.full(3, 0.2e-3), rng=np.random.default_rng(8))
     scan, _ = scan_at(error)
-    field, poses = outward_field(scan), slice(0, len(PATH))
+    field, poses = field_of(scan), slice(0, len(PATH))
     prior = Prior(smooth=0.0, hold=0.02, width=5.0, reach=5e-3)
-    move, truth = np.zeros((len(PATH), 3)), error[field.order]
+    move, truth = np.zeros((len(PATH), 3)), error
     scene, told = solve_scene(field, move, poses), []
     for _ in range(4):
         told.append(coherent(field, scene, move))
@@ -164,7 +146,7 @@ def coherent(field: PoseField, scene: np.ndarray, move: np.ndarray) -> float:
 
 def test_some_poses_of_a_field_are_the_same_poses():
     scan, _ = scan_at(np.zeros((len(PATH), 3)))
-    field = outward_field(scan)
+    field = field_of(scan)
     move = white_error(len(PATH), np.full(3, 0.3e-3), rng=np.random.default_rng(6))
     waves, some = field.waves(solve_scene(field, move, slice(0, 80))), np.array([5, 90, 5, 17])
     whole, part = match(field, waves, move), match(field.part(some), waves, move[some])
@@ -173,73 +155,107 @@ def test_some_poses_of_a_field_are_the_same_poses():
     assert field.n_poses == len(PATH)
 
 
-@pytest.mark.parametrize(("angle", "axis"), [(0.02, 0), (-0.03, 1)])
-def test_a_turn_of_scene_and_poses_is_found(angle, axis):
-    """Poses that fit, turned by an angle: their scene lies aside, and is brought back.
+def retrieved(scan: Scan) -> tuple[retrieval.Retrieval, PoseField]:
+    field = field_of(scan).plane(0)
+    return retrieval.Retrieval(field), field
 
-    The board's directions tell the turn along y best; along x, where it has little extent, the recorded places help.
-    """
+
+def test_reflections_find_phases_from_nothing():
+    """Every pose is off by a phase of its own, drawn from the whole circle."""
     scan, _ = scan_at(np.zeros((len(PATH), 3)))
-    field, poses = outward_field(scan), slice(0, len(PATH))
-    move = np.zeros((len(PATH), 3))
-    move[:, 2] = angle * field.place[:, axis]
-    found, sigma = screen_error(field, solve_scene(field, move, poses), move, poses, 1)
-    half_width = np.ptp(field.geometry.virtual_position.reshape(-1, 3), axis=0)[:2] / 2
-    assert sigma.shape == (2,) and np.all(sigma > 0)
-    assert found[axis] == pytest.approx(angle * half_width[axis], rel=0.35)
-    assert abs(found[1 - axis]) < 0.15e-3
-    for _ in range(4):
-        scene = solve_scene(field, move, poses)
-        move = without_screen(field, scene, move, poses)
-    left = np.linalg.lstsq(field.place[:, :2], move[:, 2], rcond=None)[0]
-    error = screen_error(field, scene, move, poses, 1)[1] / half_width
-    assert np.all(np.abs(left) < 2 * error + 1e-3) and error[1] < 5e-4 < error[0] < 8e-3
+    turn = np.exp(2j * np.pi * np.random.default_rng(2).random(len(PATH))).astype(np.complex64)
+    scan = replace(scan, signal=scan.signal * turn[:, None, None, None])
+    seen, _ = retrieved(scan)
+    exact = np.abs(field_of(scan_at(np.zeros((len(PATH), 3)))[0]).image(np.zeros((len(PATH), 3)))[0])
+    scene = start = seen.start()
+    for width in (3.0, 2.0, 1.4, 1.0):
+        scene = seen.sharpened(seen.reflected(scene, 40, width))
+    before, after = (match_of(np.abs(s[0]), exact) for s in (start, scene))
+    assert before < 0.75 and after > 0.93
 
 
-def test_screens_are_smooth_and_as_many_as_the_aperture_is_wide():
+def test_reflections_keep_what_explains_all():
     scan, _ = scan_at(np.zeros((len(PATH), 3)))
-    field, poses = outward_field(scan), slice(0, len(PATH))
-    assert degree(field, poses) == 1
-    for order in range(1, DEGREE + 1):
-        shapes = screens(field, poses, order)
-        assert shapes.shape == ((order + 1) * (order + 2) // 2 - 1, len(PATH), 8)
-        assert np.abs(shapes).max() == pytest.approx(1.0)
+    seen, field = retrieved(scan)
+    scene = solve_scene(field, np.zeros((len(PATH), 3)), slice(0, len(PATH)))
+    again = seen.reflected(scene, 20, 1.0)
+    poses = slice(0, len(PATH))
+    assert explained(field, again, np.zeros((len(PATH), 3)), poses) > 0.97
+    assert match_of(np.abs(again[0]), np.abs(scene[0])) > 0.95
 
 
-def test_stages_grow_to_all_poses_from_the_middle():
-    x, y = np.meshgrid(np.arange(80) * 1e-3, np.arange(60) * 1e-3)
-    place = np.c_[x.ravel(), y.ravel(), np.zeros(x.size)]
-    place = place[growth.outward(place)]
-    radius = np.hypot(*(place[:, :2] - place[:, :2].mean(axis=0)).T)
-    assert np.all(np.diff(radius) > -1e-12)
-    sizes = growth.sizes(place, 2e-3)
-    assert sizes[0] == growth.FIRST and sizes[-1] == len(place) and np.all(np.diff(sizes) > 0)
-    rings = [np.ptp(radius[a:b]) for a, b in pairwise(sizes)]
-    assert max(rings) <= 2e-3 and len(rings) < 40
-    assert growth.sizes(place[:5], 2e-3) == [5]
-    assert growth.sizes(np.zeros((9, 3)) + place[:1], 2e-3)[-1] == 9
+@pytest.mark.parametrize("voxels", [(4, 0), (0, -3), (-2, 5)])
+def test_a_turned_scene_is_the_same_to_poses_whose_phases_are_free(voxels):
+    """Where the bandwidth is small; a scene that is only moved is another one."""
+    scan, _ = scan_at(np.zeros((len(PATH), 3)))
+    field, none, poses = field_of(scan), np.zeros((len(PATH), 3)), slice(0, len(PATH))
+    scene = solve_scene(field, none, poses)
+    turned, moved = retrieval._turned(field, scene, np.array(voxels)), retrieval._moved(scene, np.array(voxels))
+    assert explained(field, turned, none, poses) > 0.94
+    assert explained(field, moved, none, poses) < 0.9
+    np.testing.assert_array_equal(np.abs(turned) > 0, np.abs(moved) > 0)
+    back = retrieval._turned(field, turned, -np.array(voxels))
+    inner = (0, slice(6, -6), slice(6, -6))
+    one, two = back[inner], scene[inner]  # but for a phase of all
+    assert abs(np.vdot(one, two)) == pytest.approx(np.linalg.norm(one) * np.linalg.norm(two), rel=1e-5)
 
 
-def test_the_mean_of_neighbours_goes_by_time_and_by_who_is_placed():
-    order = np.array([2, 0, 3, 1, 40])
-    move = np.array([[2.0, 0, 0], [0.0, 0, 0], [3.0, 0, 0]])
-    mean = neighbours(move, np.concatenate([order, np.setdiff1d(np.arange(50), order)]), 0.5, total=5)
-    assert mean.shape == (5, 3)
-    assert mean[0, 0] == pytest.approx((2 + 3 * np.exp(-2) + 0 * np.exp(-8)) / (1 + np.exp(-2) + np.exp(-8)), rel=1e-3)
-    assert 0.5 < mean[3, 0] < 1.5  # between 0 and 2
-    assert mean[4, 0] == 0  # nobody near
+@pytest.mark.parametrize("aside", [(4, 0), (-3, 4)])
+def test_a_turn_of_scene_and_poses_is_told_by_delays(aside):
+    chirp = replace(CHIRP, slope=250e12)
+    echo = mmsar.simulate(POINTS, chirp=chirp, array=BOARD, trajectory=PATH)
+    scan = Scan(signal=echo.read(), chirp=chirp, array=BOARD, trajectory=PATH)
+    seen, field = retrieved(scan)
+    none = np.zeros((len(PATH), 3))
+    scene = solve_scene(field, none, slice(0, len(PATH)))
+
+    def improved(tried: np.ndarray) -> tuple[np.ndarray, float]:
+        tried = seen.reflected(tried, retrieval.TURNED, retrieval.NARROW)
+        return tried, retrieval._explained(field, tried, none)
+
+    start = retrieval._turned(field, scene, np.array(aside))
+    found = retrieval._upright(field, start, improved)
+    before, after = (overlap(s, scene) for s in (start, found))
+    assert before < 0.35 and after > 0.8
 
 
-def test_rows_that_are_lost_do_not_stop_the_growth():
-    """A ring of poses none of which has a channel is placed by the prior."""
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of the magnitudes of two scenes as they lie."""
+    a, b = np.abs(a), np.abs(b)
+    return float(np.sum(a * b) / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def test_a_plane_of_a_field_sees_that_plane():
+    grid = ImageGrid(shape=(3, *GRID.shape[1:]), origin=(*GRID.origin[:2], 0.19), spacing=(*GRID.spacing[:2], 0.01))
+    scan, _ = scan_at(np.zeros((len(PATH), 3)))
+    field, move = field_of(scan, grid), np.zeros((len(PATH), 3))
+    for number in range(3):
+        plane = field.plane(number)
+        assert plane.grid.shape == (1, *GRID.shape[1:]) and plane.grid.origin[2] == pytest.approx(0.19 + 0.01 * number)
+        whole, one = field.image(move)[number], plane.image(move)[0]
+        np.testing.assert_allclose(one, whole, atol=2e-2 * np.abs(whole).max())
+    assert field.grid == grid
+
+
+def test_the_mean_of_neighbours_goes_by_time():
+    order = np.array([2, 0, 3, 1])
+    mean = neighbours(np.array([[2.0, 0, 0], [0.0, 0, 0], [3.0, 0, 0], [1.0, 0, 0]]), order, 0.5)
+    assert mean.shape == (4, 3)
+    near, far, third = np.exp(-2), np.exp(-8), np.exp(-18)
+    assert mean[1, 0] == pytest.approx((near + 2 * far + 3 * third) / (1 + near + far + third), rel=1e-2)
+    assert np.all(np.diff(mean[np.argsort(order), 0]) > 0)
+
+
+def test_rows_that_are_lost_do_not_stop_a_blind_start():
+    """Poses none of which has a channel are placed by the prior."""
     error = white_error(len(PATH), np.full(3, 0.6e-3), rng=np.random.default_rng(3))
     scan, truth = scan_at(error)
     weight = np.ones(scan.geometry.weight.shape)
     weight[80:160] = 0  # two whole rows of six
     geometry = scan.geometry.replace(weight=weight)
     signal = scan.signal * (weight > 0)[..., None]
-    found = focus_samples(geometry, signal, GRID, options=replace(OPTIONS, grow=True))
+    found = focus_samples(geometry, signal, GRID, options=replace(OPTIONS, blind=True))
     assert np.isfinite(found.move).all() and found.improved
     known = [g.replace(weight=weight) for g in (geometry, moved_geometry(geometry, found.move), truth.geometry)]
     before, after, exact = (np.abs(nufft.plan(g, GRID)(signal)[0]) for g in known)
-    assert match_of(before, exact) < 0.86 < 0.91 < match_of(after, exact)
+    assert match_of(before, exact) < 0.86 < 0.9 < match_of(after, exact)
