@@ -4,7 +4,7 @@ import ast
 import re
 import shlex
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -28,6 +28,10 @@ def extension(name: str) -> ModuleType:
     return module
 
 
+NEED_PYVISTA = ("mmsar.view.volume",)
+"""Modules that cannot be loaded without it."""
+
+
 def documented() -> list[tuple[str, str]]:
     """(kind, name) of everything that the reference is made of."""
     pages = sorted((DOCS / "api").glob("*.md"))
@@ -39,6 +43,8 @@ def test_names_of_the_reference_are_there():
     assert len(found) > 100
     assert len(set(found)) == len(found)
     for kind, name in found:
+        if name.startswith(NEED_PYVISTA) and find_spec("pyvista") is None:
+            continue  # the tests of the viewer say that they are skipped
         if kind == "module":
             assert import_module(name).__doc__
         else:

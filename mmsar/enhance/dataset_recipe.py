@@ -16,9 +16,7 @@ from mmsar.errors import FormatError, GeometryError
 
 MM = 1e-3
 METHODS = ("empm", "nufft")
-LEAST_SQUARES = "least-squares"
-"""Least squares by `nufft`: what `mmsar reconstruct --least-squares` makes."""
-IMAGERS = (*METHODS, "bpa", LEAST_SQUARES)
+IMAGERS = (*METHODS, "bpa")
 SPLITS = ("train", "validation", "test")
 
 

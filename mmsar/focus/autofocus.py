@@ -222,8 +222,6 @@ def focus_samples(
                 fit = explained(field, other)
                 if _gain(after, fit) >= (1.0 if blind else OTHER):
                     move, after, blind = other, fit, True
-                if after >= ENOUGH:
-                    break
     focused = field.image(move)
     return Autofocus(
         move=move,

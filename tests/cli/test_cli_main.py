@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import h5py
 import numpy as np
@@ -103,11 +104,13 @@ def wrong(tmp_path_factory):
     return make
 
 
+NO_TORCH = pytest.mark.skipif(find_spec("torch") is None, reason="training needs torch: pip install 'mmsar[train]'")
+VERBS_READING = [pytest.param(verb, marks=NO_TORCH if verb == "train-sr" else ()) for verb in READING]
 KINDS = ["missing", "text", "empty", "noise", "foreign hdf5", "folder"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("verb", READING)
+@pytest.mark.parametrize("verb", VERBS_READING)
 def test_wrong_input_is_one_line_and_exit_code_3(verb, kind, wrong, tmp_path, capsys):
     path = wrong(kind, SUFFIX.get(verb, ".h5"))
     code, out, err = run(capsys, verb, *filled(READING[verb], input=path, output=tmp_path / "result"))
@@ -120,7 +123,7 @@ def test_wrong_input_is_one_line_and_exit_code_3(verb, kind, wrong, tmp_path, ca
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", READING)
+@pytest.mark.parametrize("verb", VERBS_READING)
 def test_debug_shows_the_traceback(verb, wrong, tmp_path):
     path = wrong("missing", SUFFIX.get(verb, ".h5"))
     arguments = filled(READING[verb], input=path, output=tmp_path / "result")

@@ -168,7 +168,9 @@ def test_blocks_and_memory_change_nothing_but_rounding():
     scan, grid = scan_of(hand, valid=np.random.default_rng(1).random(len(hand)) > 0.1), grid_of((8, 24, 32))
     whole = plan_of(scan, grid, error_db=-60)
     image = whole(scan)
-    assert np.array_equal(image, whole(scan.signal)) and np.array_equal(image, whole(Lazy(scan.signal, 7)))
+    assert np.array_equal(image, whole(scan.signal))
+    # some BLAS libraries round a row of a product by how many rows there are
+    assert np.linalg.norm(whole(Lazy(scan.signal, 7)) - image) <= 1e-6 * np.linalg.norm(image)
     small = plan_of(scan, grid, error_db=-60, memory=2**20)
     assert small.nbytes < whole.nbytes and len(small.chunks) > 1
     for step in (50, len(hand)):

@@ -51,11 +51,12 @@ def test_tiles_make_the_whole_image(scans, method, kind, grid):
     scan = scans[kind]
     wanted = asked(scan, grid, method)
     plan = make_plan(method, wanted.geometry, grid, options=QUIET)
-    whole = plan(scan)
     job = pickle.loads(pickle.dumps(make_job(wanted, 5)))
     assert 3 <= len(job.regions) <= 8
     blocks = [block for _, block in scan.blocks(max_bytes=scan.nbytes // 3)]
     assert len(blocks) > 2
+    whole = plan(Samples(blocks))  # some BLAS libraries round a row of a product by how many rows there are
+    assert difference(plan(scan), whole) <= 1e-6
     bench = Bench(job, Samples(blocks))
     tiles = [bench.tile(n) for n in reversed(range(len(job.regions)))][::-1]
     assert difference(put_together(job, tiles), whole) <= (0 if method in ("bpa", "ffbp") else 1e-5)
