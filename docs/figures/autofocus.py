@@ -5,8 +5,8 @@ python docs/figures/autofocus.py [--seeds 3] [--blind] [-o docs/images/autofocus
 A raster of 120 x 16 poses of a 2 x 4 board (1.2 mm and 7.6 mm apart) sees scenes 0.3 m away, 64 frequencies, 10 dB a
 sample. Positions are wrong by a smooth wander (40 swings over the scan) or from pose to pose, the same RMS along x, y
 and z. Compared are magnitudes of the images as recorded and as focused with that at the true positions, correlation
-after the shift along x and y that fits best (which no samples tell). --blind: larger errors, also from a blind start; the
-picture is then of such.
+after the shift along x and y that fits best (which no samples tell). --blind: larger errors, also from a blind start;
+the picture is then of such.
 """
 
 import argparse

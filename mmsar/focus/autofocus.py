@@ -58,7 +58,7 @@ SETTLING = 2 / 3
 SETTLE = 12
 """Steps of scene and poses together after that."""
 GAINED, OTHER = 1.3, 1.1
-"""By which factor samples must be explained better to count as improved (`_gain`), and for a blind start to be taken."""
+"""By which factor samples must be explained better to count as improved (`_gain`), and for a blind start to count."""
 ENOUGH = 0.98
 """Share of the samples with which no other start is tried."""
 KEPT = 0.9

@@ -52,8 +52,8 @@ TURNED = 20
 """Reflections of a turned scene."""
 FIRST = 1 / 12
 """First turn that is tried, by what it moves the edge of the aperture in depth, re the range cell."""
-WIDEST, FINEST, TURNS = 6, 2, 10
-"""Share of the grid that the first one moves the scene by at most (its inverse), last one [voxels], how many at most."""
+WIDEST, FINEST, TURNS = 1 / 6, 2, 10
+"""The first one moves the scene by this part of the grid at most; the last one [voxels]; how many at most."""
 SETTLE, COARSE, COMMON = 20, 3, (3, 6, 9)
 """Steps of scene and poses; those with few inner iterations; those before which recorded places are asked."""
 LOOSER = 0.1
@@ -180,8 +180,8 @@ def _upright(
     band, half = np.ptp(field.geometry.chirp.k), np.ptp(field.place[:, :2], axis=0).max() / 2
     if not (band > 0 and half > 0):
         return scene
-    size = np.maximum(FIRST * np.pi / band / half * _distance(field) / np.array(field.grid.spacing[:2]), FINEST)
-    size = np.round(np.minimum(size, np.maximum(np.array(field.grid.shape[:0:-1]) // WIDEST, 1))).astype(int)
+    size = FIRST * np.pi / band / half * _distance(field) / np.array(field.grid.spacing[:2])
+    size = np.round(np.clip(size, FINEST, np.maximum(WIDEST * np.array(field.grid.shape[:0:-1]), FINEST))).astype(int)
     for _ in range(TURNS):
         scene, most = improved(scene)
         below, above = (

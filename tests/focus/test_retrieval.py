@@ -1,4 +1,4 @@
-"""Errors that leave nothing at the recorded positions: phases of the poses from nothing, and where the whole scene is."""
+"""Errors that leave nothing at the recorded positions: phases of poses from nothing, and where the scene is."""
 
 from dataclasses import replace
 
