@@ -86,15 +86,15 @@ def case(scene: Scene, kind: str, rms: float, seed: int, *, blind: bool = False)
 def draw(target: Path, *, blind: bool) -> None:
     """As recorded, focused, and at the true positions, for points and letters with smooth errors of 0.4 mm.
 
-    With `blind`: letters, with smooth errors and independent ones of 1 mm.
+    With `blind`: points with independent errors of 1 mm, and letters with smooth ones.
     """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 3, figsize=(7.6, 4.9), sharex=True, sharey=True, layout="constrained")
     points, letters = list(scenes().items())[:2]
-    rows = [(*letters, "smooth"), (*letters, "independent")] if blind else [(*points, "smooth"), (*letters, "smooth")]
+    rows = [(*points, "independent"), (*letters, "smooth")] if blind else [(*points, "smooth"), (*letters, "smooth")]
     for number, (row, (name, scene, kind)) in enumerate(zip(axes, rows, strict=True)):
-        found = case(scene, kind, 1e-3 if blind else 0.4e-3, int(blind), blind=blind)
+        found = case(scene, kind, 1e-3 if blind else 0.4e-3, 0, blind=blind)
         titles = ("as recorded", "autofocus", "true positions")
         for axis, image, title in zip(row, found["images"], titles, strict=True):
             level = 20 * np.log10(np.abs(image[0]) / np.abs(image).max() + 1e-9)
