@@ -142,6 +142,8 @@ class PoseField:
 
     def plane(self, number: int) -> "PoseField":
         """The same field with the scene in one plane of its grid."""
+        if self.grid.shape[0] == 1:
+            return self
         other, (x, y, z) = copy(self), self.grid.origin
         shape, origin = (1, *self.grid.shape[1:]), (x, y, z + number * self.grid.spacing[2])
         other._look_at(replace(self.grid, shape=shape, origin=origin))
