@@ -71,8 +71,8 @@ def against_bpa(ring: tuple[int, int], n: int, rounds: int) -> list[tuple[str, s
     pairs = geometry.n_channels * grid.n_voxels
     return [
         ("samples -> voxels", f"{ring[0]} angles x {ring[1]} heights x 64 frequencies -> {n} x {n} x {n} at 0.5 mm"),
-        ("isar", f"{best['isar']:.3f} s, {20 * np.log10(error):.1f} dB from bpa on noise"),
-        ("bpa", f"{best['bpa']:.3f} s, {pairs / best['bpa'] / 1e9:.1f} G voxel-pairs/s"),
+        ("isar", f"{best['isar']:.3g} s, {20 * np.log10(error):.1f} dB from bpa on noise"),
+        ("bpa", f"{best['bpa']:.3g} s, {pairs / best['bpa'] / 1e9:.1f} G voxel-pairs/s"),
         ("bpa / isar", f"{best['bpa'] / best['isar']:.1f}"),
     ]
 
