@@ -67,9 +67,9 @@ def case(scene: Scene, kind: str, rms: float, seed: int, *, blind: bool = False)
     echo = mmsar.simulate(scene, chirp=chirp, array=board, trajectory=true)
     scan = Scan(signal=add_noise(echo.read(), 10.0, rng=rng), chirp=chirp, array=board, trajectory=path)
     seconds = []
-    for nothing in sorted({False, blind}):
+    for from_nothing in sorted({False, blind}):
         start = time.perf_counter()
-        found = autofocus(scan, GRID, options=AutofocusOptions(progress=False, blind=nothing))
+        found = autofocus(scan, GRID, options=AutofocusOptions(progress=False, blind=from_nothing))
         seconds.append(time.perf_counter() - start)
     exact = nufft.plan(replace(scan, trajectory=true), GRID)(scan.signal)
     before, after = (nufft.plan(s, GRID)(scan.signal) for s in (scan, apply_autofocus(scan, found)))

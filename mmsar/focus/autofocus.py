@@ -269,17 +269,17 @@ def _alternate(
         threshold = FIRST * (LAST / FIRST) ** min(1.0, i / (SETTLING * iterations))
         if i > 0:
             image = field.image(move)
-        move = joint_step(field, image, move, threshold, slice(0, field.n_poses), prior)
+        move = joint_step(field, image, move, threshold, prior)
         done(i + 1)
     return move
 
 
 def _settled(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements after steps of scene and poses together."""
-    field, poses = field.coarser(ERROR_DB), slice(0, field.n_poses)
-    scene = solve_scene(field, move, poses)
+    field = field.coarser(ERROR_DB)
+    scene = solve_scene(field, move)
     for step in range(SETTLE):
-        scene, move = joint_scene_step(field, scene, move, poses, prior)
+        scene, move = joint_scene_step(field, scene, move, prior)
         done(step + 1)
     return move
 

@@ -41,10 +41,8 @@ ALIKE, ERROR = 20, 1e-3
 class Followed:
     """Depths followed along runs of neighbours."""
 
-    at: np.ndarray
-    """Poses in the order of time, (n,) of int."""
     run: np.ndarray
-    """Which run each belongs to, (n,) of int."""
+    """Which run each pose belongs to, (n,) of int."""
     depth: np.ndarray
     """Displacement in depth [m], the mean of each run within a quarter of a wavelength of the recorded, (n,)."""
 
@@ -57,42 +55,41 @@ class Followed:
         return np.bincount(self.run, values) / np.bincount(self.run)
 
 
-def followed(field: PoseField, move: np.ndarray, poses: slice) -> Followed | None:
-    """Depths of the first poses, slice(0, n), followed along the path; None where their errors are not smooth,
-    or where the path has few runs."""
+def followed(field: PoseField, move: np.ndarray) -> Followed | None:
+    """Depths of poses displaced by `move` (n_pose, 3) [m], followed along the path; None where their errors are not
+    smooth, or where the path has few runs."""
     half = np.pi / field.wavenumber
-    at = np.argsort(field.order[poses])
-    if len(at) < FEWEST:
+    if len(move) < FEWEST:
         return None
-    step = np.diff(field.place[poses][at, :2], axis=0)
+    step = np.diff(field.place[:, :2], axis=0)
     length = np.hypot(*step.T)
-    ends = (np.diff(field.order[poses][at]) > 2) | (length > LONG * np.median(length))
+    ends = length > LONG * np.median(length)
     ends[1:] |= np.sum(step[1:] * step[:-1], axis=1) < 0
-    depth = move[poses][at, 2]
+    depth = move[:, 2]
     leap = np.diff(depth)
     leap -= half * np.round(leap / half)
     within = leap[~ends]
     runs = np.count_nonzero(ends) + 1
-    if not RUNS <= runs < len(at) or np.sqrt(np.mean(within**2)) > ROUGH * half:
+    if not RUNS <= runs < len(move) or np.sqrt(np.mean(within**2)) > ROUGH * half:
         return None
     ends |= np.abs(leap) > LEAP * half
     run = np.concatenate([[0], np.cumsum(ends)])
     along = np.concatenate([[0.0], np.cumsum(leap)])
     first = np.flatnonzero(np.concatenate([[True], ends]))
     along += (depth[first] - along[first])[run]
-    return _near(Followed(at, run, along), half)
+    return _near(Followed(run, along), half)
 
 
-def without_common(field: PoseField, move: np.ndarray, poses: slice) -> tuple[np.ndarray, float] | None:
-    """Displacements (n, 3) of the first poses, slice(0, n), without what depths have in common, and its size [m], RMS.
+def without_common(field: PoseField, move: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """Displacements (n_pose, 3) without what depths have in common, and its size [m], RMS.
 
     None as `followed`. The mean of what is moved along x and y is taken away, as no samples tell it.
     """
-    path = followed(field, move, poses)
+    path = followed(field, move)
     if path is None:
         return None
     half = np.pi / field.wavenumber
-    place = field.place[poses][path.at, :2]
+    place = field.place[:, :2]
     degree = np.clip((np.ptp(place, axis=0) / (half * PERIOD)).astype(int), 1, DEGREE)
     pairs = [(a, b) for a in range(degree[0] + 1) for b in range(degree[1] + 1)]
     terms = legendre(place, [(a, b) for a, b in pairs if 0 < a + b <= degree.max() and min(a, b) <= ACROSS])
@@ -102,15 +99,15 @@ def without_common(field: PoseField, move: np.ndarray, poses: slice) -> tuple[np
     common = np.linalg.solve(seen @ seen.T + bound, seen @ depth)
     size, rest = (float(np.sqrt(np.mean(part**2))) for part in (common @ seen, depth - common @ seen))
     share = max(0.0, 1 - (CHANCE * rest / max(size, 1e-12)) ** 2 / (path.run[-1] + 1))
-    out = move[poses].copy()
-    out[path.at, 2] = _near(Followed(path.at, path.run, path.depth - share * common @ terms), half).depth
+    out = move.copy()
+    out[:, 2] = _near(Followed(path.run, path.depth - share * common @ terms), half).depth
     out[:, :2] -= out[:, :2].mean(axis=0)
     return out, share * size
 
 
 def _near(path: Followed, half: float) -> Followed:
     """Every run by whole half wavelengths to where it was recorded."""
-    return Followed(path.at, path.run, path.depth - half * np.round(path.mean(path.depth) / half)[path.run])
+    return Followed(path.run, path.depth - half * np.round(path.mean(path.depth) / half)[path.run])
 
 
 def legendre(place: np.ndarray, terms: list[tuple[int, int]]) -> np.ndarray:

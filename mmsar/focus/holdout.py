@@ -23,9 +23,9 @@ def explained(field: PoseField, move: np.ndarray) -> float:
     for some, others in (halves, halves[::-1]):
         if not (len(some) and len(others)):
             continue
-        scene = solve_scene(field.part(some), move[some], slice(0, len(some)))
+        scene = solve_scene(field.part(some), move[some])
         rest = field.part(others)
         fit = match(rest, rest.waves(scene), move[others])
-        told += float(np.abs(fit.product).sum() ** 2 / max(fit.own.sum(), 1e-30))
+        told += fit.told
         measured += float(fit.measured.sum())
     return told / max(measured, 1e-30)

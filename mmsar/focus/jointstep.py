@@ -32,20 +32,19 @@ BESIDE = (96, 128)
 """What steps hold beside the field [bytes], of a sample and of a voxel."""
 
 
-def solve_scene(field: PoseField, move: np.ndarray, poses: slice) -> np.ndarray:
-    """The scene (n_z, n_y, n_x), complex64, that explains the samples of some poses, by reweighted least squares."""
-    looks = Looks(field, move, poses)
-    image = looks.adjoint(field.samples[:, poses])
+def solve_scene(field: PoseField, move: np.ndarray) -> np.ndarray:
+    """The scene (n_z, n_y, n_x), complex64, that explains the samples of a field, by reweighted least squares."""
+    looks = Looks(field, move)
+    image = looks.adjoint(field.samples)
     return reweighted(
         lambda scene: looks.adjoint(looks.forward(scene)), image, damping=DAMPING, rounds=ROUNDS, iterations=INNER
     )
 
 
 def joint_scene_step(
-    field: PoseField, scene: np.ndarray, move: np.ndarray, poses: slice, prior: Prior, *, inner: int = INNER
+    field: PoseField, scene: np.ndarray, move: np.ndarray, prior: Prior, *, inner: int = INNER
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One Gauss-Newton step of the scene and of the first poses, `poses` = slice(0, n), together, by `inner` iterations
-    of conjugate gradients.
+    """One Gauss-Newton step of the scene and of the poses together, by `inner` iterations of conjugate gradients.
 
     Returns
     -------
@@ -56,12 +55,12 @@ def joint_scene_step(
     """
     from scipy.sparse.linalg import LinearOperator, cg
 
-    looks, samples, here = Looks(field, move, poses), field.samples[:, poses], move[poses]
+    looks, samples = Looks(field, move), field.samples
     echo, gradient = looks.gradient(scene)
     product = products(echo, samples)
     own = products(echo, echo).real.sum()
     if not own > 0:
-        return scene, here.copy()
+        return scene, move.copy()
     beta = np.float32(np.abs(product).sum() / own)
     scene, echo, gradient = beta * scene, beta * echo, beta * gradient
     phase = np.angle(product).astype(np.float32)[None, :, None]
@@ -69,9 +68,9 @@ def joint_scene_step(
     toward = left + 1j * phase * echo
 
     curvature = curvatures(gradient)
-    scale = np.trace(curvature.sum(axis=0)) / (3 * len(here))
+    scale = np.trace(curvature.sum(axis=0)) / (3 * len(move))
     bind = (prior.smooth + prior.hold) * scale
-    pull = scale * (prior.smooth * (here - neighbours(here, field.order, prior.width)) + prior.hold * here)
+    pull = scale * (prior.smooth * (move - neighbours(move, prior.width)) + prior.hold * move)
     free = np.linalg.cholesky(np.linalg.inv(curvature + bind * np.eye(3)))  # poses in units of what they are told by
     root = weights(scene)
     image = root * looks.adjoint(samples)
@@ -102,12 +101,12 @@ def joint_scene_step(
 
     slope = slopes(gradient, toward) - pull
     whole = root * looks.adjoint(toward) - bound * scene / root
-    operator = LinearOperator((2 * n + here.size,) * 2, matvec=normal, dtype=np.float32)
+    operator = LinearOperator((2 * n + move.size,) * 2, matvec=normal, dtype=np.float32)
     both, _ = cg(operator, packed(whole, given(slope)), rtol=1e-5, maxiter=inner)
     scene = scene + root * complex_scene(both)
     longest = np.pi / (2 * field.geometry.chirp.k.max())
     step = np.clip(taken(both[2 * n :]), -longest, longest)
-    return scene, np.clip(here + step, -prior.reach, prior.reach)
+    return scene, np.clip(move + step, -prior.reach, prior.reach)
 
 
 def _energy(looks: Looks, root: np.ndarray, image: np.ndarray) -> float:

@@ -93,8 +93,6 @@ class PoseField:
         beside: tuple[int, int] = (0, 0),
     ) -> None:
         self._error = 10 ** (ERROR_DB / 20)
-        self.order = np.arange(len(geometry.weight))
-        """Place in time of every pose of this object."""
         allowed = budget(memory)
         self._room = allowed // 4
         virtual = geometry.virtual_position.reshape(-1, 3)
@@ -159,7 +157,7 @@ class PoseField:
         """The same field with the poses `index` only, in that order; some may be there more than once."""
         other = copy(self)
         other.geometry = some_poses(self.geometry, index)
-        other.order, other.samples, other._there = self.order[index], self.samples[:, index], self._there[index]
+        other.samples, other._there = self.samples[:, index], self._there[index]
         return other
 
     @property
@@ -182,9 +180,9 @@ class PoseField:
         """Recorded middle of every pose's phase centres [m], (n_pose, 3)."""
         return places(self.geometry)
 
-    def image(self, move: np.ndarray, poses: slice | None = None) -> np.ndarray:
+    def image(self, move: np.ndarray) -> np.ndarray:
         """Image of the samples with the poses displaced by `move` (n_pose, 3) [m]: complex64 (n_z, n_y, n_x)."""
-        return Looks(self, move, poses).adjoint(self.samples[:, poses or slice(None)])
+        return Looks(self, move).adjoint(self.samples)
 
     def waves(self, image: np.ndarray) -> np.ndarray:
         """Plane waves of an image, complex64 (m, n_pairs)."""
@@ -194,7 +192,7 @@ class PoseField:
         """Waves whose echoes are the derivatives of that of `waves` by a pose's displacement along x, y, z."""
         return [1j * self._kx * waves, 1j * self._ky * waves, -1j * self._kz * waves]
 
-    def transforms(self, waves: list[np.ndarray], move: np.ndarray, poses: slice | None = None):
+    def transforms(self, waves: list[np.ndarray], move: np.ndarray):
         """Echoes of several sets of waves, block by block of poses.
 
         Yields
@@ -204,7 +202,7 @@ class PoseField:
         echoes : list of (m, poses, channels) complex64
             e' of displaced antennas, one for every set of waves.
         """
-        for block in self._blocks(poses):
+        for block in self._blocks():
             front, phase = self._front(block, move)
             yield block, [self._seen(block, front, phase, part) for part in waves]
 
@@ -213,7 +211,7 @@ class PoseField:
         echo = front.adjoint(waves.astype(np.complex64, copy=False)) * (self._there[block].ravel() * phase.conj())
         return (self._root @ echo).reshape(len(self._k), block.stop - block.start, -1)
 
-    def echoes(self, waves: np.ndarray, move: np.ndarray, poses: slice | None = None):
+    def echoes(self, waves: np.ndarray, move: np.ndarray):
         """Echo and gradient of the waves of an image, block by block of poses.
 
         Yields
@@ -225,12 +223,11 @@ class PoseField:
         gradient : (m, poses, channels, 3) complex64
             Its derivative by the displacement [1/m].
         """
-        for block, (echo, *gradient) in self.transforms([waves, *self.slopes(waves)], move, poses):
+        for block, (echo, *gradient) in self.transforms([waves, *self.slopes(waves)], move):
             yield block, echo, np.stack(gradient, axis=-1)
 
-    def _blocks(self, poses: slice | None) -> list[slice]:
-        start, stop, _ = (poses or slice(None)).indices(self.n_poses)
-        return [slice(i, min(i + self._block, stop)) for i in range(start, stop, self._block)]
+    def _blocks(self) -> list[slice]:
+        return [slice(i, min(i + self._block, self.n_poses)) for i in range(0, self.n_poses, self._block)]
 
     def _front(self, poses: slice, move: np.ndarray) -> tuple[ExactFront, np.ndarray]:
         """The transform of displaced poses, and the phase exp(-j k phi) of their channels."""
@@ -243,7 +240,7 @@ class PoseField:
 
 
 class Looks:
-    """The linear map from scenes to the samples y' of some poses where they are now, kept for several uses.
+    """The linear map from scenes to the samples y' of poses where they are now, kept for several uses.
 
     Parameters
     ----------
@@ -251,14 +248,11 @@ class Looks:
         The scan.
     move : (n_pose, 3) array
         Displacements of its poses [m].
-    poses : slice, optional
-        Those that look; default all.
     """
 
-    def __init__(self, field: PoseField, move: np.ndarray, poses: slice | None = None) -> None:
+    def __init__(self, field: PoseField, move: np.ndarray) -> None:
         self._field = field
-        self._first = (poses or slice(None)).indices(field.n_poses)[0]
-        self._parts = [(block, *field._front(block, move)) for block in field._blocks(poses)]
+        self._parts = [(block, *field._front(block, move)) for block in field._blocks()]
 
     def forward(self, scene: np.ndarray) -> np.ndarray:
         """Echo (m, poses, channels) of a scene (n_z, n_y, n_x)."""
@@ -278,7 +272,6 @@ class Looks:
         """Image (n_z, n_y, n_x) of samples (m, poses, channels)."""
         field, spectrum = self._field, None
         for block, front, phase in self._parts:
-            here = samples[:, block.start - self._first : block.stop - self._first]
-            part = front((field._root.conj().T @ here.reshape(len(here), -1)) * phase)
+            part = front((field._root.conj().T @ samples[:, block].reshape(len(samples), -1)) * phase)
             spectrum = part if spectrum is None else spectrum + part
         return field._migration(spectrum, False)

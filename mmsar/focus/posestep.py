@@ -8,9 +8,6 @@ from mmsar.focus.kernels import curvatures, slopes
 from mmsar.focus.posefield import PoseField
 from mmsar.recon.sparse import shrunk
 
-WEAK = 1e-2
-"""A pose whose echo has less than this share of the mean energy does not count as told by it."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
@@ -35,15 +32,15 @@ class Match:
     measured: np.ndarray
     """<s, s>."""
 
-    @property
-    def gain(self) -> float:
-        """beta: what the echo must be multiplied by, phases of the poses free."""
-        return float(np.abs(self.product).sum() / self.own.sum())
+    @classmethod
+    def of(cls, echo: np.ndarray, samples: np.ndarray) -> "Match":
+        """Of (m, poses, channels) arrays."""
+        return cls(products(echo, samples), products(echo, echo).real, products(samples, samples).real)
 
     @property
-    def explained(self) -> np.ndarray:
-        """Energy of the samples of each pose that its echo accounts for, with a gain and a phase of its own."""
-        return np.abs(self.product) ** 2 / np.maximum(self.own, max(WEAK * self.own.mean(), 1e-30))
+    def told(self) -> float:
+        """Energy of the samples that the echo accounts for, phases of the poses and one gain free."""
+        return float(np.abs(self.product).sum() ** 2 / max(self.own.sum(), 1e-30))
 
 
 def soft_threshold(image: np.ndarray, share: float) -> np.ndarray:
@@ -51,14 +48,10 @@ def soft_threshold(image: np.ndarray, share: float) -> np.ndarray:
     return shrunk(image, np.float32(share * np.abs(image).max())).astype(np.complex64, copy=False)
 
 
-def match(field: PoseField, waves: np.ndarray, move: np.ndarray, poses: slice | None = None) -> Match:
+def match(field: PoseField, waves: np.ndarray, move: np.ndarray) -> Match:
     """How the echo of waves fits the samples of poses displaced by `move` (n_pose, 3) [m]."""
-    parts = []
-    for block, (echo,) in field.transforms([waves], move, poses):
-        samples = field.samples[:, block]
-        parts.append([products(a, b) for a, b in ((echo, samples), (echo, echo), (samples, samples))])
-    product, own, measured = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Match(product, own.real, measured.real)
+    parts = [Match.of(echo, field.samples[:, block]) for block, (echo,) in field.transforms([waves], move)]
+    return Match(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("product", "own", "measured")))
 
 
 def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -66,41 +59,24 @@ def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("mpc,mpc->p", a.conj(), b)
 
 
-def neighbours(move: np.ndarray, order: np.ndarray, width: float) -> np.ndarray:
-    """Mean of the displacements of the neighbours in time of every pose, with Gaussian weights.
-
-    Parameters
-    ----------
-    move : (n, 3) array
-        Displacements of the first n poses of `order`.
-    order : (n_pose,) array of int
-        Place in time of every pose.
-    width : float
-        Standard deviation of the weights [poses].
-
-    Returns
-    -------
-    (n, 3) array
-    """
+def neighbours(move: np.ndarray, width: float) -> np.ndarray:
+    """Mean of the displacements (n, 3) of the neighbours in time of every pose, with Gaussian weights whose standard
+    deviation is `width` poses."""
     from scipy.ndimage import gaussian_filter1d
 
-    placed = order[: len(move)]
-    there, held = np.zeros(len(order)), np.zeros((len(order), 3))
-    there[placed], held[placed] = 1.0, move
-    weight, mean = (gaussian_filter1d(part, width, axis=0, mode="constant")[placed] for part in (there, held))
-    return mean / weight[:, None]
+    mean, weight = (gaussian_filter1d(part, width, axis=0, mode="constant") for part in (move, np.ones((len(move), 1))))
+    return mean / weight
 
 
-def pose_step(
-    field: PoseField, waves: np.ndarray, move: np.ndarray, mean: np.ndarray, poses: slice, prior: Prior
-) -> np.ndarray:
-    """One Gauss-Newton step of some poses: their new displacements [m], (n, 3).
+def joint_step(field: PoseField, image: np.ndarray, move: np.ndarray, threshold: float, prior: Prior) -> np.ndarray:
+    """One Gauss-Newton step of the poses by the scene in the image that they make: their new displacements [m], (n, 3).
 
-    `mean` (n, 3) is what the prior pulls to by `smooth`, the recorded place what it pulls to by `hold`; both are shares
-    of the mean information a pose has along an axis.
+    The prior pulls to the mean of neighbours by `smooth`, to the recorded place by `hold`; both are shares of the mean
+    information a pose has along an axis.
     """
+    waves = field.waves(soft_threshold(image, threshold))
     blocks, matches = [], []
-    for block, echo, gradient in field.echoes(waves, move, poses):
+    for block, echo, gradient in field.echoes(waves, move):
         samples = field.samples[:, block]
         product = products(echo, samples)
         turned = samples * np.exp(-1j * np.angle(product)).astype(np.complex64)[None, :, None]
@@ -108,23 +84,14 @@ def pose_step(
         blocks.append((slopes(gradient, turned), slopes(gradient, lag - echo), curvatures(gradient)))
         matches.append((np.abs(product).sum(), products(echo, echo).real.sum()))
     matched, own = np.sum(matches, axis=0)
-    here = move[poses]
     if not own > 0:
-        return here.copy()
+        return move.copy()
     beta = matched / own
     slope, lagging, curvature = (np.concatenate(part) for part in zip(*blocks, strict=True))
     slope, curvature = beta * slope + beta**2 * lagging, beta**2 * curvature
-    scale = np.trace(curvature.sum(axis=0)) / (3 * len(here))
+    scale = np.trace(curvature.sum(axis=0)) / (3 * len(move))
     slope, curvature = slope / scale, curvature / scale
-    pull = prior.smooth * (here - mean) + prior.hold * here
+    pull = prior.smooth * (move - neighbours(move, prior.width)) + prior.hold * move
     step = np.linalg.solve(curvature + (prior.smooth + prior.hold) * np.eye(3), (slope - pull)[..., None])[..., 0]
     longest = np.pi / (2 * field.geometry.chirp.k.max())  # a quarter of a wavelength: half a turn of the phase
-    return np.clip(here + np.clip(step, -longest, longest), -prior.reach, prior.reach)
-
-
-def joint_step(
-    field: PoseField, image: np.ndarray, move: np.ndarray, threshold: float, poses: slice, prior: Prior
-) -> np.ndarray:
-    """One step of the first poses together, `poses` = slice(0, n), by the scene in the image that they make, (n, 3)."""
-    mean = neighbours(move[poses], field.order, prior.width)
-    return pose_step(field, field.waves(soft_threshold(image, threshold)), move, mean, poses, prior)
+    return np.clip(move + np.clip(step, -longest, longest), -prior.reach, prior.reach)

@@ -32,7 +32,7 @@ import numpy as np
 from mmsar.focus.continuity import without_common
 from mmsar.focus.jointstep import ERROR_DB, INNER, THOROUGH, joint_scene_step, solve_scene
 from mmsar.focus.posefield import Looks, PoseField
-from mmsar.focus.posestep import Prior, match, products
+from mmsar.focus.posestep import Match, Prior, products
 
 BETA = np.float32(0.8)
 """Relaxation."""
@@ -64,7 +64,7 @@ STAGES = CYCLES + 2
 def retrieve(field: PoseField, prior: Prior, done: Callable[[int], None], *, sharpen: bool) -> np.ndarray:
     """Displacements (n_pose, 3) [m] of the poses of a field; `done` is told how many of `STAGES` are over."""
     field, middle = field.coarser(ERROR_DB), field.grid.shape[0] // 2
-    plane, recorded = field.plane(middle), np.zeros((field.n_poses, 3))
+    plane = field.plane(middle)
     seen = Retrieval(plane)
     start = scene = seen.start()
     for cycle in range(CYCLES):
@@ -72,13 +72,8 @@ def retrieve(field: PoseField, prior: Prior, done: Callable[[int], None], *, sha
         if sharpen:
             scene = seen.sharpened(scene)
         done(cycle + 1)
-
-    def reflected(tried: np.ndarray) -> tuple[np.ndarray, float]:
-        tried = seen.reflected(tried, TURNED, NARROW)
-        return tried, _explained(plane, tried, recorded)
-
     scene = _turned(plane, scene, _middle(start) - _middle(scene))  # so that it is not lost where no delay tells
-    scene = _upright(plane, scene, reflected)
+    scene = seen.upright(scene)
     done(CYCLES + 1)
     whole = np.zeros(field.grid.shape, dtype=np.complex64)
     whole[middle] = scene[0]
@@ -97,8 +92,8 @@ class Retrieval:
     """
 
     def __init__(self, field: PoseField) -> None:
+        self._field, self._samples = field, field.samples
         self._looks = Looks(field, np.zeros((field.n_poses, 3)))
-        self._samples = field.samples
         rng, shape = np.random.default_rng(0), field.grid.shape
         some = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
         for _ in range(POWER):
@@ -138,6 +133,38 @@ class Retrieval:
                     break
         return self._looks.adjoint(samples) / self._bound
 
+    def explained(self, scene: np.ndarray) -> float:
+        """Share of the samples that a scene explains, phases of the poses free."""
+        fit = Match.of(self._looks.forward(scene), self._samples)
+        return fit.told / max(float(fit.measured.sum()), 1e-30)
+
+    def upright(self, scene: np.ndarray) -> np.ndarray:
+        """The scene after reflections, turned such that it then explains most."""
+        field, grid = self._field, self._field.grid
+        band, half = np.ptp(field.geometry.chirp.k), np.ptp(field.place[:, :2], axis=0).max() / 2
+        if not (band > 0 and half > 0):
+            return scene
+        size = FIRST * np.pi / band / half * _distance(field) / np.array(grid.spacing[:2])
+        size = np.round(np.clip(size, FINEST, np.maximum(WIDEST * np.array(grid.shape[:0:-1]), FINEST))).astype(int)
+
+        def share(scene: np.ndarray, voxels: np.ndarray) -> float:
+            return self.explained(self.reflected(_turned(field, scene, voxels), TURNED, NARROW))
+
+        for _ in range(TURNS):
+            scene = self.reflected(scene, TURNED, NARROW)
+            most = self.explained(scene)
+            below, above = (
+                np.array([share(scene, sign * size * axis) for axis in np.eye(2, dtype=int)]) for sign in (-1, 1)
+            )
+            bend = np.maximum(2 * most - below - above, 1e-12)
+            step = np.round(np.clip((above - below) / (2 * bend), -1, 1) * size).astype(int)
+            scene = _turned(field, scene, step)
+            if np.all(size <= FINEST):
+                break
+            if np.all(np.abs(step) < size):
+                size = np.maximum(size // 2, FINEST)
+        return self.reflected(scene, TURNED, NARROW)
+
     def _matched(self, psi: np.ndarray) -> np.ndarray:
         """P_M: the samples, every pose with the phase that is nearest."""
         turn = np.exp(-1j * np.angle(products(psi, self._samples))).astype(np.complex64)
@@ -153,50 +180,18 @@ def _support(scene: np.ndarray, width: float) -> np.ndarray:
 
 def _settled(field: PoseField, scene: np.ndarray, prior: Prior) -> np.ndarray:
     """Displacements (n_pose, 3) [m] after steps of scene and poses together, from where they are recorded."""
-    move, poses = np.zeros((field.n_poses, 3)), slice(0, field.n_poses)
+    move = np.zeros((field.n_poses, 3))
     loose = replace(prior, smooth=LOOSER * prior.smooth, hold=LOOSER * prior.hold)
     for step in range(SETTLE):
-        if step in COMMON and (common := without_common(field, move, poses)) is not None:
+        if step in COMMON and (common := without_common(field, move)) is not None:
             move = common[0]
             if common[1] > 0:
-                scene = solve_scene(field, move, poses)
+                scene = solve_scene(field, move)
         if step < COARSE:
-            scene, move = joint_scene_step(field, scene, move, poses, prior, inner=INNER)
+            scene, move = joint_scene_step(field, scene, move, prior, inner=INNER)
         else:
-            scene, move = joint_scene_step(field, scene, move, poses, loose, inner=THOROUGH)
+            scene, move = joint_scene_step(field, scene, move, loose, inner=THOROUGH)
     return move
-
-
-def _explained(field: PoseField, scene: np.ndarray, move: np.ndarray) -> float:
-    """Share of the samples that a scene explains, phases of the poses free."""
-    fit = match(field, field.waves(scene), move)
-    return float(np.abs(fit.product).sum() ** 2 / max(fit.own.sum() * fit.measured.sum(), 1e-30))
-
-
-def _upright(
-    field: PoseField, scene: np.ndarray, improved: Callable[[np.ndarray], tuple[np.ndarray, float]]
-) -> np.ndarray:
-    """The scene turned such that it explains most once it is improved."""
-    band, half = np.ptp(field.geometry.chirp.k), np.ptp(field.place[:, :2], axis=0).max() / 2
-    if not (band > 0 and half > 0):
-        return scene
-    size = FIRST * np.pi / band / half * _distance(field) / np.array(field.grid.spacing[:2])
-    size = np.round(np.clip(size, FINEST, np.maximum(WIDEST * np.array(field.grid.shape[:0:-1]), FINEST))).astype(int)
-    for _ in range(TURNS):
-        scene, most = improved(scene)
-        below, above = (
-            np.array([improved(_turned(field, scene, sign * size * axis))[1] for axis in np.eye(2, dtype=int)])
-            for sign in (-1, 1)
-        )
-        bend = np.maximum(2 * most - below - above, 1e-12)
-        vertex = np.clip((above - below) / (2 * bend), -1, 1) * size
-        step = np.round(vertex).astype(int)
-        scene = _turned(field, scene, step)
-        if np.all(size <= FINEST):
-            break
-        if np.all(np.abs(step) < size):
-            size = np.maximum(size // 2, FINEST)
-    return improved(scene)[0]
 
 
 def _distance(field: PoseField) -> float:

@@ -128,9 +128,8 @@ def test_any_array_waveform_and_grid(poses, array, samples, shape, seed):
     )
     grid = grid_of(shape, rng.uniform(0.5e-3, 5e-3, 3), (*rng.uniform(-0.05, 0.05, 2), rng.uniform(0.2, 0.5)))
     plan = bpa.plan(geometry, grid)
-    errors = [
-        error_db(plan, noise(geometry.shape, seed + i), 60) for i in range(4)
-    ]  # of few samples one alone is chance
+    # of few samples one noise alone is chance
+    errors = [error_db(plan, noise(geometry.shape, seed + i), 60) for i in range(4)]
     assert 10 * np.log10(np.mean(10 ** (np.array(errors) / 10))) <= -48
     assert dot_test(plan, seed) <= 1e-4
 

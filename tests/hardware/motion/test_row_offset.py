@@ -47,6 +47,16 @@ def test_the_shift_is_found(backlash, latency, speed, seed):
     assert found.spread < 5e-5
 
 
+def test_shifts_are_right_to_a_fiftieth_of_a_step():
+    """Root mean square of draws as above, which chance does not move much."""
+    rng, off = np.random.default_rng(0), []
+    for seed in range(100):
+        backlash, latency, speed = rng.uniform(0, 1.5e-3), rng.uniform(-0.02, 0.02), rng.uniform(0.01, 0.08)
+        rows, backward = serpentine(backlash, latency, speed, seed=seed)
+        off.append(row_offset(rows, STEP, backward).offset - (backlash - 2 * latency * speed))
+    assert np.sqrt(np.mean(np.square(off))) < 2e-5
+
+
 def test_backlash_and_latency_from_two_speeds():
     speeds = [0.02, 0.08]
     offsets = [row_offset(*_shifted(4e-4, 8e-3, speed)).offset for speed in speeds]
