@@ -231,8 +231,8 @@ def _send_foreign(host_ip):
             other.sendto(b"x" * 1466, (host_ip, 4098))
 
 
-def test_what_a_card_still_sends_is_stopped_first(bench, tmp_path):
-    """A recorder was killed: its card still records and streams."""
+def test_what_a_card_still_sends_is_stopped_first(bench, tmp_path, monkeypatch):
+    """A recorder was killed: its card still records and streams. Its radar ends soon after, or would be in the next."""
     from mmsar.hardware.dca1000.card import Card
 
     made = bench(frames=0, sent=0, emulated_period=0.005)
@@ -240,7 +240,18 @@ def test_what_a_card_still_sends_is_stopped_first(bench, tmp_path):
         card.configure(lanes=2)
         card.start_record()
     made.card.start_stream()
-    time.sleep(0.2)
+    deadline = time.monotonic() + 10
+    while not made.card.log.packed and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stop_record, stopped = Card.stop_record, []
+
+    def stop_and_wait(card):
+        stopped.append(stop_record(card))
+        made.card.stop_stream()
+        assert made.card.wait(10)
+        return stopped[-1]
+
+    monkeypatch.setattr(Card, "stop_record", stop_and_wait)
     report = record(
         tmp_path / "r",
         made.config,
@@ -249,6 +260,7 @@ def test_what_a_card_still_sends_is_stopped_first(bench, tmp_path):
         patience=QUICK,
         on_armed=lambda _: made.card.start_stream(),
     )
+    assert stopped[0] and len(made.card.logs) == 2
     assert report.packets_received == report.packets_expected
     made.check(tmp_path / "r")
 
