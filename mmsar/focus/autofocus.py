@@ -44,6 +44,7 @@ from mmsar.focus.jointstep import BESIDE, ERROR_DB, joint_scene_step, solve_scen
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior, joint_step, match, soft_threshold
 from mmsar.focus.retrieval import STAGES, retrieve
+from mmsar.focus.unwrap import refined
 from mmsar.metrics.focus import entropy
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
@@ -58,8 +59,9 @@ SETTLING = 2 / 3
 SETTLE = 12
 """Steps of scene and poses together after that."""
 GAINED, OTHER = 1.3, 1.1
-"""By which factor samples must be explained better to count as improved (`_gain`), and for a blind start to count."""
-ENOUGH = 0.98
+"""By which factor samples must be explained better to count as improved (`_gain`), and for one start, or what is not
+refined, to be preferred to another."""
+ENOUGH = 0.99
 """Share of the samples with which no other start is tried."""
 KEPT = 0.9
 """Share of what the brightest parts explained that they still must."""
@@ -216,12 +218,17 @@ def focus_samples(
     if options.blind and after < ENOUGH:
         smooth, hold = LOOSER * prior.smooth, LOOSER * prior.hold
         prior = replace(prior, smooth=smooth, hold=hold, width=LOCAL * prior.width)
-        with counter("blind", 2 * STAGES, options.progress) as done:
+        with counter("blind", 2 * STAGES + 1, options.progress) as done:
             for over, sharpen in ((0, True), (STAGES, False)):
                 other = retrieve(field, prior, lambda stage, over=over: done(over + stage), sharpen=sharpen)
                 fit = explained(field, other)
                 if _gain(after, fit) >= (1.0 if blind else OTHER):
                     move, after, blind = other, fit, True
+            other = refined(field.coarser(ERROR_DB), move, prior)
+            fit = explained(field, other)
+            if _gain(fit, after) < OTHER:
+                move, after = other, fit
+            done(2 * STAGES + 1)
     focused = field.image(move)
     return Autofocus(
         move=move,

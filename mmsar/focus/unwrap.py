@@ -1,0 +1,108 @@
+r"""Whole half wavelengths of depths by delays, and what recorded places then say of where scene and poses are.
+
+Phases tell the depth of a pose to half a wavelength h. A wrong number of them does no harm to the image by itself, but
+hides what recorded places say: that errors do not go with the place in the aperture. So scene and poses may have agreed
+on a turn, another distance or another scale, by depths that grow with the place, or with its square. Delays tell the
+number: pose p, its phase free, is explained by a scene at its depth and at half a wavelength before and behind by
+
+    J(n) = |<e(z + n h), s>| / (|e| |s|),      lag = h (J(1) - J(-1)) / (2 (2 J(0) - J(1) - J(-1)))
+
+which is noisy for a pose (bright ones are told best), and sure for many. Every pose, or where errors are smooth along
+the path every run of poses (`continuity`), moves by whole half wavelengths to its lag. What depths and lags have in
+common as a polynomial of x and y, weighted by the energy of the poses, is then taken away.
+
+Steps of scene and poses together follow (`jointstep`), and all of it is done several times. The prior pulls by what is
+left to explain: with a share r of the samples left, n of them to a pose, a spread sigma of displacements found so far,
+
+    pull re the mean information of a pose = 3 r / (n (2 k sigma)^2)
+
+as information is (2 k)^2 times the energy in depth, and little along x and y; `HOLD` times as much to the recorded
+place, since what is left is no white noise.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from mmsar.focus.continuity import followed, legendre
+from mmsar.focus.jointstep import THOROUGH, joint_scene_step, solve_scene
+from mmsar.focus.posefield import PoseField
+from mmsar.focus.posestep import Match, Prior, match, neighbours
+
+ROUNDS, STEPS = 10, 3
+"""Rounds, and steps of scene and poses of each."""
+DEGREE, SLOPE = 3, 1
+"""Of the polynomial, where errors are independent, and where they are smooth: these have more in common by chance."""
+SPARE = 10
+"""Poses that there must be for a coefficient of the polynomial."""
+FURTHEST = 3.0
+"""A lag is at most so many half wavelengths."""
+LEAST = 1e-6
+"""Curvature 2 J(0) - J(1) - J(-1) below which there is no lag: no bandwidth, or no samples."""
+HOLD = 10.0
+"""Pull to the recorded place, re what white noise would ask for."""
+NARROWEST = 1e-5
+"""Least spread of displacements [m]."""
+
+
+def refined(field: PoseField, move: np.ndarray, prior: Prior) -> np.ndarray:
+    """Displacements (n_pose, 3) [m] near `move` with the whole half wavelengths that delays tell, and without what they
+    have in common."""
+    scene = solve_scene(field, move)
+    for _ in range(ROUNDS):
+        move = np.clip(unwrapped(field, scene, move), -prior.reach, prior.reach)
+        scene = solve_scene(field, move)
+        pull = _told(field, scene, move, prior)
+        for _ in range(STEPS):
+            scene, move = joint_scene_step(field, scene, move, pull, inner=THOROUGH)
+    return np.clip(unwrapped(field, scene, move, most=SLOPE), -prior.reach, prior.reach)
+
+
+def lags(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much deeper every pose is by its delays than where it is moved [m], (n,), and the energy of its samples."""
+    half, waves, told = np.pi / field.wavenumber, field.waves(scene), []
+    for by in (-half, 0.0, half):
+        fit = match(field, waves, move + np.array([0.0, 0.0, by]))
+        told.append(np.abs(fit.product) / np.maximum(np.sqrt(fit.own * fit.measured), 1e-30))
+    bend = 2 * told[1] - told[0] - told[2]
+    lag = np.where(bend > LEAST, (told[2] - told[0]) / (2 * np.maximum(bend, LEAST)), 0.0)
+    return half * np.clip(lag, -FURTHEST, FURTHEST), fit.measured.astype(float)
+
+
+def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: int = DEGREE) -> np.ndarray:
+    """Displacements (n_pose, 3) [m] by whole half wavelengths to their lags, without a polynomial of degree `most` or,
+    where errors are smooth, `SLOPE`."""
+    half, path = np.pi / field.wavenumber, followed(field, move)
+    lag, energy = lags(field, scene, move)
+    if path is None:
+        depth, seen = move[:, 2] + half * np.round(lag / half), move[:, 2] + lag
+        depth_degree = place_degree = most
+    else:
+        more = lag + move[:, 2] - path.depth
+        more = np.bincount(path.run, energy * more) / np.maximum(np.bincount(path.run, energy), 1e-30)
+        depth = seen = path.depth + half * np.round(more / half)[path.run]
+        depth_degree, place_degree = SLOPE, 0
+    out = move.copy()
+    out[:, 2] = depth - _common(field, seen, energy, depth_degree)
+    out[:, :2] -= _common(field, move[:, :2], energy, place_degree)
+    return out
+
+
+def _common(field: PoseField, values: np.ndarray, energy: np.ndarray, degree: int) -> np.ndarray:
+    """The polynomial of x and y that is nearest to values (n,) or (n, m)."""
+    while degree and (degree + 1) * (degree + 2) / 2 * SPARE > len(values):
+        degree -= 1
+    pairs = [(a, b) for a in range(degree + 1) for b in range(degree + 1 - a)]
+    terms, root = legendre(field.place[:, :2], pairs).T, np.sqrt(energy)
+    return terms @ np.linalg.lstsq(root[:, None] * terms, (root * values.T).T, rcond=None)[0]
+
+
+def _told(field: PoseField, scene: np.ndarray, move: np.ndarray, prior: Prior) -> Prior:
+    """The prior with pulls by what a scene leaves to explain; none to neighbours if that had none."""
+    fit: Match = match(field, field.waves(scene), move)
+    energy = fit.measured / max(float(fit.measured.sum()), 1e-30)
+    left = 1 - fit.told / max(float(fit.measured.sum()), 1e-30)
+    share = 3 * left / (field.samples[:, 0].size * (2 * field.wavenumber) ** 2)
+    apart = move[:, 2] - neighbours(move, prior.width)[:, 2]
+    spread, rough = (max(float(energy @ depth**2), NARROWEST**2) for depth in (move[:, 2], apart))
+    return replace(prior, smooth=share / rough if prior.smooth > 0 else 0.0, hold=HOLD * share / spread)
