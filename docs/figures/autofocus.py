@@ -47,11 +47,13 @@ def scenes() -> dict[str, Scene]:
     }
 
 
-def registered(image: np.ndarray, reference: np.ndarray) -> float:
-    """Correlation of magnitudes at the shift that fits best."""
+def registered(image: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Correlation of magnitudes at the shift that fits best, and how long that is [m]."""
     a, b = np.abs(image[0]), np.abs(reference[0])
-    spectrum = np.fft.rfft2(a) * np.fft.rfft2(b).conj()
-    return float(np.fft.irfft2(spectrum, a.shape).max() / np.sqrt((a**2).sum() * (b**2).sum()))
+    product = np.fft.irfft2(np.fft.rfft2(a) * np.fft.rfft2(b).conj(), a.shape)
+    at = np.unravel_index(product.argmax(), a.shape)
+    shift = [GRID.spacing[0] * min(i, n - i) for i, n in zip(at, a.shape, strict=True)]
+    return float(product.max() / np.sqrt((a**2).sum() * (b**2).sum())), float(np.hypot(*shift))
 
 
 def case(scene: Scene, kind: str, rms: float, seed: int, *, blind: bool = False) -> dict:
@@ -73,9 +75,11 @@ def case(scene: Scene, kind: str, rms: float, seed: int, *, blind: bool = False)
         seconds.append(time.perf_counter() - start)
     exact = nufft.plan(replace(scan, trajectory=true), GRID)(scan.signal)
     before, after = (nufft.plan(s, GRID)(scan.signal) for s in (scan, apply_autofocus(scan, found)))
+    after_like, aside = registered(after, exact)
     return {
-        "before": registered(before, exact),
-        "after": registered(after, exact),
+        "before": registered(before, exact)[0],
+        "after": after_like,
+        "aside": aside,
         "improved": found.improved,
         "seconds": seconds[-1],
         "times": seconds[-1] / seconds[0],
@@ -127,7 +131,7 @@ def main() -> None:
     print(f"{machine()}; correlation before -> after (share that counts as improved), {args.seeds} errors each\n")
     sizes = LARGE if args.blind else RMS
     print(f"| scene, error | {' | '.join(f'{1e3 * rms:.1f} mm' for rms in sizes)} |\n|---|{'---|' * len(sizes)}")
-    times, more = [], []
+    times, more, aside = [], [], {}
     for name, scene in scenes().items():
         for kind in ("smooth", "independent"):
             cells = []
@@ -135,9 +139,11 @@ def main() -> None:
                 found = [case(scene, kind, rms, seed, blind=args.blind) for seed in range(args.seeds)]
                 before, after, better = (np.mean([f[key] for f in found]) for key in ("before", "after", "improved"))
                 cells.append(f"{before:.2f} -> {after:.2f} ({100 * better:.0f} %)")
+                aside.setdefault(name, []).extend(1e3 * f["aside"] for f in found)
                 times += [f["seconds"] for f in found]
                 more += [f["times"] for f in found]
             print(f"| {name}, {kind} | {' | '.join(cells)} |", flush=True)
+    print(f"\nthey lie aside by {', '.join(f'{np.median(by):.1f} mm ({name})' for name, by in aside.items())} (median)")
     print(f"\n{np.median(times):.1f} s each (median), 30 iterations, 15,360 channels into {GRID.n_voxels:,} voxels")
     if args.blind:
         print(f"{np.median(more):.1f} times as long as without --blind (median)")

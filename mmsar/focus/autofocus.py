@@ -16,7 +16,8 @@ a pose has along an axis; so what the echoes do not tell stays as it was.
 
 Then scene and poses take `SETTLE` steps together, the scene by least squares (`jointstep`): so surfaces without any
 point focus, too, which thresholds break into spots. With `AutofocusOptions.blind` there are other starts, for errors
-that leave nothing to start from: phases of the poses by phase retrieval (`retrieval`).
+that leave nothing to start from: phases of the poses by phase retrieval (`retrieval`). What is found is refined by
+delays (`unwrap`): depths are then known beyond half a wavelength, and with them where the scene lies.
 
 What came of it is judged by samples that were not asked (`holdout`): the scene from half of the poses must explain what
 the others saw. Of the starts the one is kept that explains most, and it counts as improved if it explains clearly more

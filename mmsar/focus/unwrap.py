@@ -24,7 +24,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmsar.focus.continuity import followed, legendre
+from mmsar.focus.continuity import CHANCE, followed, legendre
 from mmsar.focus.jointstep import THOROUGH, joint_scene_step, solve_scene
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Match, Prior, match, neighbours
@@ -38,7 +38,9 @@ SPARE = 10
 FURTHEST = 3.0
 """A lag is at most so many half wavelengths."""
 LEAST = 1e-6
-"""Curvature 2 J(0) - J(1) - J(-1) below which there is no lag: no bandwidth, or no samples."""
+"""Curvature 2 J(0) - J(1) - J(-1) below which there is no lag: no samples."""
+NOISE = 1.0
+"""Spread of lags beside a polynomial, in half wavelengths, above which they tell nothing: too little bandwidth."""
 HOLD = 10.0
 """Pull to the recorded place, re what white noise would ask for."""
 NARROWEST = 1e-5
@@ -71,21 +73,32 @@ def lags(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndar
 
 def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: int = DEGREE) -> np.ndarray:
     """Displacements (n_pose, 3) [m] by whole half wavelengths to their lags, without a polynomial of degree `most` or,
-    where errors are smooth, `SLOPE`."""
+    where errors are smooth, `SLOPE`; as they are where delays tell nothing."""
     half, path = np.pi / field.wavenumber, followed(field, move)
     lag, energy = lags(field, scene, move)
+    beside = lag - _common(field, lag, energy, most)
+    if not energy @ beside**2 < (NOISE * half) ** 2 * energy.sum():
+        return move.copy()
     if path is None:
         depth, seen = move[:, 2] + half * np.round(lag / half), move[:, 2] + lag
-        depth_degree = place_degree = most
+        depth_degree, place_degree, independent = most, most, field.n_poses
     else:
         more = lag + move[:, 2] - path.depth
         more = np.bincount(path.run, energy * more) / np.maximum(np.bincount(path.run, energy), 1e-30)
         depth = seen = path.depth + half * np.round(more / half)[path.run]
-        depth_degree, place_degree = SLOPE, 0
+        depth_degree, place_degree, independent = SLOPE, 0, path.run[-1] + 1
     out = move.copy()
-    out[:, 2] = depth - _common(field, seen, energy, depth_degree)
+    out[:, 2] = depth - beyond_chance(seen, _common(field, seen, energy, depth_degree), energy, independent)
     out[:, :2] -= _common(field, move[:, :2], energy, place_degree)
     return out
+
+
+def beyond_chance(values: np.ndarray, common: np.ndarray, energy: np.ndarray, independent: int) -> np.ndarray:
+    """What values (n,) of so many independent errors have in common, less what as many have by chance; their mean."""
+    share = energy / max(float(energy.sum()), 1e-30)
+    mean = float(share @ common)
+    size, rest = (float(share @ part**2) for part in (common - mean, values - common))
+    return mean + max(0.0, 1 - CHANCE**2 * rest / (independent * max(size, 1e-30))) * (common - mean)
 
 
 def _common(field: PoseField, values: np.ndarray, energy: np.ndarray, degree: int) -> np.ndarray:
