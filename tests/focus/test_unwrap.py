@@ -26,12 +26,16 @@ HALF = np.pi / CHIRP.k.mean()
 PLACE = PATH.position[:, :2] / np.abs(PATH.position[:, :2]).max(axis=0)
 
 
-def field_at(error: np.ndarray, *, chirp: mmsar.Chirp = CHIRP, snr_db: float = 25.0) -> PoseField:
+def scan_at(error: np.ndarray, *, chirp: mmsar.Chirp = CHIRP, snr_db: float = 25.0) -> Scan:
     """A scan along PATH + error as recorded along PATH."""
     true = Trajectory(time=PATH.time, position=PATH.position + error, rotation=PATH.rotation)
     echo = mmsar.simulate(POINTS, chirp=chirp, array=AntennaArray.iwr1443(), trajectory=true)
     noisy = add_noise(echo.read(), snr_db, rng=np.random.default_rng(9))
-    scan = Scan(signal=noisy, chirp=chirp, array=AntennaArray.iwr1443(), trajectory=PATH)
+    return Scan(signal=noisy, chirp=chirp, array=AntennaArray.iwr1443(), trajectory=PATH)
+
+
+def field_at(error: np.ndarray, **how) -> PoseField:
+    scan = scan_at(error, **how)
     return PoseField(scan.geometry, scan, GRID, reach=5e-3).coarser(ERROR_DB)
 
 
@@ -127,6 +131,18 @@ def test_few_poses_have_polynomials_of_low_degree(still):
             assert (spread(left) < 1e-6) == (power <= degree), (poses, power)
 
 
+def test_what_errors_have_in_common_by_chance_stays():
+    rng, energy = np.random.default_rng(8), np.ones(1000)
+    errors, line = rng.standard_normal(1000), np.linspace(-1, 1, 1000)
+    for slope, kept in ((0.01, 1.0), (0.3, 0.1)):
+        common = 0.5 + slope * line
+        gone = unwrap.beyond_chance(errors + common, common, energy, 1000)
+        np.testing.assert_allclose(np.ptp(gone) / np.ptp(common), 1 - kept, atol=0.05)
+        assert gone.mean() == pytest.approx(0.5)
+    few = unwrap.beyond_chance(errors + common, common, energy, 20)
+    np.testing.assert_allclose(few, 0.5)
+
+
 def test_the_prior_pulls_by_what_is_left_to_explain(still):
     move = deeper(white_error(len(PATH), np.full(3, 1e-3), rng=np.random.default_rng(6))[:, 2])
     noisy = field_at(np.zeros((len(PATH), 3)), snr_db=5.0)
@@ -141,8 +157,6 @@ def test_the_prior_pulls_by_what_is_left_to_explain(still):
 
 
 def test_what_refining_makes_worse_is_not_kept(monkeypatch):
-    error = white_error(len(PATH), np.full(3, 0.8e-3), rng=np.random.default_rng(3))
-    field = field_at(error)
     tried = []
 
     def worse(field, move, prior):
@@ -150,17 +164,8 @@ def test_what_refining_makes_worse_is_not_kept(monkeypatch):
         return move + white_error(len(move), np.full(3, 1e-3), rng=np.random.default_rng(7))
 
     monkeypatch.setattr(autofocus, "refined", worse)
-    scan = Scan(
-        signal=mmsar.simulate(
-            POINTS,
-            chirp=CHIRP,
-            array=AntennaArray.iwr1443(),
-            trajectory=Trajectory(time=PATH.time, position=PATH.position + error, rotation=PATH.rotation),
-        ).read(),
-        chirp=CHIRP,
-        array=AntennaArray.iwr1443(),
-        trajectory=PATH,
+    scan = scan_at(white_error(len(PATH), np.full(3, 0.8e-3), rng=np.random.default_rng(3)), snr_db=15.0)
+    found = autofocus.autofocus(
+        scan, GRID, options=autofocus.AutofocusOptions(progress=False, iterations=4, blind=True)
     )
-    options = autofocus.AutofocusOptions(progress=False, iterations=4, blind=True)
-    found = autofocus.autofocus(scan, field.grid, options=options)
     np.testing.assert_array_equal(found.move, tried[0])
