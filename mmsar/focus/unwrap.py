@@ -8,8 +8,9 @@ number: pose p, its phase free, is explained by a scene at its depth and at half
     J(n) = |<e(z + n h), s>| / (|e| |s|),      lag = h (J(1) - J(-1)) / (2 (2 J(0) - J(1) - J(-1)))
 
 which is noisy for a pose (bright ones are told best), and sure for many. Every pose, or where errors are smooth along
-the path every run of poses (`continuity`), moves by whole half wavelengths to its lag. What depths and lags have in
-common as a polynomial of x and y, weighted by the energy of the poses, is then taken away.
+the path every run of poses (`continuity`), moves by whole half wavelengths to its lag. Where errors are independent,
+what depths and lags have in common as a polynomial of x and y, weighted by the energy of the poses, is then taken away
+as far as it exceeds what they have in common by chance.
 
 Steps of scene and poses together follow (`jointstep`), and all of it is done several times. The prior pulls by what is
 left to explain: with a share r of the samples left, n of them to a pose, a spread sigma of displacements found so far,
@@ -32,7 +33,9 @@ from mmsar.focus.posestep import Match, Prior, match, neighbours
 ROUNDS, STEPS = 10, 3
 """Rounds, and steps of scene and poses of each."""
 DEGREE, SLOPE = 3, 1
-"""Of the polynomial, where errors are independent, and where they are smooth: these have more in common by chance."""
+"""Of the polynomial, and at the end, when no steps follow."""
+BLOCKS = 25
+"""Parts of the path whose means tell what errors have in common by chance."""
 SPARE = 10
 """Poses that there must be for a coefficient of the polynomial."""
 FURTHEST = 3.0
@@ -72,33 +75,40 @@ def lags(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndar
 
 
 def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: int = DEGREE) -> np.ndarray:
-    """Displacements (n_pose, 3) [m] by whole half wavelengths to their lags, without a polynomial of degree `most` or,
-    where errors are smooth, `SLOPE`; as they are where delays tell nothing."""
+    """Displacements (n_pose, 3) [m] by whole half wavelengths to their lags, as they are where delays tell nothing.
+
+    Where errors are independent, without a polynomial of degree `most`; where they are smooth, `continuity` did that.
+    """
     half, path = np.pi / field.wavenumber, followed(field, move)
     lag, energy = lags(field, scene, move)
     beside = lag - _common(field, lag, energy, most)
     if not energy @ beside**2 < (NOISE * half) ** 2 * energy.sum():
         return move.copy()
+    out = move.copy()
     if path is None:
-        depth, seen = move[:, 2] + half * np.round(lag / half), move[:, 2] + lag
-        depth_degree, place_degree, independent = most, most, field.n_poses
+        seen = move[:, 2] + lag
+        out[:, 2] += half * np.round(lag / half) - beyond_chance(seen, _common(field, seen, energy, most), energy)
+        out[:, :2] -= _common(field, move[:, :2], energy, most)
     else:
         more = lag + move[:, 2] - path.depth
         more = np.bincount(path.run, energy * more) / np.maximum(np.bincount(path.run, energy), 1e-30)
-        depth = seen = path.depth + half * np.round(more / half)[path.run]
-        depth_degree, place_degree, independent = SLOPE, 0, path.run[-1] + 1
-    out = move.copy()
-    out[:, 2] = depth - beyond_chance(seen, _common(field, seen, energy, depth_degree), energy, independent)
-    out[:, :2] -= _common(field, move[:, :2], energy, place_degree)
+        out[:, 2] = path.depth + half * np.round(more / half)[path.run]
+        out -= _common(field, out, energy, 0)
     return out
 
 
-def beyond_chance(values: np.ndarray, common: np.ndarray, energy: np.ndarray, independent: int) -> np.ndarray:
-    """What values (n,) of so many independent errors have in common, less what as many have by chance; their mean."""
+def beyond_chance(values: np.ndarray, common: np.ndarray, energy: np.ndarray) -> np.ndarray:
+    """What values (n,) along a path have in common, less what values as smooth as they have by chance; with the mean.
+
+    By chance, means of `BLOCKS` parts of the path differ as much as their number makes the mean of all uncertain.
+    """
     share = energy / max(float(energy.sum()), 1e-30)
     mean = float(share @ common)
-    size, rest = (float(share @ part**2) for part in (common - mean, values - common))
-    return mean + max(0.0, 1 - CHANCE**2 * rest / (independent * max(size, 1e-30))) * (common - mean)
+    size, rest = float(share @ (common - mean) ** 2), values - common
+    parts = np.arange(len(values)) * min(BLOCKS, len(values)) // len(values)
+    weight = np.bincount(parts, share)
+    chance = float(np.sum(weight**2 * (np.bincount(parts, share * rest) / np.maximum(weight, 1e-30)) ** 2))
+    return mean + max(0.0, 1 - CHANCE**2 * chance / max(size, 1e-30)) * (common - mean)
 
 
 def _common(field: PoseField, values: np.ndarray, energy: np.ndarray, degree: int) -> np.ndarray:

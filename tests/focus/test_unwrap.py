@@ -131,16 +131,20 @@ def test_few_poses_have_polynomials_of_low_degree(still):
             assert (spread(left) < 1e-6) == (power <= degree), (poses, power)
 
 
-def test_what_errors_have_in_common_by_chance_stays():
+@pytest.mark.parametrize("smooth", [False, True])
+def test_what_errors_have_in_common_by_chance_stays(smooth):
+    """Less of smooth ones goes: there are fewer that are independent."""
     rng, energy = np.random.default_rng(8), np.ones(1000)
     errors, line = rng.standard_normal(1000), np.linspace(-1, 1, 1000)
-    for slope, kept in ((0.01, 1.0), (0.3, 0.1)):
+    if smooth:
+        errors = smooth_error(1000, np.ones(3), cycles=30.0, rng=rng)[:, 0]
+    gone = []
+    for slope in (0.01, 0.5, 3.0):
         common = 0.5 + slope * line
-        gone = unwrap.beyond_chance(errors + common, common, energy, 1000)
-        np.testing.assert_allclose(np.ptp(gone) / np.ptp(common), 1 - kept, atol=0.05)
-        assert gone.mean() == pytest.approx(0.5)
-    few = unwrap.beyond_chance(errors + common, common, energy, 20)
-    np.testing.assert_allclose(few, 0.5)
+        gone.append(np.ptp(found := unwrap.beyond_chance(errors + common, common, energy)) / np.ptp(common))
+        assert found.mean() == pytest.approx(0.5)
+    assert gone[0] == pytest.approx(0.0, abs=1e-6) and gone[2] > 0.97
+    assert gone[1] < 0.8 if smooth else gone[1] > 0.95
 
 
 def test_the_prior_pulls_by_what_is_left_to_explain(still):
