@@ -63,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--blind",
         action="store_true",
         help="where too little is explained, retrieve phases from nothing, too, and take what explains more: errors up "
-        "to about a quarter of a wavelength and more, several times as long",
+        "to about a quarter of a wavelength and more, ten times as long and more",
     )
     parser.add_argument("--memory", type=gibibytes, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument(

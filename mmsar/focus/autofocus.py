@@ -45,7 +45,7 @@ from mmsar.focus.jointstep import BESIDE, ERROR_DB, joint_scene_step, solve_scen
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior, joint_step, match, soft_threshold
 from mmsar.focus.retrieval import STAGES, retrieve
-from mmsar.focus.unwrap import refined
+from mmsar.focus.unwrap import ROUNDS, refined
 from mmsar.metrics.focus import entropy
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
@@ -99,7 +99,7 @@ class AutofocusOptions:
     """b: pull to the recorded place, re the mean information of a pose."""
     blind: bool = False
     """Where less than `ENOUGH` comes to be explained, retrieve phases from nothing, too, and keep what explains more:
-    for errors so large that nothing is seen at the recorded positions. Several times as long."""
+    for errors so large that nothing is seen at the recorded positions. Ten times as long and more."""
     reach: float = 5e-3
     """Largest displacement along an axis [m]."""
     memory: int | None = None
@@ -219,17 +219,16 @@ def focus_samples(
     if options.blind and after < ENOUGH:
         smooth, hold = LOOSER * prior.smooth, LOOSER * prior.hold
         prior = replace(prior, smooth=smooth, hold=hold, width=LOCAL * prior.width)
-        with counter("blind", 2 * STAGES + 1, options.progress) as done:
+        with counter("blind", 2 * STAGES + ROUNDS, options.progress) as done:
             for over, sharpen in ((0, True), (STAGES, False)):
                 other = retrieve(field, prior, lambda stage, over=over: done(over + stage), sharpen=sharpen)
                 fit = explained(field, other)
                 if _gain(after, fit) >= (1.0 if blind else OTHER):
                     move, after, blind = other, fit, True
-            other = refined(field.coarser(ERROR_DB), move, prior)
+            other = refined(field.coarser(ERROR_DB), move, prior, lambda rounds: done(2 * STAGES + rounds))
             fit = explained(field, other)
             if _gain(fit, after) < OTHER:
                 move, after = other, fit
-            done(2 * STAGES + 1)
     focused = field.image(move)
     return Autofocus(
         move=move,

@@ -98,11 +98,16 @@ def without_common(field: PoseField, move: np.ndarray) -> tuple[np.ndarray, floa
     bound = ALIKE * (ERROR / SIGMA) ** 2 * np.eye(len(terms))
     common = np.linalg.solve(seen @ seen.T + bound, seen @ depth)
     size, rest = (float(np.sqrt(np.mean(part**2))) for part in (common @ seen, depth - common @ seen))
-    share = max(0.0, 1 - (CHANCE * rest / max(size, 1e-12)) ** 2 / (path.run[-1] + 1))
+    share = beyond_chance(size**2, rest**2 / (path.run[-1] + 1))
     out = move.copy()
     out[:, 2] = _near(Followed(path.run, path.depth - share * common @ terms), half).depth
     out[:, :2] -= out[:, :2].mean(axis=0)
     return out, share * size
+
+
+def beyond_chance(power: float, chance: float) -> float:
+    """Share of something in common to take away, of a mean square `power`, where chance makes it `chance`."""
+    return max(0.0, 1 - CHANCE**2 * chance / max(power, 1e-24))
 
 
 def _near(path: Followed, half: float) -> Followed:

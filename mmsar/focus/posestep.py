@@ -42,6 +42,11 @@ class Match:
         """Energy of the samples that the echo accounts for, phases of the poses and one gain free."""
         return float(np.abs(self.product).sum() ** 2 / max(self.own.sum(), 1e-30))
 
+    @property
+    def share(self) -> float:
+        """That energy re all of the samples'."""
+        return self.told / max(float(self.measured.sum()), 1e-30)
+
 
 def soft_threshold(image: np.ndarray, share: float) -> np.ndarray:
     """Magnitudes less `share` of the largest, at least 0, phases kept; complex64."""

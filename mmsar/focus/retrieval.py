@@ -135,8 +135,7 @@ class Retrieval:
 
     def explained(self, scene: np.ndarray) -> float:
         """Share of the samples that a scene explains, phases of the poses free."""
-        fit = Match.of(self._looks.forward(scene), self._samples)
-        return fit.told / max(float(fit.measured.sum()), 1e-30)
+        return Match.of(self._looks.forward(scene), self._samples).share
 
     def upright(self, scene: np.ndarray) -> np.ndarray:
         """The scene after reflections, turned such that it then explains most."""

@@ -21,14 +21,15 @@ as information is (2 k)^2 times the energy in depth, and little along x and y; `
 place, since what is left is no white noise.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from mmsar.focus.continuity import CHANCE, followed, legendre
+from mmsar.focus.continuity import beyond_chance, followed, legendre
 from mmsar.focus.jointstep import THOROUGH, joint_scene_step, solve_scene
 from mmsar.focus.posefield import PoseField
-from mmsar.focus.posestep import Match, Prior, match, neighbours
+from mmsar.focus.posestep import Prior, match, neighbours
 
 ROUNDS, STEPS = 10, 3
 """Rounds, and steps of scene and poses of each."""
@@ -50,16 +51,17 @@ NARROWEST = 1e-5
 """Least spread of displacements [m]."""
 
 
-def refined(field: PoseField, move: np.ndarray, prior: Prior) -> np.ndarray:
+def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements (n_pose, 3) [m] near `move` with the whole half wavelengths that delays tell, and without what they
-    have in common."""
+    have in common; `done` is told how many of `ROUNDS` are over."""
     scene = solve_scene(field, move)
-    for _ in range(ROUNDS):
+    for over in range(ROUNDS):
         move = np.clip(unwrapped(field, scene, move), -prior.reach, prior.reach)
         scene = solve_scene(field, move)
         pull = _told(field, scene, move, prior)
         for _ in range(STEPS):
             scene, move = joint_scene_step(field, scene, move, pull, inner=THOROUGH)
+        done(over + 1)
     return np.clip(unwrapped(field, scene, move, most=SLOPE), -prior.reach, prior.reach)
 
 
@@ -87,7 +89,7 @@ def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: in
     out = move.copy()
     if path is None:
         seen = move[:, 2] + lag
-        out[:, 2] += half * np.round(lag / half) - beyond_chance(seen, _common(field, seen, energy, most), energy)
+        out[:, 2] += half * np.round(lag / half) - not_by_chance(seen, _common(field, seen, energy, most), energy)
         out[:, :2] -= _common(field, move[:, :2], energy, most)
     else:
         more = lag + move[:, 2] - path.depth
@@ -97,7 +99,7 @@ def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: in
     return out
 
 
-def beyond_chance(values: np.ndarray, common: np.ndarray, energy: np.ndarray) -> np.ndarray:
+def not_by_chance(values: np.ndarray, common: np.ndarray, energy: np.ndarray) -> np.ndarray:
     """What values (n,) along a path have in common, less what values as smooth as they have by chance; with the mean.
 
     By chance, means of `BLOCKS` parts of the path differ as much as their number makes the mean of all uncertain.
@@ -106,9 +108,8 @@ def beyond_chance(values: np.ndarray, common: np.ndarray, energy: np.ndarray) ->
     mean = float(share @ common)
     size, rest = float(share @ (common - mean) ** 2), values - common
     parts = np.arange(len(values)) * min(BLOCKS, len(values)) // len(values)
-    weight = np.bincount(parts, share)
-    chance = float(np.sum(weight**2 * (np.bincount(parts, share * rest) / np.maximum(weight, 1e-30)) ** 2))
-    return mean + max(0.0, 1 - CHANCE**2 * chance / max(size, 1e-30)) * (common - mean)
+    chance = float(np.sum(np.bincount(parts, share * rest) ** 2))
+    return mean + beyond_chance(size, chance) * (common - mean)
 
 
 def _common(field: PoseField, values: np.ndarray, energy: np.ndarray, degree: int) -> np.ndarray:
@@ -122,10 +123,9 @@ def _common(field: PoseField, values: np.ndarray, energy: np.ndarray, degree: in
 
 def _told(field: PoseField, scene: np.ndarray, move: np.ndarray, prior: Prior) -> Prior:
     """The prior with pulls by what a scene leaves to explain; none to neighbours if that had none."""
-    fit: Match = match(field, field.waves(scene), move)
+    fit = match(field, field.waves(scene), move)
     energy = fit.measured / max(float(fit.measured.sum()), 1e-30)
-    left = 1 - fit.told / max(float(fit.measured.sum()), 1e-30)
-    share = 3 * left / (field.samples[:, 0].size * (2 * field.wavenumber) ** 2)
+    share = 3 * (1 - fit.share) / (field.samples[:, 0].size * (2 * field.wavenumber) ** 2)
     apart = move[:, 2] - neighbours(move, prior.width)[:, 2]
     spread, rough = (max(float(energy @ depth**2), NARROWEST**2) for depth in (move[:, 2], apart))
     return replace(prior, smooth=share / rough if prior.smooth > 0 else 0.0, hold=HOLD * share / spread)

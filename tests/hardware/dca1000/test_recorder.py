@@ -232,7 +232,7 @@ def _send_foreign(host_ip):
 
 
 def test_what_a_card_still_sends_is_stopped_first(bench, tmp_path, monkeypatch):
-    """A recorder was killed: its card still records and streams. Its radar ends soon after, or would be in the next."""
+    """A recorder was killed: its card still records and streams. Its radar ends once the card is stopped."""
     from mmsar.hardware.dca1000.card import Card
 
     made = bench(frames=0, sent=0, emulated_period=0.005)
