@@ -11,7 +11,7 @@ import numpy as np
 
 from mmsar.core.progress import counter
 from mmsar.enhance import dataset_track as track
-from mmsar.enhance.dataset_recipe import SPLITS, Recipe
+from mmsar.enhance.dataset_recipe import LEAST_SQUARES, SPLITS, Recipe
 from mmsar.enhance.dataset_scene import DrawnScene, draw_scene
 from mmsar.io.pairs_h5 import open_pairs
 from mmsar.model.chirp import Chirp
@@ -19,6 +19,7 @@ from mmsar.model.grid import ImageGrid
 from mmsar.model.pair import Pair
 from mmsar.model.scan import Geometry
 from mmsar.recon import bpa, empm, nufft
+from mmsar.recon.least_squares import LeastSquaresPlan
 from mmsar.recon.options import ReconOptions
 from mmsar.simulate.fast_echo import FastEcho
 from mmsar.simulate.noise import add_noise
@@ -26,7 +27,7 @@ from mmsar.simulate.scene import Scene
 
 ERROR_DB = -40.0
 """Accuracy of the imagers' numerics."""
-PLANS = {"empm": empm.plan, "nufft": nufft.plan, "bpa": bpa.plan}
+PLANS = {"empm": empm.plan, "nufft": nufft.plan, "bpa": bpa.plan, LEAST_SQUARES: nufft.plan}
 
 
 class Observed(NamedTuple):
@@ -101,8 +102,12 @@ class PairMaker:
         place = self._nominal[number] + error
         signal = self._signal(drawn, depth, place, snr_db, noise)
         signal.reshape(recipe.rows, -1)[lost] = 0
+        valid = np.repeat(~lost, signal[..., 0].size // recipe.rows).reshape(signal.shape[:3])
         plan = self._plan(method, number, depth)
-        image = plan(signal)[0] / np.float32(1 - lost.mean())
+        if method == LEAST_SQUARES:
+            image = LeastSquaresPlan(plan, valid=valid, show=False)(signal).image()[0]
+        else:
+            image = plan(signal)[0] / np.float32(1 - lost.mean())
         peak = float(np.abs(image).max())
         gain = 1 / peak if peak > 0 else 1.0
         ideal, physical = drawn.labels(recipe)
@@ -126,7 +131,6 @@ class PairMaker:
             clutter=drawn.clutter,
             rough=bool((drawn.rough & drawn.real).any()),
         )
-        valid = np.repeat(~lost, signal[..., 0].size // recipe.rows).reshape(signal.shape[:3])
         return Observed(pair, plan, signal, valid, self._geometry(place))
 
     def samples_of(

@@ -16,7 +16,9 @@ from mmsar.errors import FormatError, GeometryError
 
 MM = 1e-3
 METHODS = ("empm", "nufft")
-IMAGERS = (*METHODS, "bpa")
+LEAST_SQUARES = "least-squares"
+"""Least squares by `nufft`: what `mmsar reconstruct --least-squares` makes."""
+IMAGERS = (*METHODS, "bpa", LEAST_SQUARES)
 SPLITS = ("train", "validation", "test")
 
 

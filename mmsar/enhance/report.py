@@ -27,6 +27,7 @@ PAIR = "points 4 mm apart in phase, middle"
 HEADINGS = {
     "psnr": "PSNR, LS [dB]",
     "gain": "over input [dB]",
+    "placed": "placed, PSNR [dB]",
     "foreground": "foreground [dB]",
     "ssim": "SSIM, masked",
     "ncc": "NCC",
@@ -34,7 +35,8 @@ HEADINGS = {
     "chance": "by chance",
     "false_blobs": "false blobs",
 }
-DIGITS = {"psnr": 2, "gain": 2, "foreground": 2, "ssim": 3, "ncc": 3, "recall": 3, "chance": 3, "false_blobs": 2}
+DIGITS = {"ssim": 3, "ncc": 3, "recall": 3, "chance": 3}
+"""Digits of columns that have not two."""
 
 
 class Bar(NamedTuple):
@@ -68,8 +70,8 @@ def main_table(scores: Mapping[str, Scores], seeds: Mapping[str, Sequence[float]
         cells = [name, str(len(scores[name].gain))]
         for column in columns:
             mean, spread = scores[name].mean(column)
-            text = number(mean, DIGITS[column])
-            cells.append(text if not np.isfinite(spread) else f"{text} +- {number(spread, DIGITS[column])}")
+            text = number(mean, DIGITS.get(column, 2))
+            cells.append(text if not np.isfinite(spread) else f"{text} +- {number(spread, DIGITS.get(column, 2))}")
         cells.append(" / ".join(number(v) for v in seeds.get(name, ())) or "-")
         rows.append(cells)
     return table(["", "images", *(HEADINGS[c] for c in columns), "over input, by seed"], rows)

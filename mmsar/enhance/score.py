@@ -3,6 +3,7 @@
 With one least-squares gain g = sum x y / sum x^2 for every image x against its label y (L = max y):
 
     psnr         10 log10 L^2 / mean (g x - y)^2
+    placed       the same with the image moved by up to 5 mm to where it fits best: where nothing tells its place
     foreground   the same over the support: label above -30 dB of its peak, and the pixels within 1.5 mm of that
     ssim         structural similarity (11 x 11 Gaussian windows) averaged over the support
     ncc          sum x y / (|x| |y|)
@@ -20,11 +21,13 @@ from mmsar.metrics.compare import ssim_map
 
 NEAR = 1.5e-3
 """How far a maximum may be from its point [m]."""
+FURTHEST = 5e-3
+"""How far an image may be moved along an axis for `placed` [m]."""
 LIT = 0.1
 """A blob counts above this part of the peak."""
 SUPPORT = 10 ** (-30 / 20)
 WEAK = 0.02
-COLUMNS = ("psnr", "foreground", "ssim", "ncc", "recall", "chance", "false_blobs")
+COLUMNS = ("psnr", "placed", "foreground", "ssim", "ncc", "recall", "chance", "false_blobs")
 ALONE = 2.6e-3
 """A point is single when the label has fallen to ALONE_LEVEL of it all around at this distance [m]."""
 ALONE_LEVEL = 0.35
@@ -41,6 +44,17 @@ def psnr(image: np.ndarray, label: np.ndarray, where: np.ndarray | None = None) 
     square = (image - label) ** 2
     mean = float(square.mean() if where is None else square[where].mean())
     return 10 * float(np.log10(float(label.max()) ** 2 / max(mean, 1e-30)))
+
+
+def placed(image: np.ndarray, label: np.ndarray, pixels: int) -> np.ndarray:
+    """The image (y, x) moved by whole pixels, at most `pixels` of them along an axis, to where it correlates most."""
+    from scipy.ndimage import shift
+
+    both = np.fft.irfft2(np.fft.rfft2(label) * np.fft.rfft2(image).conj(), label.shape)
+    steps = np.arange(-pixels, pixels + 1)
+    near = both[np.ix_(steps, steps)]
+    down, right = np.unravel_index(near.argmax(), near.shape)
+    return shift(image, (steps[down], steps[right]), order=0)
 
 
 def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
@@ -101,6 +115,7 @@ def score(image: np.ndarray, label: np.ndarray, spacing: float) -> dict[str, flo
     norms = float(np.linalg.norm(image)) * float(np.linalg.norm(label))
     return {
         "psnr": psnr(fitted, label),
+        "placed": psnr(scaled(placed(image, label, round(FURTHEST / spacing)), label), label),
         "foreground": psnr(fitted, label, support),
         "ssim": float(ssim_map(fitted / label.max(), label / label.max())[support].mean()),
         "ncc": float(np.vdot(image, label)) / norms if norms > 0 else float("nan"),

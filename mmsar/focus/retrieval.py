@@ -198,12 +198,15 @@ def _distance(field: PoseField) -> float:
 
 
 def _turned(field: PoseField, scene: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """The scene that poses see that were turned with it, such that it moves by whole voxels (2,) along x and y."""
+    """The scene that poses see that were turned with it, such that it moves by whole voxels (2,) along x and y; what
+    leaves the grid is lost."""
+    from scipy.ndimage import shift
+
     grid = field.grid
     slope = voxels * np.array(grid.spacing[:2]) / _distance(field)
     x, y = (grid.origin[i] + np.arange(grid.shape[2 - i]) * grid.spacing[i] for i in (0, 1))
     phase = -2 * field.wavenumber * (slope[0] * x[None, :] + slope[1] * y[:, None])
-    return _moved(scene, voxels) * np.exp(1j * phase).astype(np.complex64)
+    return shift(scene, (0, *voxels[::-1]), order=0) * np.exp(1j * phase).astype(np.complex64)
 
 
 def _middle(scene: np.ndarray) -> np.ndarray:
@@ -211,14 +214,3 @@ def _middle(scene: np.ndarray) -> np.ndarray:
     power = np.sum(np.abs(scene) ** 2, axis=0)
     along = (np.sum(power, axis=axis) for axis in (0, 1))
     return np.array([round(float(np.arange(len(p)) @ p / max(p.sum(), 1e-30))) for p in along])
-
-
-def _moved(scene: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """A scene (n_z, n_y, n_x) moved by voxels (2,) along x and y; what leaves the grid is lost."""
-    out, parts = np.zeros_like(scene), []
-    for n, by in zip(scene.shape[:0:-1], voxels, strict=True):
-        by = int(np.clip(by, -n, n))
-        parts.append((slice(max(0, -by), n - max(0, by)), slice(max(0, by), n - max(0, -by))))
-    (x, to_x), (y, to_y) = parts
-    out[:, to_y, to_x] = scene[:, y, x]
-    return out

@@ -9,6 +9,7 @@ from mmsar.enhance import dataset_track as track
 from mmsar.enhance.dataset import PairMaker, write_pairs
 from mmsar.enhance.dataset_recipe import Recipe
 from mmsar.enhance.dataset_scene import draw_scene
+from mmsar.enhance.score import score
 from mmsar.errors import GeometryError
 from mmsar.io.pairs_h5 import PairFile
 from mmsar.metrics import ncc
@@ -50,6 +51,18 @@ def assert_same(a, b) -> None:
     np.testing.assert_array_equal(a.ideal, b.ideal)
     np.testing.assert_array_equal(a.physical, b.physical)
     np.testing.assert_allclose(a.input, b.input, atol=1e-5)  # threads may add up in another order
+
+
+def test_by_least_squares_images_of_exact_positions_are_nearer_to_their_labels():
+    exact = replace(SMALL, exact_share=1.0, empty_share=0.0, snr_db=(30.0, 30.0), missing_share=0.5)
+    makers = [PairMaker(replace(exact, methods=(method,))) for method in ("nufft", "least-squares")]
+    for index in range(4):
+        plain, solved = (maker.pair(index) for maker in makers)
+        assert (plain.seed, plain.method, solved.method) == (solved.seed, "nufft", "least-squares")
+        np.testing.assert_array_equal(plain.physical, solved.physical)
+        assert np.abs(solved.input).max() == pytest.approx(1)
+        gain = [score(p.magnitude, p.physical, exact.pixel)["psnr"] for p in (plain, solved)]
+        assert gain[1] > gain[0] + 1
 
 
 def test_a_sample_is_the_same_alone_and_in_any_order(pairs):

@@ -43,6 +43,18 @@ def test_empty_image_wins_nothing():
     assert found["psnr"] == pytest.approx(-10 * np.log10(np.mean(label**2)))
 
 
+def test_place_counts_but_where_it_is_left_open():
+    label = blobs([(20, 20), (40, 45)], [1, 0.4])
+    aside = blobs([(24, 19), (44, 44)], [1, 0.4])
+    found = s.score(aside, label, SPACING)
+    assert found["psnr"] < 33 and found["placed"] > 100
+    assert s.score(label, label, SPACING)["placed"] > 100
+    far = s.score(blobs([(20 + 7, 20), (40 + 7, 45)], [1, 0.4]), label, SPACING)
+    assert far["placed"] < 33  # further than 5 mm
+    edge = s.score(blobs([(2, 20), (60, 45)]), blobs([(-1, 20), (57, 45)]), SPACING)
+    assert edge["placed"] > 40  # what leaves at one edge does not come back at the other
+
+
 def test_recall_counts_points_and_false_blobs_the_rest():
     label = blobs([(12, 12), (12, 50), (50, 12)], [1, 0.5, 0.2])
     image = blobs([(12, 12), (13, 50), (30, 40), (54, 12)], [1, 0.6, 0.3, 0.2])
