@@ -7,10 +7,16 @@ number: pose p, its phase free, is explained by a scene at its depth and at half
 
     J(n) = |<e(z + n h), s>| / (|e| |s|),      lag = h (J(1) - J(-1)) / (2 (2 J(0) - J(1) - J(-1)))
 
-which is noisy for a pose (bright ones are told best), and sure for many. Every pose, or where errors are smooth along
-the path every run of poses (`continuity`), moves by whole half wavelengths to its lag. Where errors are independent,
-what depths and lags have in common as a polynomial of x and y, weighted by the energy of the poses, is then taken away
-as far as it exceeds what they have in common by chance.
+which is noisy for a pose (bright ones are told best), and sure for many. Where errors are smooth along the path, every
+run of poses (`continuity`) moves by whole half wavelengths to its lag. Where they are independent, phases may have
+settled on a turn that delays do not share: then lags are whole half wavelengths beside a slope q. It is the one with
+which they agree most,
+
+    q(x, y) = a x + b y + c,    max_abc  Re sum_p w_p exp(2 pi j (lag_p - q_p) / h)
+
+all poses take it, and each the whole half wavelengths that are left. What depths and lags have in common as a
+polynomial of x and y is then taken away as far as it exceeds what they have in common by chance. The weights w of poses
+grow with their energy E as E / (E + mean E), since beside the noise there is an error of each, as large for bright ones.
 
 Steps of scene and poses together follow (`jointstep`), and all of it is done several times. The prior pulls by what is
 left to explain: with a share r of the samples left, n of them to a pose, a spread sigma of displacements found so far,
@@ -39,6 +45,8 @@ BLOCKS = 25
 """Parts of the path whose means tell what errors have in common by chance."""
 SPARE = 10
 """Poses that there must be for a coefficient of the polynomial."""
+STEEPEST, FINEST = 3.0, 0.25
+"""Slopes that are tried at most and their steps: by half wavelengths over the longer side of the aperture."""
 FURTHEST = 3.0
 """A lag is at most so many half wavelengths."""
 LEAST = 1e-6
@@ -79,24 +87,37 @@ def lags(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndar
 def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: int = DEGREE) -> np.ndarray:
     """Displacements (n_pose, 3) [m] by whole half wavelengths to their lags, as they are where delays tell nothing.
 
-    Where errors are independent, without a polynomial of degree `most`; where they are smooth, `continuity` did that.
+    Where errors are independent, turned as lags tell, and without a polynomial of degree `most`; where they are smooth,
+    `continuity` did that.
     """
     half, path = np.pi / field.wavenumber, followed(field, move)
     lag, energy = lags(field, scene, move)
-    beside = lag - _common(field, lag, energy, most)
-    if not energy @ beside**2 < (NOISE * half) ** 2 * energy.sum():
+    weight = energy / np.maximum(energy + energy.mean(), 1e-30)
+    beside = lag - _common(field, lag, weight, most)
+    if not weight @ beside**2 < (NOISE * half) ** 2 * weight.sum():
         return move.copy()
     out = move.copy()
     if path is None:
-        seen = move[:, 2] + lag
-        out[:, 2] += half * np.round(lag / half) - not_by_chance(seen, _common(field, seen, energy, most), energy)
-        out[:, :2] -= _common(field, move[:, :2], energy, most)
+        seen, slope = move[:, 2] + lag, agreed(field.place[:, :2], lag, weight, half)
+        out[:, 2] += slope + half * np.round((lag - slope) / half)
+        out[:, 2] -= not_by_chance(seen, _common(field, seen, weight, most), weight)
+        out[:, :2] -= _common(field, move[:, :2], weight, most)
     else:
         more = lag + move[:, 2] - path.depth
         more = np.bincount(path.run, energy * more) / np.maximum(np.bincount(path.run, energy), 1e-30)
         out[:, 2] = path.depth + half * np.round(more / half)[path.run]
         out -= _common(field, out, energy, 0)
     return out
+
+
+def agreed(place: np.ndarray, lag: np.ndarray, weight: np.ndarray, half: float) -> np.ndarray:
+    """The slope over places (n, 2) beside which lags (n,) are nearest to whole half wavelengths [m], (n,)."""
+    tried = np.arange(-STEEPEST, STEEPEST + FINEST, FINEST) * half / max(float(np.ptp(place, axis=0).max()), 1e-9)
+    place = place - place.mean(axis=0)
+    x, y = (np.exp(-2j * np.pi / half * np.outer(tried, axis)) for axis in place.T)
+    agree = x @ ((weight * np.exp(2j * np.pi * lag / half))[:, None] * y.T)
+    a, b = np.unravel_index(np.abs(agree).argmax(), agree.shape)
+    return place @ np.array([tried[a], tried[b]]) + half / (2 * np.pi) * np.angle(agree[a, b])
 
 
 def not_by_chance(values: np.ndarray, common: np.ndarray, energy: np.ndarray) -> np.ndarray:

@@ -44,6 +44,13 @@ def deeper(depth: np.ndarray) -> np.ndarray:
     return np.c_[np.zeros((len(depth), 2)), depth]
 
 
+def independent(rms: float) -> np.ndarray:
+    """Errors in depth (n, 3) without what goes with the place by chance."""
+    depth = white_error(len(PATH), np.full(3, rms), rng=np.random.default_rng(4))[:, 2]
+    terms = np.polynomial.polynomial.polyvander2d(*PLACE.T, (3, 3))
+    return deeper(depth - terms @ np.linalg.lstsq(terms, depth, rcond=None)[0])
+
+
 def spread(values: np.ndarray) -> float:
     return float(np.std(values))
 
@@ -106,9 +113,7 @@ def test_runs_of_smooth_depths_come_as_a_whole():
 @pytest.mark.parametrize("slope", [1.5, -2.5])
 def test_a_turn_of_scene_and_poses_is_undone(slope):
     """Poses tilted by `slope` half wavelengths at the edge, and the scene with them: it lies aside."""
-    true = deeper(white_error(len(PATH), np.full(3, 0.5e-3), rng=np.random.default_rng(4))[:, 2])
-    terms = np.polynomial.polynomial.polyvander2d(*PLACE.T, (3, 3))
-    true[:, 2] -= terms @ np.linalg.lstsq(terms, true[:, 2], rcond=None)[0]  # what goes with the place by chance
+    true = independent(0.5e-3)
     field = field_at(true)
     turned = deeper(true[:, 2] + slope * HALF * PLACE[:, 0])
     turned[:, 2] -= HALF * np.round(turned[:, 2] / HALF)
@@ -120,6 +125,35 @@ def test_a_turn_of_scene_and_poses_is_undone(slope):
     exact, before, after = (image / np.linalg.norm(image) for image in images)
     assert np.sum(exact * before) < 0.3 and np.sum(exact * after) > 0.9
     assert told == list(range(1, unwrap.ROUNDS + 1))
+
+
+@pytest.mark.parametrize("slope", [(0.0, 0.0), (1.2, -0.7), (-0.3, 1.1)])
+def test_the_slope_on_which_lags_agree(slope):
+    """Whole half wavelengths at random do not hide it, and a common offset does not either."""
+    rng = np.random.default_rng(11)
+    true = HALF * (PLACE @ np.array(slope) + 0.3)
+    lag = true + HALF * (rng.integers(-2, 3, len(PATH)) + 0.2 * rng.standard_normal(len(PATH)))
+    weight = rng.uniform(0.1, 1, len(PATH))
+    off = unwrap.agreed(PATH.position[:, :2], lag, weight, HALF) - true
+    off -= HALF * np.round(off.mean() / HALF)
+    assert np.abs(off).max() < 0.3 * HALF and abs(off.mean()) < 0.05 * HALF
+
+
+def test_lags_on_a_line_of_poses_have_a_slope_along_it_only():
+    line = np.c_[np.linspace(-0.05, 0.05, 60), np.zeros(60)]
+    lag = 0.01 * line[:, 0]
+    np.testing.assert_allclose(unwrap.agreed(line, lag, np.ones(60), HALF), lag, atol=0.15 * HALF)
+
+
+def test_lags_halfway_between_whole_half_wavelengths_are_taken_together(still, monkeypatch):
+    """Each for itself would be rounded up or down, and remain where it is, half of half a wavelength from its place."""
+    rng = np.random.default_rng(12)
+    lag = HALF * (0.5 + PLACE @ np.array([0.8, -0.4]) + 0.08 * rng.standard_normal(len(PATH)))
+    lag -= HALF * np.round(lag / HALF)
+    monkeypatch.setattr(unwrap, "lags", lambda *of: (lag, np.ones(len(PATH))))
+    move = independent(1e-3)
+    left = move[:, 2] + lag - unwrap.unwrapped(still, np.zeros(GRID.shape), move)[:, 2]
+    assert spread(lag) > 0.25 * HALF and spread(left) < 0.2 * HALF
 
 
 def test_few_poses_have_polynomials_of_low_degree(still):
