@@ -16,7 +16,7 @@ which they agree most,
 
 all poses take it, and each the whole half wavelengths that are left. What depths and lags have in common as a
 polynomial of x and y is then taken away as far as it exceeds what they have in common by chance. The weights w of poses
-grow with their energy E as E / (E + mean E), since beside the noise there is an error of each, as large for bright ones.
+grow with their energy E as E / (E + mean E), as beside noise there is an error of each, no smaller for bright ones.
 
 Steps of scene and poses together follow (`jointstep`), and all of it is done several times. The prior pulls by what is
 left to explain: with a share r of the samples left, n of them to a pose, a spread sigma of displacements found so far,
