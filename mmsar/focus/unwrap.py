@@ -18,7 +18,8 @@ all poses take it, and each the whole half wavelengths that are left. What depth
 polynomial of x and y is then taken away as far as it exceeds what they have in common by chance. The weights w of poses
 grow with their energy E as E / (E + mean E), as beside noise there is an error of each, no smaller for bright ones.
 
-Steps of scene and poses together follow (`jointstep`), and all of it is done several times. The prior pulls by what is
+Steps of scene and poses together follow (`jointstep`), and all of it is done several times, and more often where poses
+took a slope in one of the last rounds. The prior pulls by what is
 left to explain: with a share r of the samples left, n of them to a pose, a spread sigma of displacements found so far,
 
     pull re the mean information of a pose = 3 r / (n (2 k sigma)^2)
@@ -39,6 +40,8 @@ from mmsar.focus.posestep import Prior, match, neighbours
 
 ROUNDS, STEPS = 10, 3
 """Rounds, and steps of scene and poses of each."""
+SETTLED, MOST = 5, 25
+"""Rounds without a slope after which these are enough, and how many there are at most."""
 DEGREE, SLOPE = 3, 1
 """Of the polynomial, and at the end, when no steps follow."""
 BLOCKS = 25
@@ -62,15 +65,18 @@ NARROWEST = 1e-5
 def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements (n_pose, 3) [m] near `move` with the whole half wavelengths that delays tell, and without what they
     have in common; `done` is told how many of `ROUNDS` are over."""
-    scene = solve_scene(field, move)
-    for over in range(ROUNDS):
-        move = np.clip(unwrapped(field, scene, move), -prior.reach, prior.reach)
+    scene, over, turned = solve_scene(field, move), 0, 0
+    while over < ROUNDS or over < min(turned + SETTLED, MOST):
+        over += 1
+        move, slope = unwrapped(field, scene, move)
+        turned = over if slope else turned
+        move = np.clip(move, -prior.reach, prior.reach)
         scene = solve_scene(field, move)
         pull = _told(field, scene, move, prior)
         for _ in range(STEPS):
             scene, move = joint_scene_step(field, scene, move, pull, inner=THOROUGH)
-        done(over + 1)
-    return np.clip(unwrapped(field, scene, move, most=SLOPE), -prior.reach, prior.reach)
+        done(min(over, ROUNDS))
+    return np.clip(unwrapped(field, scene, move, most=SLOPE)[0], -prior.reach, prior.reach)
 
 
 def lags(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,19 +90,19 @@ def lags(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndar
     return half * np.clip(lag, -FURTHEST, FURTHEST), fit.measured.astype(float)
 
 
-def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: int = DEGREE) -> np.ndarray:
+def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: int = DEGREE) -> tuple[np.ndarray, bool]:
     """Displacements (n_pose, 3) [m] by whole half wavelengths to their lags, as they are where delays tell nothing.
 
-    Where errors are independent, turned as lags tell, and without a polynomial of degree `most`; where they are smooth,
-    `continuity` did that.
+    Where errors are independent, by the slope on which lags agree, too, and without a polynomial of degree `most`;
+    where they are smooth, `continuity` did that. And whether there was a slope.
     """
     half, path = np.pi / field.wavenumber, followed(field, move)
     lag, energy = lags(field, scene, move)
     weight = energy / np.maximum(energy + energy.mean(), 1e-30)
     beside = lag - _common(field, lag, weight, most)
     if not weight @ beside**2 < (NOISE * half) ** 2 * weight.sum():
-        return move.copy()
-    out = move.copy()
+        return move.copy(), False
+    out, slope = move.copy(), np.zeros(len(move))
     if path is None:
         seen, slope = move[:, 2] + lag, agreed(field.place[:, :2], lag, weight, half)
         out[:, 2] += slope + half * np.round((lag - slope) / half)
@@ -107,7 +113,7 @@ def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: in
         more = np.bincount(path.run, energy * more) / np.maximum(np.bincount(path.run, energy), 1e-30)
         out[:, 2] = path.depth + half * np.round(more / half)[path.run]
         out -= _common(field, out, energy, 0)
-    return out
+    return out, bool(np.ptp(slope) > 0)
 
 
 def agreed(place: np.ndarray, lag: np.ndarray, weight: np.ndarray, half: float) -> np.ndarray:

@@ -75,7 +75,9 @@ def test_delays_tell_by_how_many_half_wavelengths_poses_are_off(still, whole):
 def test_without_bandwidth_nothing_moves():
     true = deeper(white_error(len(PATH), np.full(3, 0.3e-3), rng=np.random.default_rng(1))[:, 2])
     field = field_at(true, chirp=mmsar.Chirp.stepped(77e9, 4e9 / 16, 1))
-    np.testing.assert_array_equal(unwrap.unwrapped(field, solve_scene(field, true), true), true)
+    out, turned = unwrap.unwrapped(field, solve_scene(field, true), true)
+    np.testing.assert_array_equal(out, true)
+    assert not turned
 
 
 def test_poses_without_samples_stay(still):
@@ -84,14 +86,14 @@ def test_poses_without_samples_stay(still):
     scene = solve_scene(some, none)
     lag, energy = unwrap.lags(some, scene, none)
     assert np.all(lag[::4] == 0) and np.all(energy[::4] == 0) and np.all(energy[1::4] > 0)
-    assert np.isfinite(unwrap.unwrapped(some, scene, none)).all()
+    assert np.isfinite(unwrap.unwrapped(some, scene, none)[0]).all()
 
 
 def test_independent_depths_come_out_of_their_half_wavelengths():
     true = deeper(white_error(len(PATH), np.full(3, 1e-3), rng=np.random.default_rng(1))[:, 2])
     field = field_at(true)
     wrapped = deeper(true[:, 2] - HALF * np.round(true[:, 2] / HALF))
-    out = unwrap.unwrapped(field, solve_scene(field, wrapped), wrapped)
+    out, _ = unwrap.unwrapped(field, solve_scene(field, wrapped), wrapped)
     assert spread((wrapped - true)[:, 2]) > 0.8e-3 and spread((out - true)[:, 2]) < 0.35e-3
     np.testing.assert_allclose(out[:, :2], 0, atol=1e-12)
 
@@ -103,7 +105,7 @@ def test_runs_of_smooth_depths_come_as_a_whole():
     true = deeper(np.concatenate(rows) + np.repeat(HALF * np.array([0, 1, -1, 0, 1, 0, -1, 0]), 40))
     field = field_at(true)
     wrapped = deeper(true[:, 2] - HALF * np.repeat([0, 1, -1, 0, 1, 0, -1, 0], 40))
-    out = unwrap.unwrapped(field, solve_scene(field, wrapped), wrapped, most=0)
+    out, _ = unwrap.unwrapped(field, solve_scene(field, wrapped), wrapped, most=0)
     left = out[:, 2] - true[:, 2]
     terms = np.c_[np.ones(len(PATH)), PLACE]  # rows have a slope by chance, which goes, too
     assert spread((wrapped - true)[:, 2]) > 1e-3
@@ -124,7 +126,18 @@ def test_a_turn_of_scene_and_poses_is_undone(slope):
     ]
     exact, before, after = (image / np.linalg.norm(image) for image in images)
     assert np.sum(exact * before) < 0.3 and np.sum(exact * after) > 0.9
-    assert told == list(range(1, unwrap.ROUNDS + 1))
+    assert told[: unwrap.ROUNDS] == list(range(1, unwrap.ROUNDS + 1))
+
+
+def test_rounds_go_on_until_no_slope_is_found_for_some(still, monkeypatch):
+    for slopes, wanted in (((), 10), ((7,), 12), ((2, 9, 13), 18), (range(100), 25)):
+        told: list[int] = []
+        monkeypatch.setattr(
+            unwrap, "unwrapped", lambda f, s, move, told=told, at=slopes, **_: (move, len(told) + 1 in at)
+        )
+        monkeypatch.setattr(unwrap, "joint_scene_step", lambda field, scene, move, *_, **__: (scene, move))
+        unwrap.refined(still, np.zeros((len(PATH), 3)), PRIOR, told.append)
+        assert len(told) == wanted and max(told) == unwrap.ROUNDS
 
 
 @pytest.mark.parametrize("slope", [(0.0, 0.0), (1.2, -0.7), (-0.3, 1.1)])
@@ -152,7 +165,9 @@ def test_lags_halfway_between_whole_half_wavelengths_are_taken_together(still, m
     lag -= HALF * np.round(lag / HALF)
     monkeypatch.setattr(unwrap, "lags", lambda *of: (lag, np.ones(len(PATH))))
     move = independent(1e-3)
-    left = move[:, 2] + lag - unwrap.unwrapped(still, np.zeros(GRID.shape), move)[:, 2]
+    out, turned = unwrap.unwrapped(still, np.zeros(GRID.shape), move)
+    left = move[:, 2] + lag - out[:, 2]
+    assert turned
     assert spread(lag) > 0.25 * HALF and spread(left) < 0.2 * HALF
 
 
