@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from mmsar.enhance.dataset_recipe import Recipe, load_recipe
     from mmsar.enhance.evaluate import Evaluator
     from mmsar.enhance.infer import Enhancer
-    from mmsar.enhance.report import bars, bars_table, main_table, sparse_bars
+    from mmsar.enhance.report import bars, bars_table, chain_bars, main_table, sparse_bars
     from mmsar.errors import FormatError, MmsarError
     from mmsar.io.atomic import check_target
     from mmsar.recon.options import LeastSquaresOptions, SparseOptions
@@ -103,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     for sigma in sorted(result.main):
         print(f"position error {sigma * 1e3:g} mm\n\n{main_table(result.main[sigma], result.by_seed[sigma])}\n")
     print(bars_table(bars(result, best, other)))
+    if chain := chain_bars(result, best):
+        print(f"\nbehind autofocus and least squares\n\n{bars_table(chain)}")
     if args.sparse:
         print(f"\nsparse\n\n{bars_table(sparse_bars(result))}")
     if args.quick:

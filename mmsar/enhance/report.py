@@ -105,26 +105,12 @@ def bars(result: Evaluation, best: str, other: str | None) -> list[Bar]:
     """What is wanted of the best network, from the set with the largest position error and the probes."""
     sigma = max(result.main)
     scores, probes = result.main[sigma], result.probes[best]
-    mean = {name: {c: part.mean(c)[0] for c in (*COLUMNS, "gain")} for name, part in scores.items()}
-    mine, text = mean[best], f"at {sigma * 1e3:g} mm"
-    over = mine["psnr"] - mean[THRESHOLD]["psnr"]
+    mean = {name: _means(part) for name, part in scores.items()}
+    text = f"at {sigma * 1e3:g} mm"
     falling = np.diff(result.sweep_sigma[best])
     perfect, scale, weak, pair, noise = _probed(probes)
     found = [
-        Bar(f"PSNR over the input, {text}", ">= 7 dB", f"{mine['gain']:.2f} dB", mine["gain"] >= 7),
-        Bar(f"PSNR over the threshold, {text}", ">= 5 dB", f"{over:.2f} dB", over >= 5),
-        Bar(
-            f"point recall, {text}",
-            f">= {mean[INPUT]['recall']:.3f} (input)",
-            f"{mine['recall']:.3f}",
-            mine["recall"] >= mean[INPUT]["recall"],
-        ),
-        Bar(
-            f"false blobs, {text}",
-            f"< {mean[INPUT]['false_blobs']:.2f} (input)",
-            f"{mine['false_blobs']:.2f}",
-            mine["false_blobs"] < mean[INPUT]["false_blobs"],
-        ),
+        *_with_errors(mean[best], mean[INPUT], mean[THRESHOLD], text),
         perfect,
         Bar(
             "PSNR falls with the position error",
@@ -140,12 +126,55 @@ def bars(result: Evaluation, best: str, other: str | None) -> list[Bar]:
         Bar("256 x 256 pixels", "<= 20 ms", f"{probes.milliseconds:.1f} ms", probes.milliseconds <= 20),
     ]
     if other is not None:
-        few = len(scores[other].gain)
-        theirs, ours = mean[other]["gain"], _same_images(scores[best], result, few)
+        same = _same_images(scores[best], result, len(scores[other].gain))
+        theirs, ours = mean[other]["gain"], same.mean("gain")[0]
         found.append(Bar(f"over {other}, same images, {text}", "> 0 dB", f"{ours - theirs:+.2f} dB", ours > theirs))
         ratio = result.probes[other].milliseconds / probes.milliseconds
         found.append(Bar(f"time of {other} over its own", ">= 40", f"{ratio:.0f}", ratio >= 40))
     return found
+
+
+def chain_bars(result: Evaluation, best: str) -> list[Bar]:
+    """What is wanted at the largest position error of the network behind least squares at focused poses, on the images
+    that these were made of; nothing where they were not."""
+    sigma = max(result.main)
+    scores = result.main[sigma]
+    if _chain(best) not in scores:
+        return []
+    mine = scores[_chain(best)]
+    same = (_means(_same_images(scores[name], result, len(mine.gain))) for name in (INPUT, THRESHOLD))
+    return _with_errors(_means(mine), *same, f"at {sigma * 1e3:g} mm, {len(mine.gain)} images")
+
+
+def _chain(best: str) -> str:
+    return f"{FOCUS}, {SQUARES}, {best}"
+
+
+def _means(scores: Scores) -> dict[str, float]:
+    return {column: scores.mean(column)[0] for column in (*COLUMNS, "gain")}
+
+
+def _with_errors(
+    mine: Mapping[str, float], given: Mapping[str, float], threshold: Mapping[str, float], text: str
+) -> list[Bar]:
+    """The bars of a set with position errors, from means of the columns, of the input and of its threshold."""
+    over = mine["psnr"] - threshold["psnr"]
+    return [
+        Bar(f"PSNR over the input, {text}", ">= 7 dB", f"{mine['gain']:.2f} dB", mine["gain"] >= 7),
+        Bar(f"PSNR over the threshold, {text}", ">= 5 dB", f"{over:.2f} dB", over >= 5),
+        Bar(
+            f"point recall, {text}",
+            f">= {given['recall']:.3f} (input)",
+            f"{mine['recall']:.3f}",
+            mine["recall"] >= given["recall"],
+        ),
+        Bar(
+            f"false blobs, {text}",
+            f"< {given['false_blobs']:.2f} (input)",
+            f"{mine['false_blobs']:.2f}",
+            mine["false_blobs"] < given["false_blobs"],
+        ),
+    ]
 
 
 def sparse_bars(result: Evaluation) -> list[Bar]:
@@ -171,11 +200,16 @@ def _probed(probes: Probes) -> list[Bar]:
     ]
 
 
-def _same_images(scores: Scores, result: Evaluation, count: int) -> float:
-    """Mean gain over the images that slow contestants saw."""
-    per_seed = count // result.seeds
-    kept = [scores.gain[s * result.images : s * result.images + per_seed] for s in range(result.seeds)]
-    return float(np.concatenate(kept).mean())
+def _same_images(scores: Scores, result: Evaluation, count: int) -> Scores:
+    """Scores of the images that slow contestants saw: the first ones of every set."""
+    first = np.arange(count // result.seeds)
+    kept = np.concatenate([s * result.images + first for s in range(result.seeds)])
+    return Scores(
+        columns={name: values[kept] for name, values in scores.columns.items()},
+        gain=scores.gain[kept],
+        family=[scores.family[i] for i in kept],
+        kind=[scores.kind[i] for i in kept],
+    )
 
 
 def bars_table(found: Sequence[Bar]) -> str:
@@ -241,6 +275,15 @@ def _sparse_part(result: Evaluation) -> list[str]:
         bars_table(sparse_bars(result)),
         "",
     ]
+
+
+def _chain_part(result: Evaluation, best: str) -> list[str]:
+    """The bars at position errors, where autofocus and least squares took part."""
+    found = chain_bars(result, best)
+    if not found:
+        return []
+    text = f"The same of `{_chain(best)}`: positions from the samples first, then the scene, then the network."
+    return [text, "", bars_table(found), ""]
 
 
 def _focus_part(result: Evaluation) -> list[str]:
@@ -318,6 +361,7 @@ def markdown(result: Evaluation, *, best: str, other: str | None, label: str, ma
         "",
         _the_word(result.probes[best]),
         "",
+        *_chain_part(result, best),
         *_sparse_part(result),
         "## Probes",
         "",

@@ -16,7 +16,7 @@ from mmsar.enhance.evaluate import BPA, FIRST_SEED, INPUT, SPARSE, THRESHOLD, ZE
 from mmsar.enhance.evaluate import test_recipe as held_out
 from mmsar.enhance.infer import Enhancer
 from mmsar.enhance.probes import LEVELS_DB, SPACINGS, Probe
-from mmsar.enhance.report import bars, markdown, sparse_bars
+from mmsar.enhance.report import bars, chain_bars, markdown, sparse_bars
 from mmsar.metrics.compare import ncc
 from mmsar.recon.options import LeastSquaresOptions, SparseOptions
 
@@ -223,6 +223,30 @@ def test_report_says_what_focused_rows_are(result):
         assert ("(at the recorded ones where it says" in text) is said
 
 
+def test_bars_of_the_whole_chain_are_on_its_own_images(result):
+    """The images of a set beyond the first `few` do not count."""
+    assert not chain_bars(result, "modulus")
+    sigma, few = max(result.main), result.few
+    scores = dict(result.main[sigma])
+    first = np.concatenate([s * result.images + np.arange(few) for s in range(result.seeds)])
+    given = scores[INPUT]
+    chain = scores["autofocus, least squares, modulus"] = replace(
+        given,
+        columns={name: values[first] + 1 for name, values in given.columns.items()},
+        gain=np.full(len(first), 8.0),
+        **{name: [getattr(given, name)[i] for i in first] for name in ("family", "kind")},
+    )
+    found = {bar.what.split(",")[0]: bar for bar in chain_bars(replace(result, main={sigma: scores}), "modulus")}
+    over = chain.columns["psnr"].mean() - scores[THRESHOLD].columns["psnr"][first].mean()
+    assert found["PSNR over the threshold"].got == f"{over:.2f} dB" and found["PSNR over the input"].met
+    wanted = given.columns["false_blobs"][first].mean()
+    assert found["false blobs"].wanted == f"< {wanted:.2f} (input)" and not found["false blobs"].met
+    assert f"{len(first)} images" in next(iter(found.values())).what
+    one = replace(result, main={sigma: scores})
+    text = markdown(one, best="modulus", other=None, label="physical", machine="a machine", command="mmsar x")
+    assert "The same of `autofocus, least squares, modulus`" in text
+
+
 def test_report_says_what_rows_of_least_squares_are(result):
     main = {sigma: {**scores, "true positions, least squares": scores[BPA]} for sigma, scores in result.main.items()}
     for one, said in ((result, False), (replace(result, main=main), True)):
@@ -245,6 +269,7 @@ def test_command_writes_report_and_pictures(tmp_path, capsys):
     assert "no evidence" in said.err and "| -20 dB threshold |" in said.out
     for where in ("recorded positions", "autofocus", "true positions"):
         assert all(f"| {where}{more} |" in said.out for more in ("", ", least squares", ", least squares, modulus"))
+    assert "behind autofocus and least squares" in said.out
     assert "![samples](images/out-samples.png)" in (tmp_path / "out.md").read_text()
     for name in ("samples", "sweeps"):
         assert (tmp_path / "images" / f"out-{name}.png").stat().st_size > 10_000
