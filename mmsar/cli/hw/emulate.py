@@ -108,11 +108,10 @@ def _run_bench(args: argparse.Namespace) -> None:
         with EmulatedBench(made, **common) as bench:
             bench.radar.on_problem = _problem
             print(f"radar {args.device} at {bench.radar.port}, card at {args.card_ip}")
-            _type(
+            _until_interrupted(
                 f"mmsar hw record PROFILE.cfg -o recording/ --frames 20 --device {args.device} --port "
                 f"{bench.radar.port} --host-ip {args.host_ip} --card-ip {args.card_ip}"
             )
-            _until_interrupted()
         _summary(bench.card)
         return
     from mmsar.hardware.session.setup import read_session
@@ -135,8 +134,7 @@ def _run_bench(args: argparse.Namespace) -> None:
             print(f"radar at {bench.radar.port}, card at {args.card_ip}{stage}")
             if freehand:
                 print(f"tracker writes {log}")
-            _type(f"mmsar capture {other} -o scan.h5" + (f" --poses {log}" if freehand else ""))
-            _until_interrupted()
+            _until_interrupted(f"mmsar capture {other} -o scan.h5" + (f" --poses {log}" if freehand else ""))
         finally:
             other.unlink(missing_ok=True)
     _summary(bench.card)
@@ -161,11 +159,10 @@ def _run_dca(args: argparse.Namespace) -> None:
         frames = f"{source.n_frames} frames" if source.n_frames else "frames without end"
         print(f"card at {args.card_ip} for {args.host_ip}: {frames} of {source.frame_bytes:,} bytes after each start")
         config = args.config or "PROFILE.cfg"
-        _type(
+        _until_interrupted(
             f"mmsar hw record {config} -o recording/ --frames {source.n_frames or 100} --no-radar "
             f"--host-ip {args.host_ip} --card-ip {args.card_ip}" + (f" --device {args.device}" if args.device else "")
         )
-        _until_interrupted()
         for timer in timers:
             timer.cancel()
             timer.join()
@@ -211,14 +208,13 @@ def _run_pty(args: argparse.Namespace) -> None:
             radar.on_problem = _problem
             radar.on_stop = lambda: print("stopped", flush=True)
             print(f"radar {args.device} at {radar.port}")
-            _type(f"mmsar hw doctor --port {radar.port}")
-            _until_interrupted()
+            _until_interrupted(f"mmsar hw doctor --port {radar.port}")
         return
     from importlib import import_module
 
     name = {"grbl": "GrblPty", "amc4030": "Amc4030Pty", "esp32": "Esp32Pty"}[args.instrument]
     with getattr(import_module(f"mmsar.hardware.emulate.{args.instrument}"), name)() as instrument:
-        print(f"{args.instrument} at {instrument.port}; Ctrl-C ends it", flush=True)
+        print(f"{args.instrument} at {instrument.port}")
         _until_interrupted()
 
 
@@ -237,13 +233,12 @@ def _problem(text: str) -> None:
     print(f"radar started, but sends no samples: {text}", flush=True)
 
 
-def _type(command: str) -> None:
-    print(f"in another terminal: {command}\nCtrl-C ends it", flush=True)
-
-
-def _until_interrupted() -> None:
-    """Wait for Ctrl-C or SIGTERM."""
+def _until_interrupted(command: str = "") -> None:
+    """Say what to type in another terminal, and wait for Ctrl-C or SIGTERM, which may come as soon as that is said."""
     try:
+        if command:
+            print(f"in another terminal: {command}")
+        print("Ctrl-C ends it", flush=True)
         signal.pause()
     except KeyboardInterrupt:
         print(file=sys.stderr)

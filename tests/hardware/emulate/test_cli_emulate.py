@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mmsar.cli import main
+from mmsar.cli.hw import emulate
 
 SESSIONS = Path(__file__).resolve().parents[3] / "data" / "sessions"
 CFG = (SESSIONS / "iwr1642.cfg").read_text(encoding="utf-8").replace("frameCfg 0 1 16 0 40", "frameCfg 0 1 4 60 5")
@@ -42,6 +43,20 @@ def interrupted(program: subprocess.Popen, number: int = signal.SIGINT) -> str:
     out, err = program.communicate(timeout=20)
     assert program.returncode == 0, err
     return out
+
+
+def test_ctrl_c_as_soon_as_it_is_spoken_of_ends_it(monkeypatch):
+    """And not as the interruption of something unfinished: a program reads the line and sends the signal."""
+    said = []
+
+    def said_and_done(*words: str, **_) -> None:
+        said.extend(words)
+        if "Ctrl-C ends it" in words:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(emulate, "print", said_and_done, raising=False)
+    emulate._until_interrupted("mmsar hw doctor")
+    assert said == ["in another terminal: mmsar hw doctor", "Ctrl-C ends it"]
 
 
 def record(tmp_path: Path, addresses: tuple[str, str], name: str, *options: str) -> int:
