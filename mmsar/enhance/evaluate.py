@@ -1,8 +1,8 @@
 """Evaluation of networks for enhancement on scenes of families they were not trained on.
 
-The sets, columns and probes were fixed before any network was tuned. Every pair is made, shown to all contestants and
-dropped: nothing is stored. Contestants that are slow see the first `few` images of a set only; gains over the input
-are always over the same images.
+The sets, columns and probes were fixed before any network was tuned, but for the column `placed`, which no bar asks
+for. Every pair is made, shown to all contestants and dropped: nothing is stored. Contestants that are slow see the
+first `few` images of a set only; gains over the input are always over the same images.
 """
 
 import time

@@ -126,12 +126,12 @@ def agreed(place: np.ndarray, lag: np.ndarray, weight: np.ndarray, half: float) 
     return place @ np.array([tried[a], tried[b]]) + half / (2 * np.pi) * np.angle(agree[a, b])
 
 
-def not_by_chance(values: np.ndarray, common: np.ndarray, energy: np.ndarray) -> np.ndarray:
+def not_by_chance(values: np.ndarray, common: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """What values (n,) along a path have in common, less what values as smooth as they have by chance; with the mean.
 
     By chance, means of `BLOCKS` parts of the path differ as much as their number makes the mean of all uncertain.
     """
-    share = energy / max(float(energy.sum()), 1e-30)
+    share = weight / max(float(weight.sum()), 1e-30)
     mean = float(share @ common)
     size, rest = float(share @ (common - mean) ** 2), values - common
     parts = np.arange(len(values)) * min(BLOCKS, len(values)) // len(values)
@@ -139,12 +139,12 @@ def not_by_chance(values: np.ndarray, common: np.ndarray, energy: np.ndarray) ->
     return mean + beyond_chance(size, chance) * (common - mean)
 
 
-def _common(field: PoseField, values: np.ndarray, energy: np.ndarray, degree: int) -> np.ndarray:
+def _common(field: PoseField, values: np.ndarray, weight: np.ndarray, degree: int) -> np.ndarray:
     """The polynomial of x and y that is nearest to values (n,) or (n, m)."""
     while degree and (degree + 1) * (degree + 2) / 2 * SPARE > len(values):
         degree -= 1
     pairs = [(a, b) for a in range(degree + 1) for b in range(degree + 1 - a)]
-    terms, root = legendre(field.place[:, :2], pairs).T, np.sqrt(energy)
+    terms, root = legendre(field.place[:, :2], pairs).T, np.sqrt(weight)
     return terms @ np.linalg.lstsq(root[:, None] * terms, (root * values.T).T, rcond=None)[0]
 
 
