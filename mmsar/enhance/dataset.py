@@ -181,13 +181,14 @@ class PairMaker:
         return add_noise(signal, snr_db + 10 * np.log10(recipe.samples / recipe.frequencies), rng=rng)
 
     def _plan(self, method: str, number: int, depth: float) -> Any:
-        key = (method, number, depth)
+        make = PLANS[method]
+        key = (make, number, depth)
         if key not in self._plans:
             geometry = self._geometry(self._nominal[number])
             n, pixel = self.recipe.pixels, self.recipe.pixel
             corner = -(n - 1) / 2 * pixel
             grid = ImageGrid(shape=(1, n, n), origin=(corner, corner, depth), spacing=(pixel, pixel, 1e-3))
-            self._plans[key] = PLANS[method](geometry, grid, options=ReconOptions(error_db=ERROR_DB, progress=False))
+            self._plans[key] = make(geometry, grid, options=ReconOptions(error_db=ERROR_DB, progress=False))
         return self._plans[key]
 
     def _geometry(self, position: np.ndarray) -> Geometry:

@@ -70,8 +70,9 @@ def main_table(scores: Mapping[str, Scores], seeds: Mapping[str, Sequence[float]
         cells = [name, str(len(scores[name].gain))]
         for column in columns:
             mean, spread = scores[name].mean(column)
-            text = number(mean, DIGITS.get(column, 2))
-            cells.append(text if not np.isfinite(spread) else f"{text} +- {number(spread, DIGITS.get(column, 2))}")
+            digits = DIGITS.get(column, 2)
+            text = number(mean, digits)
+            cells.append(text if not np.isfinite(spread) else f"{text} +- {number(spread, digits)}")
         cells.append(" / ".join(number(v) for v in seeds.get(name, ())) or "-")
         rows.append(cells)
     return table(["", "images", *(HEADINGS[c] for c in columns), "over input, by seed"], rows)

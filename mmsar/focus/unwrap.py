@@ -19,8 +19,8 @@ polynomial of x and y is then taken away as far as it exceeds what they have in 
 grow with their energy E as E / (E + mean E), as beside noise there is an error of each, no smaller for bright ones.
 
 Steps of scene and poses together follow (`jointstep`), and all of it is done several times, and more often where poses
-took a slope in one of the last rounds. The prior pulls by what is
-left to explain: with a share r of the samples left, n of them to a pose, a spread sigma of displacements found so far,
+took a slope in one of the last rounds. The prior pulls by what is left to explain: with a share r of the samples left,
+n of them to a pose, a spread sigma of displacements found so far,
 
     pull re the mean information of a pose = 3 r / (n (2 k sigma)^2)
 
