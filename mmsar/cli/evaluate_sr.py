@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         paper=args.protocol == "paper",
         sweep_images=sweep_images,
         sparse=sparse,
-        refocus=_refocused(args.blind, recipe.off_plane) if args.autofocus else None,
+        refocus=refocused(args.blind, recipe.off_plane) if args.autofocus else None,
         squares=LeastSquaresOptions() if args.least_squares else None,
     )
     best, other = names[0], "srvit" if "srvit" in names[1:] else None
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refocused(blind: bool, off_plane: float) -> Any:
+def refocused(blind: bool, off_plane: float) -> Any:
     """Finds the geometry with poses by autofocus, or the recorded one where it did not help.
 
     Focused are three slices: in the plane, and as far before and behind it as objects may lie.

@@ -189,11 +189,11 @@ def test_the_image_at_true_positions_is_the_ceiling():
 
 
 def test_autofocus_of_the_command_images_at_focused_poses():
-    from mmsar.cli.evaluate_sr import _refocused
+    from mmsar.cli.evaluate_sr import refocused
 
     maker = PairMaker(SMALL)
     o = maker.observed(0)
-    geometry = _refocused(False, SMALL.off_plane)(o.plan, o.signal, o.valid)
+    geometry = refocused(False, SMALL.off_plane)(o.plan, o.signal, o.valid)
     assert geometry.shape == o.plan.geometry.shape and np.isfinite(geometry.tx_position).all()
     np.testing.assert_array_equal(geometry.weight, o.plan.geometry.weight)
 
