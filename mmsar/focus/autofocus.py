@@ -225,7 +225,7 @@ def focus_samples(
                 fit = explained(field, other)
                 if _gain(after, fit) >= (1.0 if blind else OTHER):
                     move, after, blind = other, fit, True
-            other = refined(field.coarser(ERROR_DB), move, prior, lambda rounds: done(2 * STAGES + rounds))
+            other = refined(field, move, prior, lambda rounds: done(2 * STAGES + rounds))
             fit = explained(field, other)
             if _gain(fit, after) < OTHER:
                 move, after = other, fit

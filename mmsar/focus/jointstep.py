@@ -17,7 +17,7 @@ import numpy as np
 
 from mmsar.focus.kernels import along, curvatures, slopes
 from mmsar.focus.posefield import Looks, PoseField
-from mmsar.focus.posestep import Prior, neighbours, products
+from mmsar.focus.posestep import Prior, longest, neighbours, products
 from mmsar.recon.least_squares import reweighted, weights
 
 DAMPING = 0.01
@@ -32,17 +32,23 @@ BESIDE = (96, 128)
 """What steps hold beside the field [bytes], of a sample and of a voxel."""
 
 
-def solve_scene(field: PoseField, move: np.ndarray) -> np.ndarray:
+def solve_scene(field: PoseField, move: np.ndarray, *, damping: float = DAMPING) -> np.ndarray:
     """The scene (n_z, n_y, n_x), complex64, that explains the samples of a field, by reweighted least squares."""
     looks = Looks(field, move)
     image = looks.adjoint(field.samples)
     return reweighted(
-        lambda scene: looks.adjoint(looks.forward(scene)), image, damping=DAMPING, rounds=ROUNDS, iterations=INNER
+        lambda scene: looks.adjoint(looks.forward(scene)), image, damping=damping, rounds=ROUNDS, iterations=INNER
     )
 
 
 def joint_scene_step(
-    field: PoseField, scene: np.ndarray, move: np.ndarray, prior: Prior, *, inner: int = INNER
+    field: PoseField,
+    scene: np.ndarray,
+    move: np.ndarray,
+    prior: Prior,
+    *,
+    inner: int = INNER,
+    damping: float = DAMPING,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One Gauss-Newton step of the scene and of the poses together, by `inner` iterations of conjugate gradients.
 
@@ -75,7 +81,7 @@ def joint_scene_step(
     root = weights(scene)
     image = root * looks.adjoint(samples)
     energy = _energy(looks, root, image)
-    bound = DAMPING * energy
+    bound = damping * energy
     root = root / np.float32(np.sqrt(energy + bound))  # and the scene in units of the same
     bound = np.float32(bound / (energy + bound))
 
@@ -104,8 +110,7 @@ def joint_scene_step(
     operator = LinearOperator((2 * n + move.size,) * 2, matvec=normal, dtype=np.float32)
     both, _ = cg(operator, packed(whole, given(slope)), rtol=1e-5, maxiter=inner)
     scene = scene + root * complex_scene(both)
-    longest = np.pi / (2 * field.geometry.chirp.k.max())
-    step = np.clip(taken(both[2 * n :]), -longest, longest)
+    step = np.clip(taken(both[2 * n :]), -longest(field), longest(field))
     return scene, np.clip(move + step, -prior.reach, prior.reach)
 
 

@@ -121,6 +121,7 @@ class PoseField:
         """All weights are 1, so that poses without any channel are some, too."""
         self.samples = samples
         """y', complex64 (m, n_pose, channels of a pose); zero where a channel is not valid."""
+        self._worth = np.ones(len(geometry.weight), dtype=np.float32)
         self._there = np.abs(geometry.weight).reshape(len(geometry.weight), -1).astype(np.float32)
         self._look_at(grid)
         fixed = self._migration.nbytes + self._kz.nbytes + 6 * 8 * self._kz.size
@@ -158,12 +159,25 @@ class PoseField:
         other = copy(self)
         other.geometry = some_poses(self.geometry, index)
         other.samples, other._there = self.samples[:, index], self._there[index]
+        other._worth = self._worth[index]
+        return other
+
+    def weighed(self, weight: np.ndarray) -> "PoseField":
+        """The same field with samples and echo of every pose times a weight (n_pose,)."""
+        other, weight = copy(self), weight.astype(np.float32)
+        other.samples, other._there = self.samples * weight[None, :, None], self._there * weight[:, None]
+        other._worth = self._worth * weight
         return other
 
     @property
     def n_poses(self) -> int:
         """Poses."""
         return self.samples.shape[1]
+
+    @property
+    def energy(self) -> np.ndarray:
+        """Energy of the samples of every pose, unweighed, (n_pose,)."""
+        return np.sum(np.abs(self.samples) ** 2, axis=(0, 2), dtype=float) / self._worth.astype(float) ** 2
 
     @property
     def _per_pose(self) -> int:

@@ -1,5 +1,6 @@
 """How well poses fit the echo of a scene, and the step that makes them fit better: `autofocus` has the formulas."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,16 @@ class Match:
         """Of (m, poses, channels) arrays."""
         return cls(products(echo, samples), products(echo, echo).real, products(samples, samples).real)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Match"]) -> "Match":
+        """Of the poses of all parts, one after the other."""
+        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("product", "own", "measured")))
+
+    @property
+    def gain(self) -> float:
+        """Of the echo that fits the samples best, phases of the poses free; 0 where there is no echo."""
+        return float(np.abs(self.product).sum() / max(float(self.own.sum()), 1e-30))
+
     @property
     def told(self) -> float:
         """Energy of the samples that the echo accounts for, phases of the poses and one gain free."""
@@ -55,8 +66,7 @@ def soft_threshold(image: np.ndarray, share: float) -> np.ndarray:
 
 def match(field: PoseField, waves: np.ndarray, move: np.ndarray) -> Match:
     """How the echo of waves fits the samples of poses displaced by `move` (n_pose, 3) [m]."""
-    parts = [Match.of(echo, field.samples[:, block]) for block, (echo,) in field.transforms([waves], move)]
-    return Match(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("product", "own", "measured")))
+    return Match.joined([Match.of(echo, field.samples[:, block]) for block, (echo,) in field.transforms([waves], move)])
 
 
 def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -73,30 +83,54 @@ def neighbours(move: np.ndarray, width: float) -> np.ndarray:
     return mean / weight
 
 
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What a Gauss-Newton step of poses is made of; e is their echo, G its gradient, s the samples less the phases."""
+
+    match: Match
+    toward: np.ndarray
+    """Re G^H s, (n, 3)."""
+    back: np.ndarray
+    """Re G^H (j phi - 1) e with phi = arg <e, s>, (n, 3)."""
+    curvature: np.ndarray
+    """Re G^H G, (n, 3, 3)."""
+
+    def normal(self, gain: float) -> tuple[np.ndarray, np.ndarray]:
+        """Slope (n, 3) and curvature (n, 3, 3) of what an echo with a gain leaves, halved."""
+        return gain * self.toward + gain**2 * self.back, gain**2 * self.curvature
+
+
+def sums(field: PoseField, waves: np.ndarray, move: np.ndarray) -> Sums:
+    """Those of the echo of waves at poses displaced by `move` (n_pose, 3) [m]."""
+    parts = []
+    for block, echo, gradient in field.echoes(waves, move):
+        samples = field.samples[:, block]
+        fit = Match.of(echo, samples)
+        phase = np.angle(fit.product)
+        toward = slopes(gradient, samples * np.exp(-1j * phase).astype(np.complex64)[None, :, None])
+        back = slopes(gradient, (1j * phase.astype(np.float32) - 1)[None, :, None] * echo)
+        parts.append((fit, toward, back, curvatures(gradient)))
+    fits, *rest = zip(*parts, strict=True)
+    return Sums(Match.joined(fits), *(np.concatenate(part) for part in rest))
+
+
+def longest(field: PoseField) -> float:
+    """The longest step [m]: a quarter of a wavelength, half a turn of the phase."""
+    return float(np.pi / (2 * field.geometry.chirp.k.max()))
+
+
 def joint_step(field: PoseField, image: np.ndarray, move: np.ndarray, threshold: float, prior: Prior) -> np.ndarray:
     """One Gauss-Newton step of the poses by the scene in the image that they make: their new displacements [m], (n, 3).
 
     The prior pulls to the mean of neighbours by `smooth`, to the recorded place by `hold`; both are shares of the mean
     information a pose has along an axis.
     """
-    waves = field.waves(soft_threshold(image, threshold))
-    blocks, matches = [], []
-    for block, echo, gradient in field.echoes(waves, move):
-        samples = field.samples[:, block]
-        product = products(echo, samples)
-        turned = samples * np.exp(-1j * np.angle(product)).astype(np.complex64)[None, :, None]
-        lag = 1j * np.angle(product).astype(np.float32)[None, :, None] * echo
-        blocks.append((slopes(gradient, turned), slopes(gradient, lag - echo), curvatures(gradient)))
-        matches.append((np.abs(product).sum(), products(echo, echo).real.sum()))
-    matched, own = np.sum(matches, axis=0)
-    if not own > 0:
-        return move.copy()
-    beta = matched / own
-    slope, lagging, curvature = (np.concatenate(part) for part in zip(*blocks, strict=True))
-    slope, curvature = beta * slope + beta**2 * lagging, beta**2 * curvature
+    told = sums(field, field.waves(soft_threshold(image, threshold)), move)
+    slope, curvature = told.normal(told.match.gain)
     scale = np.trace(curvature.sum(axis=0)) / (3 * len(move))
-    slope, curvature = slope / scale, curvature / scale
+    if not scale > 0:
+        return move.copy()
     pull = prior.smooth * (move - neighbours(move, prior.width)) + prior.hold * move
-    step = np.linalg.solve(curvature + (prior.smooth + prior.hold) * np.eye(3), (slope - pull)[..., None])[..., 0]
-    longest = np.pi / (2 * field.geometry.chirp.k.max())  # a quarter of a wavelength: half a turn of the phase
-    return np.clip(move + np.clip(step, -longest, longest), -prior.reach, prior.reach)
+    bound = (prior.smooth + prior.hold) * np.eye(3)
+    step = np.linalg.solve(curvature / scale + bound, (slope / scale - pull)[..., None])[..., 0]
+    return np.clip(move + np.clip(step, -longest(field), longest(field)), -prior.reach, prior.reach)

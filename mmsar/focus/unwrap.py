@@ -3,29 +3,34 @@ r"""Whole half wavelengths of depths by delays, and what recorded places then sa
 Phases tell the depth of a pose to half a wavelength h. A wrong number of them does no harm to the image by itself, but
 hides what recorded places say: that errors do not go with the place in the aperture. So scene and poses may have agreed
 on a turn, another distance or another scale, by depths that grow with the place, or with its square. Delays tell the
-number: pose p, its phase free, is explained by a scene at its depth and at half a wavelength before and behind by
+number: how much deeper by them a pose p would be, its lag, is noisy for a pose (bright ones are told best), and sure
+for many.
+
+Where errors are smooth along the path, every run of poses (`continuity`) moves by whole half wavelengths to the mean of
+its lags, by what the samples have in common with a scene at its depth and at half a wavelength before and behind,
 
     J(n) = |<e(z + n h), s>| / (|e| |s|),      lag = h (J(1) - J(-1)) / (2 (2 J(0) - J(1) - J(-1)))
 
-which is noisy for a pose (bright ones are told best), and sure for many. Where errors are smooth along the path, every
-run of poses (`continuity`) moves by whole half wavelengths to its lag. Where they are independent, phases may have
-settled on a turn that delays do not share: then lags are whole half wavelengths beside a slope q. It is the one with
-which they agree most,
+Where they are independent, poses are asked with x and y free (`halves`), and phases may have settled on a turn that
+delays do not share: then lags are whole half wavelengths beside a slope q, the one on which they agree most
+(`common.agreed`, weights E / (E + mean E) of the energy E of poses); all poses take it, once it is plainly there. Each
+takes the number n of half wavelengths that is likeliest by its lag and by where recorded places have it,
 
-    q(x, y) = a x + b y + c,    max_abc  Re sum_p w_p exp(2 pi j (lag_p - q_p) / h)
+    min_n  (n h - lag + q)^2 / v + (z + n h)^2 / V,    z: its depth with the slope, less what depths have in common
 
-all poses take it, and each the whole half wavelengths that are left. What depths and lags have in common as a
-polynomial of x and y is then taken away as far as it exceeds what they have in common by chance. The weights w of poses
-grow with their energy E as E / (E + mean E), as beside noise there is an error of each, no smaller for bright ones.
+with a variance v of lags by how far they agree, and not below white noise's, and V of depths. What depths, x and y
+have in common as a polynomial of the place is then taken away as far as it exceeds what they have in common by chance.
 
-Steps of scene and poses together follow (`jointstep`), and all of it is done several times, and more often where poses
-took a slope in one of the last rounds. The prior pulls by what is left to explain: with a share r of the samples left,
-n of them to a pose, a spread sigma of displacements found so far,
+Steps of scene and poses together follow (`jointstep`), with poses worth what is amiss with them (`weighing`) and a
+scene that is damped by what is left to explain; and all of it is done several times, and more often where poses took a
+slope in one of the last rounds. The prior pulls by what is left, too: with a share r of the samples left, n of them to
+a pose, a spread sigma of displacements found so far,
 
     pull re the mean information of a pose = 3 r / (n (2 k sigma)^2)
 
 as information is (2 k)^2 times the energy in depth, and little along x and y; `HOLD` times as much to the recorded
-place, since what is left is no white noise.
+place, since what is left is no white noise. Where errors are independent it is more, at first most of all: a scene and
+poses that agreed on another phase of every direction, with x and y to suit, part with it only so.
 """
 
 from collections.abc import Callable
@@ -33,31 +38,44 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmsar.focus.continuity import beyond_chance, followed, legendre
+from mmsar.focus.common import agreed, middle, not_by_chance, polynomial
+from mmsar.focus.continuity import Followed, followed
+from mmsar.focus.halves import Asked, asked
 from mmsar.focus.jointstep import THOROUGH, joint_scene_step, solve_scene
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior, match, neighbours
+from mmsar.focus.weighing import weighed
 
+ERROR_DB = -40.0
+"""Accuracy of the transforms: by what these leave, lags are lost first."""
 ROUNDS, STEPS = 10, 3
 """Rounds, and steps of scene and poses of each."""
 SETTLED, MOST = 5, 25
 """Rounds without a slope after which these are enough, and how many there are at most."""
 DEGREE, SLOPE = 3, 1
 """Of the polynomial, and at the end, when no steps follow."""
-BLOCKS = 25
-"""Parts of the path whose means tell what errors have in common by chance."""
-SPARE = 10
-"""Poses that there must be for a coefficient of the polynomial."""
-STEEPEST, FINEST = 3.0, 0.25
-"""Slopes that are tried at most and their steps: by half wavelengths over the longer side of the aperture."""
 FURTHEST = 3.0
-"""A lag is at most so many half wavelengths."""
+"""A lag of a run's pose is at most so many half wavelengths."""
 LEAST = 1e-6
-"""Curvature 2 J(0) - J(1) - J(-1) below which there is no lag: no samples."""
+"""Curvature 2 J(0) - J(1) - J(-1) below which it has none: no samples."""
 NOISE = 1.0
-"""Spread of lags beside a polynomial, in half wavelengths, above which they tell nothing: too little bandwidth."""
+"""Spread of lags, in half wavelengths, above which they tell nothing: too little bandwidth."""
+STEEPER, ABOVE, SURE = 1.1, 0.08, 10.0
+"""By which factor and what more lags must agree on a slope than without it, and the factor more than when one was last
+taken; and how many poses must, by the square of how far they agree."""
+AGREE = 0.05, 0.98
+"""Lags are taken to agree no less and no more."""
+DIM = 1e-3
+"""What a pose tells of its lag is taken to be no less, re twice the mean."""
+CLOSEST = 0.25
+"""Least spread of depths, in half wavelengths."""
 HOLD = 10.0
 """Pull to the recorded place, re what white noise would ask for."""
+FIRM, FIRST, LOOSER, TIGHTEST = 100.0, 1000.0, 0.6, 0.01
+"""The same where errors are independent, in the first round, and by which factor it falls; at most so much re the mean
+information of a pose."""
+DAMPING = 1e-3, 1e-2
+"""Least and largest damping of the scene, what is left to explain in between."""
 NARROWEST = 1e-5
 """Least spread of displacements [m]."""
 
@@ -65,94 +83,131 @@ NARROWEST = 1e-5
 def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements (n_pose, 3) [m] near `move` with the whole half wavelengths that delays tell, and without what they
     have in common; `done` is told how many of `ROUNDS` are over."""
-    scene, over, turned = solve_scene(field, move), 0, 0
-    while over < ROUNDS or over < min(turned + SETTLED, MOST):
-        over += 1
-        move, slope = unwrapped(field, scene, move)
-        turned = over if slope else turned
-        move = np.clip(move, -prior.reach, prior.reach)
-        scene = solve_scene(field, move)
-        pull = _told(field, scene, move, prior)
+    every, rounds = field.coarser(ERROR_DB), Rounds()
+    scene = solve_scene(every, move)
+    while rounds.more:
+        rounds.over += 1
+        field = weighed(every, scene, move)
+        damping = float(np.clip(1 - match(field, field.waves(scene), move).share, *DAMPING))
+        move = unwrapped(field, scene, move, prior, rounds)
+        if rounds.over in (1, rounds.turned):
+            scene = solve_scene(field, move, damping=damping)
+        pull = told(field, scene, move, prior, firm=0.0 if rounds.smooth else rounds.firm)
         for _ in range(STEPS):
-            scene, move = joint_scene_step(field, scene, move, pull, inner=THOROUGH)
-        done(min(over, ROUNDS))
-    return np.clip(unwrapped(field, scene, move, most=SLOPE)[0], -prior.reach, prior.reach)
+            scene, move = joint_scene_step(field, scene, move, pull, inner=THOROUGH, damping=damping)
+        done(min(rounds.over, ROUNDS))
+    return unwrapped(field, scene, move, prior, rounds, most=SLOPE)
+
+
+class Rounds:
+    """Rounds done, and what they found."""
+
+    def __init__(self) -> None:
+        self.over = 0
+        """How many there were."""
+        self.turned = 0
+        """The last in which poses took a slope."""
+        self.flat = 0.0
+        """How far lags agreed then without it."""
+        self.smooth = False
+        """Whether errors are smooth."""
+
+    @property
+    def more(self) -> bool:
+        """Whether another is to come."""
+        return self.over < ROUNDS or self.over < min(self.turned + SETTLED, MOST)
+
+    @property
+    def firm(self) -> float:
+        """Pull to the recorded place of independent errors, re what white noise would ask for."""
+        return max(FIRM, FIRST * LOOSER ** (self.over - 1))
+
+    def takes(self, agree: float, flat: float, poses: float) -> bool:
+        """Whether so many poses take the slope on which their lags agree so far, and without it so far."""
+        plain = agree >= STEEPER * flat + ABOVE and agree**2 * poses > SURE and flat > STEEPER * self.flat
+        if plain:
+            self.turned, self.flat = self.over, flat
+        return plain
 
 
 def lags(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How much deeper every pose is by its delays than where it is moved [m], (n,), and the energy of its samples."""
-    half, waves, told = np.pi / field.wavenumber, field.waves(scene), []
+    """How much deeper every pose is by its delays than where it is moved [m], (n,), its x and y as they are, and the
+    energy of its samples."""
+    half, waves, shares = np.pi / field.wavenumber, field.waves(scene), []
     for by in (-half, 0.0, half):
         fit = match(field, waves, move + np.array([0.0, 0.0, by]))
-        told.append(np.abs(fit.product) / np.maximum(np.sqrt(fit.own * fit.measured), 1e-30))
-    bend = 2 * told[1] - told[0] - told[2]
-    lag = np.where(bend > LEAST, (told[2] - told[0]) / (2 * np.maximum(bend, LEAST)), 0.0)
+        shares.append(np.abs(fit.product) / np.maximum(np.sqrt(fit.own * fit.measured), 1e-30))
+    bend = 2 * shares[1] - shares[0] - shares[2]
+    lag = np.where(bend > LEAST, (shares[2] - shares[0]) / (2 * np.maximum(bend, LEAST)), 0.0)
     return half * np.clip(lag, -FURTHEST, FURTHEST), fit.measured.astype(float)
 
 
-def unwrapped(field: PoseField, scene: np.ndarray, move: np.ndarray, *, most: int = DEGREE) -> tuple[np.ndarray, bool]:
-    """Displacements (n_pose, 3) [m] by whole half wavelengths to their lags, as they are where delays tell nothing.
+def unwrapped(
+    field: PoseField, scene: np.ndarray, move: np.ndarray, prior: Prior, rounds: Rounds, *, most: int = DEGREE
+) -> np.ndarray:
+    """Displacements (n_pose, 3) [m] by whole half wavelengths, as they are where delays tell nothing, and without a
+    polynomial of degree `most`."""
+    path = followed(field, move)
+    rounds.smooth = path is not None
+    if path is not None:
+        out = _runs(field, scene, move, path)
+    else:
+        said = asked(field, scene, move, told(field, scene, move, prior))
+        out = _each(field, said, rounds, most)
+    return np.clip(out, -prior.reach, prior.reach)
 
-    Where errors are independent, by the slope on which lags agree, too, and without a polynomial of degree `most`;
-    where they are smooth, `continuity` did that. And whether there was a slope.
-    """
-    half, path = np.pi / field.wavenumber, followed(field, move)
+
+def _runs(field: PoseField, scene: np.ndarray, move: np.ndarray, path: Followed) -> np.ndarray:
+    """Those of smooth errors: a run as a whole."""
+    half, place = np.pi / field.wavenumber, field.place[:, :2]
     lag, energy = lags(field, scene, move)
     weight = energy / np.maximum(energy + energy.mean(), 1e-30)
-    beside = lag - _common(field, lag, weight, most)
+    beside = lag - polynomial(place, lag, weight, DEGREE)
     if not weight @ beside**2 < (NOISE * half) ** 2 * weight.sum():
-        return move.copy(), False
-    out, slope = move.copy(), np.zeros(len(move))
-    if path is None:
-        seen, slope = move[:, 2] + lag, agreed(field.place[:, :2], lag, weight, half)
-        out[:, 2] += slope + half * np.round((lag - slope) / half)
-        out[:, 2] -= not_by_chance(seen, _common(field, seen, weight, most), weight)
-        out[:, :2] -= _common(field, move[:, :2], weight, most)
-    else:
-        more = lag + move[:, 2] - path.depth
-        more = np.bincount(path.run, energy * more) / np.maximum(np.bincount(path.run, energy), 1e-30)
-        out[:, 2] = path.depth + half * np.round(more / half)[path.run]
-        out -= _common(field, out, energy, 0)
-    return out, bool(np.ptp(slope) > 0)
+        return move.copy()
+    more = lag + move[:, 2] - path.depth
+    more = np.bincount(path.run, energy * more) / np.maximum(np.bincount(path.run, energy), 1e-30)
+    out = move.copy()
+    out[:, 2] = path.depth + half * np.round(more / half)[path.run]
+    return out - polynomial(place, out, energy, 0)
 
 
-def agreed(place: np.ndarray, lag: np.ndarray, weight: np.ndarray, half: float) -> np.ndarray:
-    """The slope over places (n, 2) beside which lags (n,) are nearest to whole half wavelengths [m], (n,)."""
-    tried = np.arange(-STEEPEST, STEEPEST + FINEST, FINEST) * half / max(float(np.ptp(place, axis=0).max()), 1e-9)
-    place = place - place.mean(axis=0)
-    x, y = (np.exp(-2j * np.pi / half * np.outer(tried, axis)) for axis in place.T)
-    agree = x @ ((weight * np.exp(2j * np.pi * lag / half))[:, None] * y.T)
-    a, b = np.unravel_index(np.abs(agree).argmax(), agree.shape)
-    return place @ np.array([tried[a], tried[b]]) + half / (2 * np.pi) * np.angle(agree[a, b])
+def _each(field: PoseField, said: Asked, rounds: Rounds, most: int) -> np.ndarray:
+    """Those of independent errors: every pose for itself, and a slope of all."""
+    half, place, lag, depth = said.half, field.place[:, :2], said.lag, said.start[:, 2]
+    energy = field.energy
+    weight = energy / np.maximum(energy + energy.mean(), 1e-30)
+    noise = half**2 / (field.samples[:, 0].size * np.maximum(said.bend, 1e-30))  # what is left of a pose being 1
+    if not weight @ (noise < (NOISE * half) ** 2) > 0.5 * weight.sum():
+        return said.start.copy()
+    slope, agree, flat = agreed(place, lag, weight, half)
+    if not rounds.takes(agree, flat, weight.sum() ** 2 / float(np.sum(weight**2))):
+        slope, agree = np.full(len(lag), middle(lag, weight, half)), flat
+    sure = np.maximum(said.bend / np.maximum(said.bend + said.bend.mean(), 1e-30), DIM)
+    spread = -2 * np.log(np.clip(agree, *AGREE)) * (half / (2 * np.pi)) ** 2
+    variance = np.maximum(spread * (weight @ sure / weight.sum()) / sure, noise)
+    share = 1 / (variance + half**2)
+
+    def common(values: np.ndarray) -> np.ndarray:
+        return not_by_chance(values, polynomial(place, values, share, most), share)
+
+    depth = depth + slope - (off := common(depth + lag))
+    mean = float(weight @ depth / weight.sum())
+    apart = max(float(weight @ (depth - mean) ** 2 / weight.sum()), (CLOSEST * half) ** 2)
+    number = np.round(((lag - slope) / variance - depth / apart) / (1 / variance + 1 / apart) / half)
+    out = said.at(number)
+    out[:, 2] += slope - off
+    out[:, :2] -= np.stack([common(values) for values in out[:, :2].T], axis=1)
+    return out
 
 
-def not_by_chance(values: np.ndarray, common: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """What values (n,) along a path have in common, less what values as smooth as they have by chance; with the mean.
-
-    By chance, means of `BLOCKS` parts of the path differ as much as their number makes the mean of all uncertain.
-    """
-    share = weight / max(float(weight.sum()), 1e-30)
-    mean = float(share @ common)
-    size, rest = float(share @ (common - mean) ** 2), values - common
-    parts = np.arange(len(values)) * min(BLOCKS, len(values)) // len(values)
-    chance = float(np.sum(np.bincount(parts, share * rest) ** 2))
-    return mean + beyond_chance(size, chance) * (common - mean)
-
-
-def _common(field: PoseField, values: np.ndarray, weight: np.ndarray, degree: int) -> np.ndarray:
-    """The polynomial of x and y that is nearest to values (n,) or (n, m)."""
-    while degree and (degree + 1) * (degree + 2) / 2 * SPARE > len(values):
-        degree -= 1
-    pairs = [(a, b) for a in range(degree + 1) for b in range(degree + 1 - a)]
-    terms, root = legendre(field.place[:, :2], pairs).T, np.sqrt(weight)
-    return terms @ np.linalg.lstsq(root[:, None] * terms, (root * values.T).T, rcond=None)[0]
-
-
-def _told(field: PoseField, scene: np.ndarray, move: np.ndarray, prior: Prior) -> Prior:
-    """The prior with pulls by what a scene leaves to explain; none to neighbours if that had none."""
+def told(field: PoseField, scene: np.ndarray, move: np.ndarray, prior: Prior, *, firm: float = 0.0) -> Prior:
+    """The prior with pulls by what a scene leaves to explain, `firm` times that to the recorded place if it is more
+    than `HOLD`; none to neighbours if that had none."""
     fit = match(field, field.waves(scene), move)
     energy = fit.measured / max(float(fit.measured.sum()), 1e-30)
     share = 3 * (1 - fit.share) / (field.samples[:, 0].size * (2 * field.wavenumber) ** 2)
     apart = move[:, 2] - neighbours(move, prior.width)[:, 2]
     spread, rough = (max(float(energy @ depth**2), NARROWEST**2) for depth in (move[:, 2], apart))
-    return replace(prior, smooth=share / rough if prior.smooth > 0 else 0.0, hold=HOLD * share / spread)
+    hold = max(HOLD * share / spread, min(firm * share / spread, TIGHTEST))
+    return replace(prior, smooth=share / rough if prior.smooth > 0 else 0.0, hold=hold)
