@@ -7,6 +7,8 @@ from mmsar.focus.continuity import beyond_chance, legendre
 
 STEEPEST, FINEST = 6.0, 0.25
 """Slopes that are tried at most and their steps: by half wavelengths over the longer side of the aperture."""
+ALIKE = 0.99
+"""Slopes on which lags agree as far, re the most: few rows do not tell one from another, and the least steep is taken."""
 BLOCKS = 25
 """Parts of the path whose means tell what errors have in common by chance."""
 SPARE = 10
@@ -32,7 +34,7 @@ def agreed(place: np.ndarray, lag: np.ndarray, weight: np.ndarray, half: float) 
     (n,) array
         q at the places [m].
     float
-        How far lags agree there: the maximum, 1 if they are all whole half wavelengths beside it.
+        How far lags agree there: 1 if they are all whole half wavelengths beside it.
     float
         How far they do without a slope.
     """
@@ -40,10 +42,10 @@ def agreed(place: np.ndarray, lag: np.ndarray, weight: np.ndarray, half: float) 
     place = place - place.mean(axis=0)
     x, y = (np.exp(-2j * np.pi / half * np.outer(tried, axis)) for axis in place.T)
     agree = x @ ((weight * np.exp(2j * np.pi * lag / half))[:, None] * y.T) / max(float(weight.sum()), 1e-30)
-    a, b = np.unravel_index(np.abs(agree).argmax(), agree.shape)
+    far, steep = np.abs(agree), np.hypot(tried[:, None], tried)
+    a, b = np.unravel_index(np.where(far >= ALIKE * far.max(), steep, np.inf).argmin(), far.shape)
     slope = place @ np.array([tried[a], tried[b]]) + half / (2 * np.pi) * np.angle(agree[a, b])
-    flat = np.abs(agree[len(tried) // 2, len(tried) // 2])
-    return slope, float(np.abs(agree[a, b])), float(flat)
+    return slope, float(far[a, b]), float(far[len(tried) // 2, len(tried) // 2])
 
 
 def middle(lag: np.ndarray, weight: np.ndarray, half: float) -> float:

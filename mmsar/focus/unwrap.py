@@ -60,9 +60,9 @@ LEAST = 1e-6
 """Curvature 2 J(0) - J(1) - J(-1) below which it has none: no samples."""
 NOISE = 1.0
 """Spread of lags, in half wavelengths, above which they tell nothing: too little bandwidth."""
-STEEPER, ABOVE, SURE = 1.1, 0.08, 10.0
-"""By which factor and what more lags must agree on a slope than without it, and the factor more than when one was last
-taken; and how many poses must, by the square of how far they agree."""
+ABOVE, GROWN, SURE = 0.03, 1.1, 10.0
+"""How much more lags must agree on a slope than without it; how many times as far as when a slope was last taken they
+must agree without one; and how many poses must, by the square of how far they agree."""
 AGREE = 0.05, 0.98
 """Lags are taken to agree no less and no more."""
 DIM = 1e-3
@@ -124,7 +124,7 @@ class Rounds:
 
     def takes(self, agree: float, flat: float, poses: float) -> bool:
         """Whether so many poses take the slope on which their lags agree so far, and without it so far."""
-        plain = agree >= STEEPER * flat + ABOVE and agree**2 * poses > SURE and flat > STEEPER * self.flat
+        plain = agree > flat + ABOVE and agree**2 * poses > SURE and flat > GROWN * self.flat
         if plain:
             self.turned, self.flat = self.over, flat
         return plain

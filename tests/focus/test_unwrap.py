@@ -7,118 +7,93 @@ import pytest
 
 import mmsar
 from mmsar.focus import autofocus, unwrap
-from mmsar.focus.jointstep import ERROR_DB, solve_scene
+from mmsar.focus.common import polynomial
+from mmsar.focus.halves import WITHIN, Asked
+from mmsar.focus.jointstep import solve_scene
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior
-from mmsar.model import AntennaArray, ImageGrid, Scan, Trajectory
-from mmsar.simulate.noise import add_noise, smooth_error, white_error
-from mmsar.simulate.scene import Scene
+from mmsar.focus.weighing import weighed
+from mmsar.simulate.noise import smooth_error, white_error
 
-CHIRP = mmsar.Chirp.stepped(77e9, 4e9 / 16, 16)
-PATH = Trajectory.raster((8, 40), (1.2e-3, 7.6e-3))
-GRID = ImageGrid.from_extent((-0.026, 0.026), (-0.026, 0.026), 0.2, spacing=1.3e-3)
-POINTS = Scene.points(
-    np.array([[0.0, 0.0, 0.2], [0.012, 0.008, 0.2], [-0.016, 0.004, 0.2], [0.004, -0.012, 0.2], [-0.008, -0.014, 0.2]]),
-    np.array([1, 0.7j, -0.6, 0.5, 0.4j]),
-)
 PRIOR = Prior(smooth=0.01, hold=0.005, width=5.0, reach=5e-3)
-HALF = np.pi / CHIRP.k.mean()
-PLACE = PATH.position[:, :2] / np.abs(PATH.position[:, :2]).max(axis=0)
 
 
-def scan_at(error: np.ndarray, *, chirp: mmsar.Chirp = CHIRP, snr_db: float = 25.0) -> Scan:
-    """A scan along PATH + error as recorded along PATH."""
-    true = Trajectory(time=PATH.time, position=PATH.position + error, rotation=PATH.rotation)
-    echo = mmsar.simulate(POINTS, chirp=chirp, array=AntennaArray.iwr1443(), trajectory=true)
-    noisy = add_noise(echo.read(), snr_db, rng=np.random.default_rng(9))
-    return Scan(signal=noisy, chirp=chirp, array=AntennaArray.iwr1443(), trajectory=PATH)
-
-
-def field_at(error: np.ndarray, **how) -> PoseField:
-    scan = scan_at(error, **how)
-    return PoseField(scan.geometry, scan, GRID, reach=5e-3).coarser(ERROR_DB)
-
-
-def deeper(depth: np.ndarray) -> np.ndarray:
-    """Displacements (n, 3) along z only."""
-    return np.c_[np.zeros((len(depth), 2)), depth]
-
-
-def independent(rms: float) -> np.ndarray:
+def independent(planar, rms: float) -> np.ndarray:
     """Errors in depth (n, 3) without what goes with the place by chance."""
-    depth = white_error(len(PATH), np.full(3, rms), rng=np.random.default_rng(4))[:, 2]
-    terms = np.polynomial.polynomial.polyvander2d(*PLACE.T, (3, 3))
-    return deeper(depth - terms @ np.linalg.lstsq(terms, depth, rcond=None)[0])
+    depth = white_error(len(planar.path), np.full(3, rms), rng=np.random.default_rng(4))[:, 2]
+    return planar.deeper(depth - polynomial(planar.place, depth, np.ones(len(depth)), 3))
+
+
+def unwrapped(field: PoseField, move: np.ndarray, *, rounds: unwrap.Rounds | None = None, **how) -> np.ndarray:
+    """As a round does it, of the scene that these displacements make."""
+    scene = solve_scene(field, move)
+    return unwrap.unwrapped(weighed(field, scene, move), scene, move, PRIOR, rounds or unwrap.Rounds(), **how)
 
 
 def spread(values: np.ndarray) -> float:
     return float(np.std(values))
 
 
-@pytest.fixture(scope="module")
-def still() -> PoseField:
-    """A scan without position errors."""
-    return field_at(np.zeros((len(PATH), 3)))
-
-
 @pytest.mark.parametrize("whole", [1, -1, 2])
-def test_delays_tell_by_how_many_half_wavelengths_poses_are_off(still, whole):
-    scene = solve_scene(still, np.zeros((len(PATH), 3)))
-    off = np.zeros(len(PATH))
-    off[::3] = whole * HALF
-    lag, energy = unwrap.lags(still, scene, deeper(off))
+def test_delays_tell_by_how_many_half_wavelengths_poses_are_off(planar, still, whole):
+    scene = solve_scene(still, np.zeros((len(planar.path), 3)))
+    off = np.zeros(len(planar.path))
+    off[::3] = whole * planar.half
+    lag, energy = unwrap.lags(still, scene, planar.deeper(off))
     bright = energy > 0.3 * np.median(energy)
-    assert np.mean(np.round(lag / HALF)[bright] == np.round(-off / HALF)[bright]) > 0.95
+    assert np.mean(np.round(lag / planar.half)[bright] == np.round(-off / planar.half)[bright]) > 0.95
     np.testing.assert_allclose(energy, np.sum(np.abs(still.samples) ** 2, axis=(0, 2)), rtol=1e-5)
 
 
-def test_without_bandwidth_nothing_moves():
-    true = deeper(white_error(len(PATH), np.full(3, 0.3e-3), rng=np.random.default_rng(1))[:, 2])
-    field = field_at(true, chirp=mmsar.Chirp.stepped(77e9, 4e9 / 16, 1))
-    out, turned = unwrap.unwrapped(field, solve_scene(field, true), true)
-    np.testing.assert_array_equal(out, true)
-    assert not turned
+def test_without_bandwidth_nothing_moves(planar):
+    true = planar.deeper(white_error(len(planar.path), np.full(3, 0.3e-3), rng=np.random.default_rng(1))[:, 2])
+    field = planar.field(true, chirp=mmsar.Chirp.stepped(77e9, 4e9 / 16, 1))
+    rounds = unwrap.Rounds()
+    np.testing.assert_array_equal(unwrapped(field, true, rounds=rounds), true)
+    assert not rounds.turned and not rounds.smooth
 
 
-def test_poses_without_samples_stay(still):
-    some, none = still.part(np.arange(len(PATH))), np.zeros((len(PATH), 3))
+def test_poses_without_samples_stay(planar, still):
+    some, none = still.part(np.arange(len(planar.path))), np.zeros((len(planar.path), 3))
     some.samples[:, ::4] = 0
     scene = solve_scene(some, none)
     lag, energy = unwrap.lags(some, scene, none)
     assert np.all(lag[::4] == 0) and np.all(energy[::4] == 0) and np.all(energy[1::4] > 0)
-    assert np.isfinite(unwrap.unwrapped(some, scene, none)[0]).all()
+    assert np.isfinite(out := unwrapped(some, none)).all() and np.abs(out[::4, 2]).max() < 0.2 * planar.half
 
 
-def test_independent_depths_come_out_of_their_half_wavelengths():
-    true = deeper(white_error(len(PATH), np.full(3, 1e-3), rng=np.random.default_rng(1))[:, 2])
-    field = field_at(true)
-    wrapped = deeper(true[:, 2] - HALF * np.round(true[:, 2] / HALF))
-    out, _ = unwrap.unwrapped(field, solve_scene(field, wrapped), wrapped)
+def test_independent_depths_come_out_of_their_half_wavelengths(planar):
+    true = planar.deeper(white_error(len(planar.path), np.full(3, 1e-3), rng=np.random.default_rng(1))[:, 2])
+    field = planar.field(true)
+    wrapped = planar.deeper(true[:, 2] - planar.half * np.round(true[:, 2] / planar.half))
+    out = unwrapped(field, wrapped)
     assert spread((wrapped - true)[:, 2]) > 0.8e-3 and spread((out - true)[:, 2]) < 0.35e-3
-    np.testing.assert_allclose(out[:, :2], 0, atol=1e-12)
+    assert np.median(np.abs(out[:, :2])) < 0.1e-3
 
 
-def test_runs_of_smooth_depths_come_as_a_whole():
+def test_runs_of_smooth_depths_come_as_a_whole(planar):
     """A row as it was, or by a half wavelength nearer or further: which, its poses tell together."""
     rng = np.random.default_rng(2)
     rows = [smooth_error(40, np.full(3, 0.3e-3), cycles=2.0, rng=rng)[:, 2] for _ in range(8)]
-    true = deeper(np.concatenate(rows) + np.repeat(HALF * np.array([0, 1, -1, 0, 1, 0, -1, 0]), 40))
-    field = field_at(true)
-    wrapped = deeper(true[:, 2] - HALF * np.repeat([0, 1, -1, 0, 1, 0, -1, 0], 40))
-    out, _ = unwrap.unwrapped(field, solve_scene(field, wrapped), wrapped, most=0)
+    true = planar.deeper(np.concatenate(rows) + np.repeat(planar.half * np.array([0, 1, -1, 0, 1, 0, -1, 0]), 40))
+    field = planar.field(true)
+    wrapped = planar.deeper(true[:, 2] - planar.half * np.repeat([0, 1, -1, 0, 1, 0, -1, 0], 40))
+    rounds = unwrap.Rounds()
+    out = unwrapped(field, wrapped, rounds=rounds)
+    assert rounds.smooth
     left = out[:, 2] - true[:, 2]
-    terms = np.c_[np.ones(len(PATH)), PLACE]  # rows have a slope by chance, which goes, too
+    terms = np.c_[np.ones(len(planar.path)), planar.place]  # rows have a slope by chance, which goes, too
     assert spread((wrapped - true)[:, 2]) > 1e-3
     assert spread(left - terms @ np.linalg.lstsq(terms, left, rcond=None)[0]) < 1e-6
 
 
 @pytest.mark.parametrize("slope", [1.5, -2.5])
-def test_a_turn_of_scene_and_poses_is_undone(slope):
+def test_a_turn_of_scene_and_poses_is_undone(planar, slope):
     """Poses tilted by `slope` half wavelengths at the edge, and the scene with them: it lies aside."""
-    true = independent(0.5e-3)
-    field = field_at(true)
-    turned = deeper(true[:, 2] + slope * HALF * PLACE[:, 0])
-    turned[:, 2] -= HALF * np.round(turned[:, 2] / HALF)
+    true = independent(planar, 0.5e-3)
+    field = planar.field(true)
+    turned = planar.deeper(true[:, 2] + slope * planar.half * planar.place[:, 0])
+    turned[:, 2] -= planar.half * np.round(turned[:, 2] / planar.half)
     told: list[int] = []
     images = [
         np.abs(solve_scene(field, move)[0])
@@ -129,90 +104,113 @@ def test_a_turn_of_scene_and_poses_is_undone(slope):
     assert told[: unwrap.ROUNDS] == list(range(1, unwrap.ROUNDS + 1))
 
 
-def test_rounds_go_on_until_no_slope_is_found_for_some(still, monkeypatch):
+def test_rounds_go_on_until_no_slope_is_found_for_some(planar, still, monkeypatch):
+    monkeypatch.setattr(unwrap, "joint_scene_step", lambda field, scene, move, *_, **__: (scene, move))
     for slopes, wanted in (((), 10), ((7,), 12), ((2, 9, 13), 18), (range(100), 25)):
         told: list[int] = []
-        monkeypatch.setattr(
-            unwrap, "unwrapped", lambda f, s, move, told=told, at=slopes, **_: (move, len(told) + 1 in at)
-        )
-        monkeypatch.setattr(unwrap, "joint_scene_step", lambda field, scene, move, *_, **__: (scene, move))
-        unwrap.refined(still, np.zeros((len(PATH), 3)), PRIOR, told.append)
+
+        def turn(field, scene, move, prior, rounds, at=slopes, **_):
+            rounds.turned = rounds.over if rounds.over in at else rounds.turned
+            return move
+
+        monkeypatch.setattr(unwrap, "unwrapped", turn)
+        unwrap.refined(still, np.zeros((len(planar.path), 3)), PRIOR, told.append)
         assert len(told) == wanted and max(told) == unwrap.ROUNDS
 
 
-@pytest.mark.parametrize("slope", [(0.0, 0.0), (1.2, -0.7), (-0.3, 1.1)])
-def test_the_slope_on_which_lags_agree(slope):
-    """Whole half wavelengths at random do not hide it, and a common offset does not either."""
-    rng = np.random.default_rng(11)
-    true = HALF * (PLACE @ np.array(slope) + 0.3)
-    lag = true + HALF * (rng.integers(-2, 3, len(PATH)) + 0.2 * rng.standard_normal(len(PATH)))
-    weight = rng.uniform(0.1, 1, len(PATH))
-    off = unwrap.agreed(PATH.position[:, :2], lag, weight, HALF) - true
-    off -= HALF * np.round(off.mean() / HALF)
-    assert np.abs(off).max() < 0.3 * HALF and abs(off.mean()) < 0.05 * HALF
+def test_only_independent_errors_are_held_firmly(planar, monkeypatch):
+    """At first more than later."""
+    move = white_error(len(planar.path), np.full(3, 1e-3), rng=np.random.default_rng(6))
+    field = planar.field(move)
+    for smooth in (False, True):
+        held: list[float] = []
+        monkeypatch.setattr(
+            unwrap,
+            "unwrapped",
+            lambda field, scene, move, prior, rounds, smooth=smooth, **_: setattr(rounds, "smooth", smooth) or move,
+        )
+        monkeypatch.setattr(
+            unwrap,
+            "joint_scene_step",
+            lambda f, scene, move, pull, held=held, **_: held.append(pull.hold) or (scene, move),
+        )
+        unwrap.refined(field, move, PRIOR, lambda over: None)
+        first, last = held[0], held[-1]
+        assert first == pytest.approx(last, rel=0.2) if smooth else first > 3 * last, (first, last)
 
 
-def test_lags_on_a_line_of_poses_have_a_slope_along_it_only():
-    line = np.c_[np.linspace(-0.05, 0.05, 60), np.zeros(60)]
-    lag = 0.01 * line[:, 0]
-    np.testing.assert_allclose(unwrap.agreed(line, lag, np.ones(60), HALF), lag, atol=0.15 * HALF)
+def said(planar, move: np.ndarray, lag: np.ndarray) -> Asked:
+    """What poses say whose lags are these, well told."""
+    number = np.arange(-WITHIN, WITHIN + 1)[:, None]
+    tried = np.stack([move + planar.deeper(np.full(len(move), n * planar.half)) for n in number[:, 0]])
+    return Asked(planar.half, move, tried, 100 * (number - lag / planar.half) ** 2)
 
 
-def test_lags_halfway_between_whole_half_wavelengths_are_taken_together(still, monkeypatch):
+def test_lags_halfway_between_whole_half_wavelengths_are_taken_together(planar, still, monkeypatch):
     """Each for itself would be rounded up or down, and remain where it is, half of half a wavelength from its place."""
     rng = np.random.default_rng(12)
-    lag = HALF * (0.5 + PLACE @ np.array([0.8, -0.4]) + 0.08 * rng.standard_normal(len(PATH)))
-    lag -= HALF * np.round(lag / HALF)
-    monkeypatch.setattr(unwrap, "lags", lambda *of: (lag, np.ones(len(PATH))))
-    move = independent(1e-3)
-    out, turned = unwrap.unwrapped(still, np.zeros(GRID.shape), move)
+    lag = planar.half * (0.5 + planar.place @ np.array([0.8, -0.4]) + 0.08 * rng.standard_normal(len(planar.path)))
+    lag -= planar.half * np.round(lag / planar.half)
+    move, rounds = independent(planar, 1e-3), unwrap.Rounds()
+    rounds.over = 1
+    monkeypatch.setattr(unwrap, "asked", lambda *of: said(planar, move, lag))
+    out = unwrap.unwrapped(still, np.zeros(planar.grid.shape), move, PRIOR, rounds)
     left = move[:, 2] + lag - out[:, 2]
-    assert turned
-    assert spread(lag) > 0.25 * HALF and spread(left) < 0.2 * HALF
+    assert rounds.turned == 1
+    assert spread(lag) > 0.25 * planar.half and spread(left) < 0.2 * planar.half
 
 
-def test_few_poses_have_polynomials_of_low_degree(still):
-    rng = np.random.default_rng(5)
-    for poses, degree in ((320, 3), (99, 2), (59, 1), (29, 0)):
-        part = still.part(rng.permutation(len(PATH))[:poses])
-        x, y = (part.place[:, axis] / 0.03 for axis in (0, 1))
-        shapes = [np.ones_like(x), x, x * y, x**2 * y]
-        ones = np.ones(poses)
-        for power, values in enumerate(shapes):
-            left = values - unwrap._common(part, values, ones, 3)
-            assert (spread(left) < 1e-6) == (power <= degree), (poses, power)
+def test_a_pose_goes_where_its_lag_and_its_recorded_place_have_it(planar, still, monkeypatch):
+    """A lag that is hardly told does not take it far from where it was recorded; one well told does."""
+    rng = np.random.default_rng(13)
+    move = independent(planar, 0.4e-3)
+    lag = planar.half * 0.05 * rng.standard_normal(len(planar.path))
+    lag[5::40] += 2.0 * planar.half
+    for worth, goes in ((1.0, True), (1e-3, False)):
+        of = said(planar, move, lag)
+        of.misfit[:, 5::40] *= worth
+        monkeypatch.setattr(unwrap, "asked", lambda *_, of=of: of)
+        out = unwrap.unwrapped(still, np.zeros(planar.grid.shape), move, PRIOR, unwrap.Rounds())
+        far = np.abs(out[5::40, 2] - move[5::40, 2]) > 1.5 * planar.half
+        assert np.all(far) if goes else not np.any(far), (out[5::40, 2] - move[5::40, 2]) / planar.half
 
 
-@pytest.mark.parametrize("smooth", [False, True])
-def test_what_errors_have_in_common_by_chance_stays(smooth):
-    """Less of smooth ones goes: there are fewer that are independent."""
-    rng, energy = np.random.default_rng(8), np.ones(1000)
-    errors, line = rng.standard_normal(1000), np.linspace(-1, 1, 1000)
-    if smooth:
-        errors = smooth_error(1000, np.ones(3), cycles=30.0, rng=rng)[:, 0]
-    gone = []
-    for slope in (0.01, 0.5, 3.0):
-        common = 0.5 + slope * line
-        gone.append(np.ptp(found := unwrap.not_by_chance(errors + common, common, energy)) / np.ptp(common))
-        assert found.mean() == pytest.approx(0.5)
-    assert gone[0] == pytest.approx(0.0, abs=1e-6) and gone[2] > 0.97
-    assert gone[1] < 0.8 if smooth else gone[1] > 0.95
+@pytest.mark.parametrize(
+    ("agree", "flat", "poses", "last", "takes"),
+    [
+        (0.5, 0.2, 300, 0.0, True),
+        (0.47, 0.45, 300, 0.0, False),  # hardly more than without
+        (0.12, 0.1, 5000, 0.0, False),
+        (0.3, 0.01, 90, 0.0, False),  # too few
+        (0.5, 0.2, 300, 0.2, False),  # no better than when one was taken last: it would go round and round
+        (0.5, 0.2, 300, 0.15, True),
+    ],
+)
+def test_a_slope_is_taken_where_it_is_plain(agree, flat, poses, last, takes):
+    rounds = unwrap.Rounds()
+    rounds.over, rounds.flat = 3, last
+    assert rounds.takes(agree, flat, poses) == takes
+    assert (rounds.turned, rounds.flat) == ((3, flat) if takes else (0, last))
 
 
-def test_the_prior_pulls_by_what_is_left_to_explain(still):
-    move = deeper(white_error(len(PATH), np.full(3, 1e-3), rng=np.random.default_rng(6))[:, 2])
-    noisy = field_at(np.zeros((len(PATH), 3)), snr_db=5.0)
+def test_the_prior_pulls_by_what_is_left_to_explain(planar, still):
+    move = planar.deeper(white_error(len(planar.path), np.full(3, 1e-3), rng=np.random.default_rng(6))[:, 2])
+    noisy = planar.field(np.zeros((len(planar.path), 3)), snr_db=5.0)
     pulls = []
     for field in (still, noisy):
-        scene = solve_scene(field, np.zeros((len(PATH), 3)))
-        pulls.append(unwrap._told(field, scene, move, PRIOR))
-        assert unwrap._told(field, scene, 2 * move, PRIOR).hold < 0.5 * pulls[-1].hold
-        assert unwrap._told(field, scene, move, replace(PRIOR, smooth=0.0)).smooth == 0
+        scene = solve_scene(field, np.zeros((len(planar.path), 3)))
+        pulls.append(unwrap.told(field, scene, move, PRIOR))
+        assert unwrap.told(field, scene, 2 * move, PRIOR).hold < 0.5 * pulls[-1].hold
+        assert unwrap.told(field, scene, move, replace(PRIOR, smooth=0.0)).smooth == 0
         assert pulls[-1].width == PRIOR.width and pulls[-1].reach == PRIOR.reach
+        firm = [unwrap.told(field, scene, move, PRIOR, firm=times).hold for times in (1.0, 30.0, 1e9)]
+        plain = pulls[-1].hold
+        wanted = [max(plain, min(times / unwrap.HOLD * plain, unwrap.TIGHTEST)) for times in (1.0, 30.0, 1e9)]
+        assert firm == pytest.approx(wanted) and firm[0] == plain
     assert 3 < pulls[1].hold / pulls[0].hold and pulls[0].hold > pulls[0].smooth > 0
 
 
-def test_what_refining_makes_worse_is_not_kept(monkeypatch):
+def test_what_refining_makes_worse_is_not_kept(planar, monkeypatch):
     tried = []
 
     def worse(field, move, prior, done):
@@ -220,8 +218,8 @@ def test_what_refining_makes_worse_is_not_kept(monkeypatch):
         return move + white_error(len(move), np.full(3, 1e-3), rng=np.random.default_rng(7))
 
     monkeypatch.setattr(autofocus, "refined", worse)
-    scan = scan_at(white_error(len(PATH), np.full(3, 0.8e-3), rng=np.random.default_rng(3)), snr_db=15.0)
+    scan = planar.scan(white_error(len(planar.path), np.full(3, 0.8e-3), rng=np.random.default_rng(3)), snr_db=15.0)
     found = autofocus.autofocus(
-        scan, GRID, options=autofocus.AutofocusOptions(progress=False, iterations=4, blind=True)
+        scan, planar.grid, options=autofocus.AutofocusOptions(progress=False, iterations=4, blind=True)
     )
     np.testing.assert_array_equal(found.move, tried[0])
