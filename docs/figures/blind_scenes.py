@@ -10,7 +10,6 @@ FOLDER, and goes on from there; what other code found must be taken away.
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -24,8 +23,6 @@ from mmsar.enhance.evaluation import Contestant
 from mmsar.enhance.infer import Enhancer
 from mmsar.enhance.report import number, table
 from mmsar.enhance.score import score
-from mmsar.focus.posefield import moved_geometry
-from mmsar.io.atomic import atomic_path
 from mmsar.model.scan import Geometry
 from mmsar.recon.options import LeastSquaresOptions
 
@@ -44,18 +41,6 @@ def scene(text: str) -> str:
     return text
 
 
-def focused(observed: Observed, kept: Path | None) -> Geometry:
-    """The geometry with poses by blind autofocus, or with those kept."""
-    plan = observed.plan
-    if kept is not None and kept.exists():
-        return moved_geometry(plan.geometry, np.load(kept))
-    geometry = refocused(True, RECIPE.off_plane)(plan, observed.signal, observed.valid)
-    if kept is not None:
-        with atomic_path(kept) as part, part.open("wb") as file:
-            np.save(file, (geometry.tx_position - plan.geometry.tx_position)[:, 0, 0])
-    return geometry
-
-
 def gains(observed: Observed, geometry: Geometry, network: Contestant) -> dict[str, float]:
     """PSNR over that of the input [dB], by what it is of."""
     label, found = observed.pair.physical, {}
@@ -71,18 +56,16 @@ def gains(observed: Observed, geometry: Geometry, network: Contestant) -> dict[s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes", nargs="*", type=scene, metavar="SET,NUMBER")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER")
+    parser.add_argument("--keep", metavar="FOLDER")
     args = parser.parse_args()
-    if args.keep is not None:
-        args.keep.mkdir(parents=True, exist_ok=True)
+    focused = refocused(True, RECIPE.off_plane, keep=args.keep)
     network = contestants([Enhancer(weights.find("gatenet"))])[-1]
     makers = {s: PairMaker(test_recipe(RECIPE, seed=FIRST_SEED + s, **at_error(ERROR))) for s in range(3)}
     rows, found = [], {}
     for text in args.scenes or [f"{s},{i}" for s in range(3) for i in range(8)]:
         one, index = map(int, text.split(","))
         observed = makers[one].observed(index)
-        kept = None if args.keep is None else args.keep / f"{one}-{index}.npy"
-        found[text] = gains(observed, focused(observed, kept), network)
+        found[text] = gains(observed, focused(observed.plan, observed.signal, observed.valid), network)
         pair = observed.pair
         told = [text, pair.family, pair.error_kind, f"{pair.depth:g}", f"{pair.snr_db:.0f}"]
         rows.append(told + [number(v) for v in found[text].values()])

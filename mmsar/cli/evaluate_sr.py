@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="also at focused poses, alone and through the first network (slow)",
     )
     parser.add_argument("--blind", action="store_true", help="with --autofocus: as `mmsar align --blind` (slower)")
+    parser.add_argument("--keep", metavar="FOLDER", help="with --autofocus: keep what it finds, and go on from there")
     parser.add_argument("--least-squares", action="store_true", help="also least squares from the samples (slow)")
     parser.add_argument("-o", "--output", metavar="REPORT.md", help="report to write, with pictures beside it")
     parser.set_defaults(fail=parser.error)
@@ -74,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.blind and not args.autofocus:
         args.fail("argument --blind: it belongs to --autofocus, which is not given")
+    if args.keep is not None and not args.autofocus:
+        args.fail("argument --keep: it belongs to --autofocus, which is not given")
     if args.output is not None:
         import mmsar.view.enhancement
         import mmsar.view.plot  # noqa: F401  # what would fail, should fail before hours of work
@@ -96,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         paper=args.protocol == "paper",
         sweep_images=sweep_images,
         sparse=sparse,
-        refocus=refocused(args.blind, recipe.off_plane) if args.autofocus else None,
+        refocus=refocused(args.blind, recipe.off_plane, keep=args.keep) if args.autofocus else None,
         squares=LeastSquaresOptions() if args.least_squares else None,
     )
     best, other = names[0], "srvit" if "srvit" in names[1:] else None
@@ -115,13 +118,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def refocused(blind: bool, off_plane: float) -> Any:
+def refocused(blind: bool, off_plane: float, *, keep: str | os.PathLike[str] | None = None) -> Any:
     """Finds the geometry with poses by autofocus, or the recorded one where it did not help.
 
-    Focused are three slices: in the plane, and as far before and behind it as objects may lie.
+    Focused are three slices: in the plane, and as far before and behind it as objects may lie. Displacements go to a
+    file of the folder `keep`, named by what they are found from, and come from there if it has them.
+
+    Raises
+    ------
+    FormatError
+        A folder that cannot be made, or a file in it that does not hold displacements.
     """
     from mmsar.focus.autofocus import AutofocusOptions, focus_samples
     from mmsar.focus.posefield import moved_geometry
+    from mmsar.io.kept import Kept
+
+    def found(geometry: Any, signal: Any, grid: Any) -> Any:
+        result = focus_samples(geometry, signal, grid, options=AutofocusOptions(progress=False, blind=blind))
+        return result.move if result.improved else 0 * result.move
+
+    store = None if keep is None else Kept(keep)
 
     def focused(plan: Any, signal: Any, valid: Any) -> Any:
         geometry = plan.geometry.replace(weight=plan.geometry.weight * valid)
@@ -129,8 +145,11 @@ def refocused(blind: bool, off_plane: float) -> Any:
         if off_plane > 0:
             (x, y, z), (across, up, _), plane = grid.origin, grid.spacing, grid.shape[1:]
             grid = replace(grid, shape=(3, *plane), origin=(x, y, z - off_plane), spacing=(across, up, off_plane))
-        found = focus_samples(geometry, signal, grid, options=AutofocusOptions(progress=False, blind=blind))
-        return moved_geometry(plan.geometry, found.move) if found.improved else plan.geometry
+        if store is None:
+            return moved_geometry(plan.geometry, found(geometry, signal, grid))
+        of = (signal, geometry.tx_position, geometry.rx_position, geometry.weight, repr(grid), str(blind))
+        shape = (len(geometry.weight), 3)
+        return moved_geometry(plan.geometry, store.get(of, lambda: found(geometry, signal, grid), shape=shape))
 
     return focused
 

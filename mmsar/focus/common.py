@@ -8,7 +8,7 @@ from mmsar.focus.continuity import beyond_chance, legendre
 STEEPEST, FINEST = 6.0, 0.25
 """Slopes that are tried at most and their steps: by half wavelengths over the longer side of the aperture."""
 ALIKE = 0.99
-"""Slopes on which lags agree as far, re the most: few rows do not tell one from another, and the least steep is taken."""
+"""Slopes on which lags agree as far, re the most: few rows may not tell which, and the least steep is taken."""
 BLOCKS = 25
 """Parts of the path whose means tell what errors have in common by chance."""
 SPARE = 10

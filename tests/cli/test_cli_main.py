@@ -56,7 +56,7 @@ BAD_VALUES = {
         ["{input}", "-o", "x.h5", "--picture", "x.gif"],
     ],
     "make-pairs": [["{input}"], ["{input}", "-o", "x.h5", "--count", "0"], ["{input}", "-o", "x.h5", "--count", "few"]],
-    "evaluate-sr": [["extra"], ["--sigma-mm", "a"], ["--sigma-mm", "1,1"], ["--images", "0"]],
+    "evaluate-sr": [["extra"], ["--sigma-mm", "a"], ["--sigma-mm", "1,1"], ["--images", "0"], ["--keep", "k"]],
     "train-sr": [[], ["{input}"], ["{input}", "-o", "run", "--device", "tpu"]],
     "metrics": [[], ["{input}", "--point", "1,2"], ["{input}", "--point", "a,b,c"]],
     "export": [["{input}"], []],

@@ -188,7 +188,7 @@ def test_the_image_at_true_positions_is_the_ceiling():
     assert np.ptp(observed.truth.tx_position - observed.plan.geometry.tx_position) > 2e-3
 
 
-def test_autofocus_of_the_command_images_at_focused_poses():
+def test_autofocus_of_the_command_images_at_focused_poses(tmp_path, monkeypatch):
     from mmsar.cli.evaluate_sr import refocused
 
     maker = PairMaker(SMALL)
@@ -196,6 +196,13 @@ def test_autofocus_of_the_command_images_at_focused_poses():
     geometry = refocused(False, SMALL.off_plane)(o.plan, o.signal, o.valid)
     assert geometry.shape == o.plan.geometry.shape and np.isfinite(geometry.tx_position).all()
     np.testing.assert_array_equal(geometry.weight, o.plan.geometry.weight)
+    first = refocused(False, SMALL.off_plane, keep=tmp_path)(o.plan, o.signal, o.valid)
+    np.testing.assert_array_equal(first.tx_position, geometry.tx_position)
+    monkeypatch.setattr("mmsar.focus.autofocus.focus_samples", None)  # what is kept is not found again
+    again = refocused(False, SMALL.off_plane, keep=tmp_path)(o.plan, o.signal, o.valid)
+    np.testing.assert_array_equal(again.tx_position, geometry.tx_position)
+    with pytest.raises(TypeError):
+        refocused(True, SMALL.off_plane, keep=tmp_path)(o.plan, o.signal, o.valid)
 
 
 def test_report_names_sparse_and_its_bars(result):
