@@ -21,10 +21,10 @@ takes the number n of half wavelengths that is likeliest by its lag and by where
 with a variance v of lags by how far they agree, and not below white noise's, and V of depths. What depths, x and y
 have in common as a polynomial of the place is then taken away as far as it exceeds what they have in common by chance.
 
-Steps of scene and poses together follow (`jointstep`), with poses worth what is amiss with them (`weighing`) and a
-scene that is damped by what is left to explain; and all of it is done several times, and more often where poses took a
-slope in one of the last rounds. The prior pulls by what is left, too: with a share r of the samples left, n of them to
-a pose, a spread sigma of displacements found so far,
+Steps of scene and poses together follow (`jointstep`), where errors are independent with poses worth what is amiss with
+them (`weighing`) and a scene that is damped by what is left to explain; and all of it is done several times, and more
+often where poses took a slope in one of the last rounds. The prior pulls by what is left, too: with a share r of the
+samples left, n of them to a pose, a spread sigma of displacements found so far,
 
     pull re the mean information of a pose = 3 r / (n (2 k sigma)^2)
 
@@ -41,13 +41,14 @@ import numpy as np
 from mmsar.focus.common import agreed, middle, not_by_chance, polynomial
 from mmsar.focus.continuity import Followed, followed
 from mmsar.focus.halves import Asked, asked
-from mmsar.focus.jointstep import THOROUGH, joint_scene_step, solve_scene
+from mmsar.focus.jointstep import DAMPING, THOROUGH, joint_scene_step, solve_scene
+from mmsar.focus.jointstep import ERROR_DB as COARSE_DB
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior, match, neighbours
 from mmsar.focus.weighing import weighed
 
 ERROR_DB = -40.0
-"""Accuracy of the transforms: by what these leave, lags are lost first."""
+"""Accuracy of the transforms where errors are independent: by what these leave, lags are lost first."""
 ROUNDS, STEPS = 10, 3
 """Rounds, and steps of scene and poses of each."""
 SETTLED, MOST = 5, 25
@@ -74,8 +75,8 @@ HOLD = 10.0
 FIRM, FIRST, LOOSER, TIGHTEST = 100.0, 1000.0, 0.6, 0.01
 """The same where errors are independent, in the first round, and by which factor it falls; at most so much re the mean
 information of a pose."""
-DAMPING = 1e-3, 1e-2
-"""Least and largest damping of the scene, what is left to explain in between."""
+FINEST = 1e-3
+"""Least damping of the scene."""
 NARROWEST = 1e-5
 """Least spread of displacements [m]."""
 
@@ -83,20 +84,30 @@ NARROWEST = 1e-5
 def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements (n_pose, 3) [m] near `move` with the whole half wavelengths that delays tell, and without what they
     have in common; `done` is told how many of `ROUNDS` are over."""
-    every, rounds = field.coarser(ERROR_DB), Rounds()
-    scene = solve_scene(every, move)
+    every, rounds = field, Rounds()
+    rounds.smooth = followed(every, move) is not None
+    scene = solve_scene(every.coarser(COARSE_DB if rounds.smooth else ERROR_DB), move)
     while rounds.more:
         rounds.over += 1
-        field = weighed(every, scene, move)
-        damping = float(np.clip(1 - match(field, field.waves(scene), move).share, *DAMPING))
+        rounds.smooth = followed(every, move) is not None
+        field, damping = looked(every, scene, move, rounds.smooth)
         move = unwrapped(field, scene, move, prior, rounds)
-        if rounds.over in (1, rounds.turned):
+        if rounds.smooth or rounds.over in (1, rounds.turned):
             scene = solve_scene(field, move, damping=damping)
         pull = told(field, scene, move, prior, firm=0.0 if rounds.smooth else rounds.firm)
         for _ in range(STEPS):
             scene, move = joint_scene_step(field, scene, move, pull, inner=THOROUGH, damping=damping)
         done(min(rounds.over, ROUNDS))
     return unwrapped(field, scene, move, prior, rounds, most=SLOPE)
+
+
+def looked(field: PoseField, scene: np.ndarray, move: np.ndarray, smooth: bool) -> tuple[PoseField, float]:
+    """How a round looks at poses, and the damping of its scene: where errors are independent, poses by what they are
+    worth, with finer transforms and a scene that is damped by what is left to explain."""
+    if smooth:
+        return field.coarser(COARSE_DB), DAMPING
+    field = weighed(field.coarser(ERROR_DB), scene, move)
+    return field, max(FINEST, min(1 - match(field, field.waves(scene), move).share, DAMPING))
 
 
 class Rounds:
@@ -150,19 +161,19 @@ def unwrapped(
     path = followed(field, move)
     rounds.smooth = path is not None
     if path is not None:
-        out = _runs(field, scene, move, path)
+        out = _runs(field, scene, move, path, most)
     else:
         said = asked(field, scene, move, told(field, scene, move, prior))
         out = _each(field, said, rounds, most)
     return np.clip(out, -prior.reach, prior.reach)
 
 
-def _runs(field: PoseField, scene: np.ndarray, move: np.ndarray, path: Followed) -> np.ndarray:
+def _runs(field: PoseField, scene: np.ndarray, move: np.ndarray, path: Followed, most: int) -> np.ndarray:
     """Those of smooth errors: a run as a whole."""
     half, place = np.pi / field.wavenumber, field.place[:, :2]
     lag, energy = lags(field, scene, move)
     weight = energy / np.maximum(energy + energy.mean(), 1e-30)
-    beside = lag - polynomial(place, lag, weight, DEGREE)
+    beside = lag - polynomial(place, lag, weight, most)
     if not weight @ beside**2 < (NOISE * half) ** 2 * weight.sum():
         return move.copy()
     more = lag + move[:, 2] - path.depth
