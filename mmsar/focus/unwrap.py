@@ -61,7 +61,7 @@ LEAST = 1e-6
 """Curvature 2 J(0) - J(1) - J(-1) below which it has none: no samples."""
 NOISE = 1.0
 """Spread of lags, in half wavelengths, above which they tell nothing: too little bandwidth."""
-ABOVE, GROWN, SURE = 0.03, 1.1, 10.0
+ABOVE, GROWN, SURE = 0.03, 1.5, 10.0
 """How much more lags must agree on a slope than without it; how many times as far as when a slope was last taken they
 must agree without one; and how many poses must, by the square of how far they agree."""
 AGREE = 0.05, 0.98
