@@ -98,6 +98,8 @@ def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[in
         for _ in range(STEPS):
             scene, move = joint_scene_step(field, scene, move, pull, inner=THOROUGH, damping=damping)
         done(min(rounds.over, ROUNDS))
+    if (smooth := followed(every, move) is not None) != rounds.smooth:
+        field, _ = looked(every, scene, move, smooth)
     return unwrapped(field, scene, move, prior, rounds, most=SLOPE)
 
 
