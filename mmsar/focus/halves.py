@@ -90,7 +90,7 @@ def _least(
     def left(fit: Match) -> np.ndarray:
         apart = (move - neighbours(move, prior.width))[:, :2]
         pulls = prior.hold * np.sum(move[:, :2] ** 2, axis=1) + prior.smooth * np.sum(apart**2, axis=1)
-        return fit.measured - 2 * gain * np.abs(fit.product) + gain**2 * fit.own + scale * pulls
+        return fit.left(gain) + scale * pulls
 
     best, least = move, np.full(len(move), np.inf)
     for step in range(TRIES + 1):

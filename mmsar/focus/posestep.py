@@ -48,6 +48,10 @@ class Match:
         """Of the echo that fits the samples best, phases of the poses free; 0 where there is no echo."""
         return float(np.abs(self.product).sum() / max(float(self.own.sum()), 1e-30))
 
+    def left(self, gain: float) -> np.ndarray:
+        """Energy that the echo, with a gain and the phases of the poses, leaves of the samples of each, (n,)."""
+        return self.measured - 2 * gain * np.abs(self.product) + gain**2 * self.own
+
     @property
     def told(self) -> float:
         """Energy of the samples that the echo accounts for, phases of the poses and one gain free."""

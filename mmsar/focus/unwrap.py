@@ -84,29 +84,28 @@ NARROWEST = 1e-5
 def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements (n_pose, 3) [m] near `move` with the whole half wavelengths that delays tell, and without what they
     have in common; `done` is told how many of `ROUNDS` are over."""
-    every, rounds = field, Rounds()
-    rounds.smooth = followed(every, move) is not None
-    scene = solve_scene(every.coarser(COARSE_DB if rounds.smooth else ERROR_DB), move)
+    every, rounds, path = field, Rounds(), followed(field, move)
+    scene = solve_scene(every.coarser(ERROR_DB if path is None else COARSE_DB), move)
     while rounds.more:
         rounds.over += 1
-        rounds.smooth = followed(every, move) is not None
-        field, damping = looked(every, scene, move, rounds.smooth)
-        move = unwrapped(field, scene, move, prior, rounds)
-        if rounds.smooth or rounds.over in (1, rounds.turned):
+        field, damping = looked(every, scene, move, path)
+        move = unwrapped(field, scene, move, prior, rounds, path)
+        if path is not None or rounds.over in (1, rounds.turned):
             scene = solve_scene(field, move, damping=damping)
-        pull = told(field, scene, move, prior, firm=0.0 if rounds.smooth else rounds.firm)
+        pull = told(field, scene, move, prior, firm=rounds.firm if path is None else 0.0)
         for _ in range(STEPS):
             scene, move = joint_scene_step(field, scene, move, pull, inner=THOROUGH, damping=damping)
         done(min(rounds.over, ROUNDS))
-    if (smooth := followed(every, move) is not None) != rounds.smooth:
-        field, _ = looked(every, scene, move, smooth)
-    return unwrapped(field, scene, move, prior, rounds, most=SLOPE)
+        before, path = path, followed(every, move)
+    if (path is None) != (before is None):
+        field, _ = looked(every, scene, move, path)
+    return unwrapped(field, scene, move, prior, rounds, path, most=SLOPE)
 
 
-def looked(field: PoseField, scene: np.ndarray, move: np.ndarray, smooth: bool) -> tuple[PoseField, float]:
-    """How a round looks at poses, and the damping of its scene: where errors are independent, poses by what they are
-    worth, with finer transforms and a scene that is damped by what is left to explain."""
-    if smooth:
+def looked(field: PoseField, scene: np.ndarray, move: np.ndarray, path: Followed | None) -> tuple[PoseField, float]:
+    """How a round looks at poses, and the damping of its scene: where errors are independent (no `path` is followed),
+    poses by what they are worth, with finer transforms and a scene that is damped by what is left to explain."""
+    if path is not None:
         return field.coarser(COARSE_DB), DAMPING
     field = weighed(field.coarser(ERROR_DB), scene, move)
     return field, max(FINEST, min(1 - match(field, field.waves(scene), move).share, DAMPING))
@@ -122,8 +121,6 @@ class Rounds:
         """The last in which poses took a slope."""
         self.flat = 0.0
         """How far lags agreed then without it."""
-        self.smooth = False
-        """Whether errors are smooth."""
 
     @property
     def more(self) -> bool:
@@ -155,13 +152,23 @@ def lags(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndar
     return half * np.clip(lag, -FURTHEST, FURTHEST), fit.measured.astype(float)
 
 
+def heard(energy: np.ndarray) -> np.ndarray:
+    """Weights of poses by energy, (n,): beside the noise there is an error of each, no smaller for bright ones."""
+    return energy / np.maximum(energy + energy.mean(), 1e-30)
+
+
 def unwrapped(
-    field: PoseField, scene: np.ndarray, move: np.ndarray, prior: Prior, rounds: Rounds, *, most: int = DEGREE
+    field: PoseField,
+    scene: np.ndarray,
+    move: np.ndarray,
+    prior: Prior,
+    rounds: Rounds,
+    path: Followed | None,
+    *,
+    most: int = DEGREE,
 ) -> np.ndarray:
     """Displacements (n_pose, 3) [m] by whole half wavelengths, as they are where delays tell nothing, and without a
-    polynomial of degree `most`."""
-    path = followed(field, move)
-    rounds.smooth = path is not None
+    polynomial of degree `most`; `path` as `followed` has it for `move`."""
     if path is not None:
         out = _runs(field, scene, move, path, most)
     else:
@@ -174,7 +181,7 @@ def _runs(field: PoseField, scene: np.ndarray, move: np.ndarray, path: Followed,
     """Those of smooth errors: a run as a whole."""
     half, place = np.pi / field.wavenumber, field.place[:, :2]
     lag, energy = lags(field, scene, move)
-    weight = energy / np.maximum(energy + energy.mean(), 1e-30)
+    weight = heard(energy)
     beside = lag - polynomial(place, lag, weight, most)
     if not weight @ beside**2 < (NOISE * half) ** 2 * weight.sum():
         return move.copy()
@@ -188,8 +195,7 @@ def _runs(field: PoseField, scene: np.ndarray, move: np.ndarray, path: Followed,
 def _each(field: PoseField, said: Asked, rounds: Rounds, most: int) -> np.ndarray:
     """Those of independent errors: every pose for itself, and a slope of all."""
     half, place, lag, depth = said.half, field.place[:, :2], said.lag, said.start[:, 2]
-    energy = field.energy
-    weight = energy / np.maximum(energy + energy.mean(), 1e-30)
+    weight = heard(field.energy)
     noise = half**2 / (field.samples[:, 0].size * np.maximum(said.bend, 1e-30))  # what is left of a pose being 1
     if not weight @ (noise < (NOISE * half) ** 2) > 0.5 * weight.sum():
         return said.start.copy()

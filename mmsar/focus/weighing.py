@@ -36,6 +36,5 @@ def amiss(energy: np.ndarray, left: np.ndarray) -> tuple[float, float]:
 def weighed(field: PoseField, scene: np.ndarray, move: np.ndarray) -> PoseField:
     """The field with poses divided by what the echo of a scene is likely to leave of them."""
     fit = match(field, field.waves(scene), move)
-    left = fit.measured - 2 * fit.gain * np.abs(fit.product) + fit.gain**2 * fit.own
-    noise, mu = amiss(fit.measured, np.maximum(left, 0))
+    noise, mu = amiss(fit.measured, np.maximum(fit.left(fit.gain), 0))
     return field.weighed(1 / np.sqrt(noise + mu * fit.measured))

@@ -8,6 +8,7 @@ import pytest
 import mmsar
 from mmsar.focus import autofocus, unwrap
 from mmsar.focus.common import polynomial
+from mmsar.focus.continuity import Followed, followed
 from mmsar.focus.halves import WITHIN, Asked
 from mmsar.focus.jointstep import solve_scene
 from mmsar.focus.posefield import PoseField
@@ -27,7 +28,9 @@ def independent(planar, rms: float) -> np.ndarray:
 def unwrapped(field: PoseField, move: np.ndarray, *, rounds: unwrap.Rounds | None = None, **how) -> np.ndarray:
     """As a round does it, of the scene that these displacements make."""
     scene = solve_scene(field, move)
-    return unwrap.unwrapped(weighed(field, scene, move), scene, move, PRIOR, rounds or unwrap.Rounds(), **how)
+    return unwrap.unwrapped(
+        weighed(field, scene, move), scene, move, PRIOR, rounds or unwrap.Rounds(), followed(field, move), **how
+    )
 
 
 def spread(values: np.ndarray) -> float:
@@ -50,7 +53,7 @@ def test_without_bandwidth_nothing_moves(planar):
     field = planar.field(true, chirp=mmsar.Chirp.stepped(77e9, 4e9 / 16, 1))
     rounds = unwrap.Rounds()
     np.testing.assert_array_equal(unwrapped(field, true, rounds=rounds), true)
-    assert not rounds.turned and not rounds.smooth
+    assert not rounds.turned and followed(field, true) is None
 
 
 def test_poses_without_samples_stay(planar, still):
@@ -78,9 +81,8 @@ def test_runs_of_smooth_depths_come_as_a_whole(planar):
     true = planar.deeper(np.concatenate(rows) + np.repeat(planar.half * np.array([0, 1, -1, 0, 1, 0, -1, 0]), 40))
     field = planar.field(true)
     wrapped = planar.deeper(true[:, 2] - planar.half * np.repeat([0, 1, -1, 0, 1, 0, -1, 0], 40))
-    rounds = unwrap.Rounds()
-    out = unwrapped(field, wrapped, rounds=rounds)
-    assert rounds.smooth
+    out = unwrapped(field, wrapped)
+    assert followed(field, wrapped) is not None
     left = out[:, 2] - true[:, 2]
     terms = np.c_[np.ones(len(planar.path)), planar.place]  # rows have a slope by chance, which goes, too
     assert spread((wrapped - true)[:, 2]) > 1e-3
@@ -109,7 +111,7 @@ def test_rounds_go_on_until_no_slope_is_found_for_some(planar, still, monkeypatc
     for slopes, wanted in (((), 10), ((7,), 12), ((2, 9, 13), 18), (range(100), 25)):
         told: list[int] = []
 
-        def turn(field, scene, move, prior, rounds, at=slopes, **_):
+        def turn(field, scene, move, prior, rounds, path, at=slopes, **_):
             rounds.turned = rounds.over if rounds.over in at else rounds.turned
             return move
 
@@ -126,9 +128,10 @@ def test_only_independent_errors_are_held_firmly(planar, monkeypatch):
         held: list[float] = []
         monkeypatch.setattr(
             unwrap,
-            "unwrapped",
-            lambda field, scene, move, prior, rounds, smooth=smooth, **_: setattr(rounds, "smooth", smooth) or move,
+            "followed",
+            lambda field, move, smooth=smooth: Followed(np.zeros(len(move), int), move[:, 2]) if smooth else None,
         )
+        monkeypatch.setattr(unwrap, "unwrapped", lambda field, scene, move, *_, **__: move)
         monkeypatch.setattr(
             unwrap,
             "joint_scene_step",
@@ -154,7 +157,7 @@ def test_lags_halfway_between_whole_half_wavelengths_are_taken_together(planar, 
     move, rounds = independent(planar, 1e-3), unwrap.Rounds()
     rounds.over = 1
     monkeypatch.setattr(unwrap, "asked", lambda *of: said(planar, move, lag))
-    out = unwrap.unwrapped(still, np.zeros(planar.grid.shape), move, PRIOR, rounds)
+    out = unwrap.unwrapped(still, np.zeros(planar.grid.shape), move, PRIOR, rounds, None)
     left = move[:, 2] + lag - out[:, 2]
     assert rounds.turned == 1
     assert spread(lag) > 0.25 * planar.half and spread(left) < 0.2 * planar.half
@@ -170,7 +173,7 @@ def test_a_pose_goes_where_its_lag_and_its_recorded_place_have_it(planar, still,
         of = said(planar, move, lag)
         of.misfit[:, 5::40] *= worth
         monkeypatch.setattr(unwrap, "asked", lambda *_, of=of: of)
-        out = unwrap.unwrapped(still, np.zeros(planar.grid.shape), move, PRIOR, unwrap.Rounds())
+        out = unwrap.unwrapped(still, np.zeros(planar.grid.shape), move, PRIOR, unwrap.Rounds(), None)
         far = np.abs(out[5::40, 2] - move[5::40, 2]) > 1.5 * planar.half
         assert np.all(far) if goes else not np.any(far), (out[5::40, 2] - move[5::40, 2]) / planar.half
 
