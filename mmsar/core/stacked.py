@@ -36,9 +36,11 @@ PART = 4096
 """Points that a thread brings into order at a time."""
 
 
-TOGETHER, MOST_COLUMNS = 2**17, 16
+TOGETHER, MOST_COLUMNS = 2**20, 32
 """What is transformed together where problems are small [bytes]: threads would wait for each other between short calls;
 and how many k_x at most."""
+FUSED = 2**17
+"""A row of the fine grid up to which its planes are combined as it is spread [bytes]."""
 PART_OF_MEMORY = 64
 """What is transformed together takes at most one part in so many of the memory, for every thread."""
 
@@ -225,7 +227,7 @@ class StackedNufft:
     def _fused(self) -> bool:
         """Whether a row of the fine grid is so small that its planes are combined as it is spread."""
         n_z, _, n_x = self._shape
-        return self._matrix.size == 0 or 8 * n_z * n_x * self._block <= TOGETHER
+        return self._matrix.size == 0 or 8 * n_z * n_x * self._block <= FUSED
 
     def _cut_columns(self, which: np.ndarray) -> list[np.ndarray]:
         """Those k_x by as many as are transformed together."""

@@ -45,7 +45,7 @@ from mmsar.focus.jointstep import BESIDE, ERROR_DB, joint_scene_step, solve_scen
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior, joint_step, match, soft_threshold
 from mmsar.focus.retrieval import STAGES, retrieve
-from mmsar.focus.unwrap import ROUNDS, refined
+from mmsar.focus.unwrap import PARTS, refined
 from mmsar.metrics.focus import entropy
 from mmsar.model.grid import ImageGrid
 from mmsar.model.scan import Geometry, Scan
@@ -64,6 +64,8 @@ GAINED, OTHER = 1.3, 1.1
 refined, to be preferred to another."""
 ENOUGH = 0.99
 """Share of the samples with which no other start is tried."""
+PLAIN = 0.97
+"""Share of the samples with which one blind start is enough."""
 KEPT = 0.9
 """Share of what the brightest parts explained that they still must."""
 CUT = 0.6
@@ -219,13 +221,15 @@ def focus_samples(
     if options.blind and after < ENOUGH:
         smooth, hold = LOOSER * prior.smooth, LOOSER * prior.hold
         prior = replace(prior, smooth=smooth, hold=hold, width=LOCAL * prior.width)
-        with counter("blind", 2 * STAGES + ROUNDS, options.progress) as done:
+        with counter("blind", 2 * STAGES + PARTS, options.progress) as done:
             for over, sharpen in ((0, True), (STAGES, False)):
                 other = retrieve(field, prior, lambda stage, over=over: done(over + stage), sharpen=sharpen)
                 fit = explained(field, other)
                 if _gain(after, fit) >= (1.0 if blind else OTHER):
                     move, after, blind = other, fit, True
-            other = refined(field, move, prior, lambda rounds: done(2 * STAGES + rounds))
+                if blind and after > PLAIN:
+                    break
+            other = refined(field, move, prior, lambda part: done(2 * STAGES + part))
             fit = explained(field, other)
             if _gain(fit, after) < OTHER:
                 move, after = other, fit

@@ -11,7 +11,12 @@ by a few iterations of conjugate gradients on both at once (phi_p e_p: the phase
 make up in the other: defocus, stretch. W = |x|, smoothed over a voxel and not below a share of its peak, is taken from
 the scene so far (reweighted least squares: what is bright is bound less), so that a scene is not biased as by
 thresholds, and shapes without any point focus, too.
+
+What scene and poses share, such as a phase of every direction, is told by little; a few iterations bring hardly any of
+it. So many steps go on in the direction of those before, y_k = x_k + mu_k (x_k - x_{k-1}), each taken from y_k.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -26,6 +31,9 @@ INNER, THOROUGH = 6, 20
 """Iterations of conjugate gradients of a step, and of a thorough one: what scene and poses share, they tell last."""
 ROUNDS = 3
 """Times that a scene is weighted anew where it is solved for from nothing."""
+MOMENTUM, WARM = 0.97, 1
+"""Of the last change, that a step goes on by at most (Nesterov, Sov. Math. Dokl. 27, 1983), and steps until half of
+it."""
 ERROR_DB = -25.0
 """Accuracy of the transforms that is enough: what errors of positions leave unexplained is more."""
 BESIDE = (96, 128)
@@ -112,6 +120,26 @@ def joint_scene_step(
     scene = scene + root * complex_scene(both)
     step = np.clip(taken(both[2 * n :]), -longest(field), longest(field))
     return scene, np.clip(move + step, -prior.reach, prior.reach)
+
+
+def far_scene_steps(
+    field: PoseField,
+    scene: np.ndarray,
+    move: np.ndarray,
+    prior: Callable[[np.ndarray, np.ndarray], Prior],
+    *,
+    steps: int,
+    damping: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """So many thorough steps of both, each from where the last ones lead: it goes on by `MOMENTUM` of the last change
+    first. The prior is asked for at that scene and those displacements."""
+    before = scene, move
+    for step in range(steps):
+        on = min(MOMENTUM, step / (step + WARM))
+        ahead = scene + np.float32(on) * (scene - before[0]), move + on * (move - before[1])
+        before = scene, move
+        scene, move = joint_scene_step(field, *ahead, prior(*ahead), inner=THOROUGH, damping=damping)
+    return scene, move
 
 
 def _energy(looks: Looks, root: np.ndarray, image: np.ndarray) -> float:

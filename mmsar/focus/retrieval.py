@@ -19,7 +19,7 @@ too (`autofocus` keeps what explains more).
 Phases leave open a turn of scene and poses by a small angle about the middle of the aperture: poses move by that angle
 times their place, in depth; the scene moves sideways by the angle times its distance, and tilts. Delays tell it
 (bandwidth), if the scene is in one plane: several make up for a delay. So the scene of one plane is turned by some
-angles, phases follow by some reflections, and the turn that explains most goes on. Then scene and poses take steps
+angles, phases follow by a few reflections, and the turn that explains most goes on. Then scene and poses take steps
 together along all axes (`jointstep`), on all planes; where errors are smooth along the path, recorded places say the
 rest of it (`continuity`).
 """
@@ -48,8 +48,8 @@ SHARPEN, STILL = 40, 1e-3
 """Rounds of phases of columns at most, and below which change they end [rad]."""
 POWER = 4
 """Iterations for the constant c."""
-TURNED = 20
-"""Reflections of a turned scene."""
+TURNED, TRIED = 20, 10
+"""Reflections of a scene that was turned, and of one that is tried."""
 FIRST = 1 / 12
 """First turn that is tried, by what it moves the edge of the aperture in depth, re the range cell."""
 WIDEST, FINEST, TURNS = 1 / 6, 2, 10
@@ -147,11 +147,11 @@ class Retrieval:
         size = np.round(np.clip(size, FINEST, np.maximum(WIDEST * np.array(grid.shape[:0:-1]), FINEST))).astype(int)
 
         def share(scene: np.ndarray, voxels: np.ndarray) -> float:
-            return self.explained(self.reflected(_turned(field, scene, voxels), TURNED, NARROW))
+            return self.explained(self.reflected(_turned(field, scene, voxels), TRIED, NARROW))
 
         for _ in range(TURNS):
             scene = self.reflected(scene, TURNED, NARROW)
-            most = self.explained(scene)
+            most = share(scene, np.zeros(2, dtype=int))
             below, above = (
                 np.array([share(scene, sign * size * axis) for axis in np.eye(2, dtype=int)]) for sign in (-1, 1)
             )

@@ -21,19 +21,25 @@ takes the number n of half wavelengths that is likeliest by its lag and by where
 with a variance v of lags by how far they agree, and not below white noise's, and V of depths. What depths, x and y
 have in common as a polynomial of the place is then taken away as far as it exceeds what they have in common by chance.
 
-Steps of scene and poses together follow (`jointstep`), where errors are independent with poses worth what is amiss with
-them (`weighing`) and a scene that is damped by what is left to explain; and all of it is done several times, and more
-often where poses took a slope in one of the last rounds. The prior pulls by what is left, too: with a share r of the
-samples left, n of them to a pose, a spread sigma of displacements found so far,
+Steps of scene and poses together follow (`jointstep`), with a scene that is damped by what is left to explain; where
+poses are taken each for itself, they are worth what is amiss with them (`weighing`). All of it is done several times,
+and more often where poses took a slope in one of the last rounds; then for long. A scene and poses that agreed on
+another phase of every direction, with x and y to suit, leave hardly more of the samples than the right ones: what brings
+them there is the rest of it, and that damping is less for a scene that is compact. So steps go on in the direction of
+those before (`jointstep.far_scene_steps`): from a thousandth that is left unexplained to a tenth of it is a way of many
+small ones. Thereafter lags of poses are clear where samples are, and told for each also where errors are smooth.
+
+The prior pulls by what is left, too: with a share r of the samples left, n of them to a pose, a spread sigma of
+displacements found so far,
 
     pull re the mean information of a pose = 3 r / (n (2 k sigma)^2)
 
 as information is (2 k)^2 times the energy in depth, and little along x and y; `HOLD` times as much to the recorded
-place, since what is left is no white noise. Where errors are independent it is more, at first most of all: a scene and
-poses that agreed on another phase of every direction, with x and y to suit, part with it only so.
+place, since what is left is no white noise. Where errors are independent it is more, at first most of all: it parts
+scene and poses from what they agreed on otherwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -41,20 +47,26 @@ import numpy as np
 from mmsar.focus.common import agreed, middle, not_by_chance, polynomial
 from mmsar.focus.continuity import Followed, followed
 from mmsar.focus.halves import Asked, asked
-from mmsar.focus.jointstep import DAMPING, THOROUGH, joint_scene_step, solve_scene
-from mmsar.focus.jointstep import ERROR_DB as COARSE_DB
+from mmsar.focus.jointstep import DAMPING, far_scene_steps, solve_scene
 from mmsar.focus.posefield import PoseField
 from mmsar.focus.posestep import Prior, match, neighbours
 from mmsar.focus.weighing import weighed
 
 ERROR_DB = -40.0
-"""Accuracy of the transforms where errors are independent: by what these leave, lags are lost first."""
-ROUNDS, STEPS = 10, 3
-"""Rounds, and steps of scene and poses of each."""
+"""Accuracy of the transforms: by what these leave, lags are lost first."""
+ROUNDS, FEW, STEPS = 10, 3, 3
+"""Rounds that find half wavelengths, those where errors are smooth, and steps of scene and poses of each."""
+LONG = 40, 20, 20
+"""Steps of each of the rounds after them: what scene and poses share is told by little, so they come there slowly."""
+CLEAR, SEEN = 0.4, 0.9
+"""How far lags must agree, and what of the samples be explained, for poses to be taken each for itself although errors
+are smooth."""
+PARTS = 10
+"""Parts of all that progress is told by."""
 SETTLED, MOST = 5, 25
 """Rounds without a slope after which these are enough, and how many there are at most."""
 DEGREE, SLOPE = 3, 1
-"""Of the polynomial, and at the end, when no steps follow."""
+"""Of the polynomial that is taken away of independent errors, and at the end, when no steps follow."""
 FURTHEST = 3.0
 """A lag of a run's pose is at most so many half wavelengths."""
 LEAST = 1e-6
@@ -83,49 +95,66 @@ NARROWEST = 1e-5
 
 def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[int], None]) -> np.ndarray:
     """Displacements (n_pose, 3) [m] near `move` with the whole half wavelengths that delays tell, and without what they
-    have in common; `done` is told how many of `ROUNDS` are over."""
-    every, rounds, path = field, Rounds(), followed(field, move)
-    scene = solve_scene(every.coarser(ERROR_DB if path is None else COARSE_DB), move)
-    while rounds.more:
-        rounds.over += 1
+    have in common; `done` is told how many of `PARTS` are over."""
+    every, path = field.coarser(ERROR_DB), followed(field, move)
+    smooth = path is not None
+    scene, rounds = solve_scene(every, move), Rounds(FEW if smooth else ROUNDS)
+    for steps in rounds.steps():
         field, damping = looked(every, scene, move, path)
-        move = unwrapped(field, scene, move, prior, rounds, path)
-        if path is not None or rounds.over in (1, rounds.turned):
+        move = unwrapped(field, scene, move, prior, rounds, path, most=0 if smooth else DEGREE)
+        if path is not None or rounds.over in (1, rounds.turned, rounds.clear + 1):
             scene = solve_scene(field, move, damping=damping)
-        pull = told(field, scene, move, prior, firm=rounds.firm if path is None else 0.0)
-        for _ in range(STEPS):
-            scene, move = joint_scene_step(field, scene, move, pull, inner=THOROUGH, damping=damping)
-        done(min(rounds.over, ROUNDS))
-        before, path = path, followed(every, move)
-    if (path is None) != (before is None):
-        field, _ = looked(every, scene, move, path)
-    return unwrapped(field, scene, move, prior, rounds, path, most=SLOPE)
+        firm = 0.0 if smooth else rounds.firm
+
+        def pull(scene: np.ndarray, move: np.ndarray, field=field, firm=firm) -> Prior:
+            return told(field, scene, move, prior, firm=firm)
+
+        scene, move = far_scene_steps(field, scene, move, pull, steps=steps, damping=damping)
+        done(rounds.parts)
+        if smooth and not rounds.clear and rounds.over > rounds.few and clear(every, scene, move):
+            rounds.clear = rounds.over
+        path = followed(every, move) if not rounds.clear else None
+    field, _ = looked(every, scene, move, path)
+    return unwrapped(field, scene, move, prior, rounds, path, most=0 if smooth else SLOPE)
 
 
 def looked(field: PoseField, scene: np.ndarray, move: np.ndarray, path: Followed | None) -> tuple[PoseField, float]:
-    """How a round looks at poses, and the damping of its scene: where errors are independent (no `path` is followed),
-    poses by what they are worth, with finer transforms and a scene that is damped by what is left to explain."""
-    if path is not None:
-        return field.coarser(COARSE_DB), DAMPING
-    field = weighed(field.coarser(ERROR_DB), scene, move)
+    """How a round looks at poses, by what they are worth where no `path` is followed, and the damping of its scene, what
+    is left to explain."""
+    if path is None:
+        field = weighed(field, scene, move)
     return field, max(FINEST, min(1 - match(field, field.waves(scene), move).share, DAMPING))
 
 
 class Rounds:
     """Rounds done, and what they found."""
 
-    def __init__(self) -> None:
+    def __init__(self, few: int = ROUNDS) -> None:
+        self.few = few
+        """How many find half wavelengths, with few steps each."""
         self.over = 0
         """How many there were."""
         self.turned = 0
         """The last in which poses took a slope."""
         self.flat = 0.0
         """How far lags agreed then without it."""
+        self.clear = 0
+        """The one after which lags of poses were clear although errors are smooth."""
+
+    def steps(self) -> Iterator[int]:
+        """Steps of scene and poses of one round after the other."""
+        while self.over < self.few:
+            self.over += 1
+            yield STEPS
+        for steps in LONG:
+            self.over += 1
+            yield steps
 
     @property
-    def more(self) -> bool:
-        """Whether another is to come."""
-        return self.over < ROUNDS or self.over < min(self.turned + SETTLED, MOST)
+    def parts(self) -> int:
+        """How many of `PARTS` of all the steps are done."""
+        late = max(0, self.over - self.few)
+        return PARTS * (STEPS * (self.over - late) + sum(LONG[:late])) // (STEPS * self.few + sum(LONG))
 
     @property
     def firm(self) -> float:
@@ -137,7 +166,18 @@ class Rounds:
         plain = agree > flat + ABOVE and agree**2 * poses > SURE and flat > GROWN * self.flat
         if plain:
             self.turned, self.flat = self.over, flat
+            if self.over <= self.few:
+                self.few = max(self.few, min(self.over + SETTLED, MOST))
         return plain
+
+
+def clear(field: PoseField, scene: np.ndarray, move: np.ndarray) -> bool:
+    """Whether lags tell of every pose, not of runs only: they agree, beside a slope or without, with a scene that
+    explains most (of noise, they agree with the scene that was made of it)."""
+    if match(field, field.waves(scene), move).share < SEEN:
+        return False
+    lag, energy = lags(field, scene, move)
+    return agreed(field.place[:, :2], lag, heard(energy), np.pi / field.wavenumber)[1] > CLEAR
 
 
 def lags(field: PoseField, scene: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

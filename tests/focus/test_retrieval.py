@@ -9,9 +9,10 @@ from scipy.ndimage import shift
 import mmsar
 from mmsar.focus import retrieval
 from mmsar.focus.autofocus import AutofocusOptions, apply_autofocus, autofocus, focus_samples
-from mmsar.focus.jointstep import joint_scene_step, solve_scene
+from mmsar.focus.jointstep import DAMPING, THOROUGH, far_scene_steps, joint_scene_step, solve_scene
 from mmsar.focus.posefield import Looks, PoseField, moved_geometry
 from mmsar.focus.posestep import Prior, match, neighbours, soft_threshold
+from mmsar.focus.unwrap import told
 from mmsar.model import AntennaArray, ImageGrid, Scan, Trajectory
 from mmsar.recon import nufft
 from mmsar.simulate.noise import add_noise, smooth_error, white_error
@@ -94,6 +95,18 @@ def test_a_plate_is_not_taken_from_a_blind_start(monkeypatch):
     assert len(ran) == 2 and not found.blind and not found.improved
 
 
+@pytest.mark.parametrize("told", [0.96, 0.98])
+def test_a_blind_start_that_tells_nearly_all_is_enough(monkeypatch, told):
+    """Not the ordinary one, which tells as much at the beginning."""
+    ran, none = [], np.zeros((len(PATH), 3))
+    monkeypatch.setattr("mmsar.focus.autofocus.retrieve", lambda *a, sharpen, **k: ran.append(sharpen) or none)
+    monkeypatch.setattr("mmsar.focus.autofocus.refined", lambda field, move, *a: move)
+    monkeypatch.setattr("mmsar.focus.autofocus.explained", lambda field, move: told if ran else 0.5)
+    scan, _ = scan_at(np.zeros((len(PATH), 3)))
+    found = autofocus(scan, GRID, options=replace(OPTIONS, blind=True, iterations=2))
+    assert found.blind and ran == ([True] if told > 0.97 else [True, False])
+
+
 def field_of(scan: Scan, grid: ImageGrid = GRID) -> PoseField:
     return PoseField(scan.geometry, scan, grid, reach=5e-3)
 
@@ -123,6 +136,26 @@ def test_a_solved_scene_explains_more_than_what_stands_out_of_the_image():
     solved, image = solve_scene(field, move), soft_threshold(field.image(move), 0.15)
     one, two = (explained(field, scene, move) for scene in (solved, image))
     assert 1 - one < 0.5 * (1 - two) and one > 0.98
+
+
+def test_steps_that_go_on_come_further_than_as_many_from_where_the_last_ended():
+    """What scene and poses share is told by little, such as the phase of a direction that moves all of the scene."""
+    error = white_error(len(PATH), np.full(3, 0.2e-3), rng=np.random.default_rng(8))
+    scan, _ = scan_at(error, Scene.letters("A", 0.02, centre=(0.0, 0.0, 0.2)))
+    field, loose = field_of(scan), Prior(smooth=0.0, hold=1e-3, width=5.0, reach=5e-3)
+    move, asked = np.zeros((len(PATH), 3)), []
+    scene = solve_scene(field, move)
+
+    def prior(scene: np.ndarray, move: np.ndarray) -> Prior:
+        asked.append(told(field, scene, move, loose))
+        return asked[-1]
+
+    far = far_scene_steps(field, scene, move, prior, steps=8, damping=DAMPING)
+    assert len(asked) == 8
+    for _ in range(8):
+        scene, move = joint_scene_step(field, scene, move, prior(scene, move), inner=THOROUGH)
+    right, near, better = (np.abs(solve_scene(field, at)[0]) for at in (error, move, far[1]))
+    assert 1 - match_of(better, right) < 0.7 * (1 - match_of(near, right))
 
 
 def test_steps_of_both_bring_scene_and_poses_together():

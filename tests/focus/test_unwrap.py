@@ -103,43 +103,74 @@ def test_a_turn_of_scene_and_poses_is_undone(planar, slope):
     ]
     exact, before, after = (image / np.linalg.norm(image) for image in images)
     assert np.sum(exact * before) < 0.3 and np.sum(exact * after) > 0.9
-    assert told[: unwrap.ROUNDS] == list(range(1, unwrap.ROUNDS + 1))
+    assert told == sorted(told) and told[-1] == unwrap.PARTS and told[0] < 2
 
 
-def test_rounds_go_on_until_no_slope_is_found_for_some(planar, still, monkeypatch):
-    monkeypatch.setattr(unwrap, "joint_scene_step", lambda field, scene, move, *_, **__: (scene, move))
-    for slopes, wanted in (((), 10), ((7,), 12), ((2, 9, 13), 18), (range(100), 25)):
-        told: list[int] = []
+@pytest.mark.parametrize(
+    ("few", "slopes", "wanted"),
+    [
+        (unwrap.ROUNDS, (), 10),
+        (unwrap.ROUNDS, (7,), 12),
+        (unwrap.ROUNDS, (2, 9, 13), 18),
+        (unwrap.ROUNDS, range(100), 25),
+        (unwrap.FEW, (), 3),
+        (unwrap.FEW, (2,), 7),
+        (unwrap.FEW, (4,), 3),  # in the first of the long ones
+    ],
+)
+def test_rounds_go_on_until_no_slope_is_found_for_some_and_then_are_long(few, slopes, wanted):
+    rounds, steps, parts = unwrap.Rounds(few), [], []
+    for number in rounds.steps():
+        if rounds.over in slopes:
+            rounds.flat = 0.0
+            assert rounds.takes(0.5, 0.1, 3000)
+        steps.append(number)
+        parts.append(rounds.parts)
+    assert steps == [unwrap.STEPS] * wanted + list(unwrap.LONG)
+    assert parts[-1] == unwrap.PARTS and 0 <= min(parts) and max(parts[:-1]) < unwrap.PARTS
 
-        def turn(field, scene, move, prior, rounds, path, at=slopes, **_):
-            rounds.turned = rounds.over if rounds.over in at else rounds.turned
-            return move
 
-        monkeypatch.setattr(unwrap, "unwrapped", turn)
-        unwrap.refined(still, np.zeros((len(planar.path), 3)), PRIOR, told.append)
-        assert len(told) == wanted and max(told) == unwrap.ROUNDS
+def held(field: PoseField, move: np.ndarray, monkeypatch) -> tuple[list[float], list[bool]]:
+    """Pulls to the recorded place of the steps of all rounds, and whether a path was followed in each, where nothing
+    moves."""
+    pulls, along = [], []
+
+    def stay(field, scene, move, prior, *, steps, damping):
+        pulls.append(prior(scene, move).hold)
+        return scene, move
+
+    monkeypatch.setattr(unwrap, "far_scene_steps", stay)
+    monkeypatch.setattr(
+        unwrap, "unwrapped", lambda f, scene, move, p, rounds, path, **_: along.append(path is not None) or move
+    )
+    unwrap.refined(field, move, PRIOR, lambda part: None)
+    return pulls, along
 
 
-def test_only_independent_errors_are_held_firmly(planar, monkeypatch):
-    """At first more than later."""
+def test_independent_errors_are_held_firmly_at_first_more_than_later(planar, monkeypatch):
     move = white_error(len(planar.path), np.full(3, 1e-3), rng=np.random.default_rng(6))
-    field = planar.field(move)
-    for smooth in (False, True):
-        held: list[float] = []
-        monkeypatch.setattr(
-            unwrap,
-            "followed",
-            lambda field, move, smooth=smooth: Followed(np.zeros(len(move), int), move[:, 2]) if smooth else None,
-        )
-        monkeypatch.setattr(unwrap, "unwrapped", lambda field, scene, move, *_, **__: move)
-        monkeypatch.setattr(
-            unwrap,
-            "joint_scene_step",
-            lambda f, scene, move, pull, held=held, **_: held.append(pull.hold) or (scene, move),
-        )
-        unwrap.refined(field, move, PRIOR, lambda over: None)
-        first, last = held[0], held[-1]
-        assert first == pytest.approx(last, rel=0.2) if smooth else first > 3 * last, (first, last)
+    pulls, along = held(planar.field(move), move, monkeypatch)
+    assert not any(along) and len(along) == unwrap.ROUNDS + len(unwrap.LONG) + 1
+    assert pulls[0] > 3 * pulls[-1], pulls
+
+
+@pytest.mark.parametrize("clear", [False, True])
+def test_smooth_errors_are_held_alike_and_poses_taken_each_for_itself_once_lags_are_clear(planar, monkeypatch, clear):
+    """Not before scene and poses have come far together."""
+    path = Followed(np.zeros(len(planar.path), int), np.zeros(len(planar.path)))
+    monkeypatch.setattr(unwrap, "followed", lambda field, move: path)
+    monkeypatch.setattr(unwrap, "clear", lambda *of: clear)
+    move = white_error(len(planar.path), np.full(3, 0.2e-3), rng=np.random.default_rng(6))
+    pulls, along = held(planar.field(move), move, monkeypatch)
+    assert along == [True] * (unwrap.FEW + 1) + [not clear] * len(unwrap.LONG)
+    assert max(pulls[: unwrap.FEW + 1]) < 1.2 * min(pulls[: unwrap.FEW + 1])
+
+
+def test_lags_are_clear_where_poses_are_right_and_not_of_noise(planar, still):
+    none = np.zeros((len(planar.path), 3))
+    assert unwrap.clear(still, solve_scene(still, none), none)
+    for poor, move in ((planar.field(none, snr_db=-20.0), none), (still, independent(planar, 1e-3))):
+        assert not unwrap.clear(poor, solve_scene(poor, move), move)
 
 
 def said(planar, move: np.ndarray, lag: np.ndarray) -> Asked:
