@@ -64,8 +64,6 @@ GAINED, OTHER = 1.3, 1.1
 refined, to be preferred to another."""
 ENOUGH = 0.99
 """Share of the samples with which no other start is tried."""
-PLAIN = 0.97
-"""Share of the samples with which one blind start is enough."""
 KEPT = 0.9
 """Share of what the brightest parts explained that they still must."""
 CUT = 0.6
@@ -227,8 +225,6 @@ def focus_samples(
                 fit = explained(field, other)
                 if _gain(after, fit) >= (1.0 if blind else OTHER):
                     move, after, blind = other, fit, True
-                if blind and after > PLAIN:
-                    break
             other = refined(field, move, prior, lambda part: done(2 * STAGES + part))
             fit = explained(field, other)
             if _gain(fit, after) < OTHER:

@@ -95,18 +95,6 @@ def test_a_plate_is_not_taken_from_a_blind_start(monkeypatch):
     assert len(ran) == 2 and not found.blind and not found.improved
 
 
-@pytest.mark.parametrize("told", [0.96, 0.98])
-def test_a_blind_start_that_tells_nearly_all_is_enough(monkeypatch, told):
-    """Not the ordinary one, which tells as much at the beginning."""
-    ran, none = [], np.zeros((len(PATH), 3))
-    monkeypatch.setattr("mmsar.focus.autofocus.retrieve", lambda *a, sharpen, **k: ran.append(sharpen) or none)
-    monkeypatch.setattr("mmsar.focus.autofocus.refined", lambda field, move, *a: move)
-    monkeypatch.setattr("mmsar.focus.autofocus.explained", lambda field, move: told if ran else 0.5)
-    scan, _ = scan_at(np.zeros((len(PATH), 3)))
-    found = autofocus(scan, GRID, options=replace(OPTIONS, blind=True, iterations=2))
-    assert found.blind and ran == ([True] if told > 0.97 else [True, False])
-
-
 def field_of(scan: Scan, grid: ImageGrid = GRID) -> PoseField:
     return PoseField(scan.geometry, scan, grid, reach=5e-3)
 
