@@ -24,10 +24,10 @@ have in common as a polynomial of the place is then taken away as far as it exce
 Steps of scene and poses together follow (`jointstep`), with a scene that is damped by what is left to explain; where
 poses are taken each for itself, they are worth what is amiss with them (`weighing`). All of it is done several times,
 and more often where poses took a slope in one of the last rounds; then for long. A scene and poses that agreed on
-another phase of every direction, with x and y to suit, leave hardly more of the samples than the right ones: what brings
-them there is the rest of it, and that damping is less for a scene that is compact. So steps go on in the direction of
-those before (`jointstep.far_scene_steps`): from a thousandth that is left unexplained to a tenth of it is a way of many
-small ones. Thereafter lags of poses are clear where samples are, and told for each also where errors are smooth.
+another phase of every direction, with x and y to suit, leave hardly more of the samples than the right ones: what
+brings them there is the rest of it, and that damping is less for a scene that is compact. That is a long way of small
+steps, so they go on in the direction of those before (`jointstep.far_scene_steps`). Then lags of poses are clear where
+samples are, and poses are taken each for itself also where errors are smooth.
 
 The prior pulls by what is left, too: with a share r of the samples left, n of them to a pose, a spread sigma of
 displacements found so far,
@@ -119,8 +119,8 @@ def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[in
 
 
 def looked(field: PoseField, scene: np.ndarray, move: np.ndarray, path: Followed | None) -> tuple[PoseField, float]:
-    """How a round looks at poses, by what they are worth where no `path` is followed, and the damping of its scene, what
-    is left to explain."""
+    """How a round looks at poses, by what they are worth where no `path` is followed, and the damping of its scene:
+    what is left to explain."""
     if path is None:
         field = weighed(field, scene, move)
     return field, max(FINEST, min(1 - match(field, field.waves(scene), move).share, DAMPING))
