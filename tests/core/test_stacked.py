@@ -112,6 +112,7 @@ def test_what_is_taken_together_changes_nothing(monkeypatch, depth, room):
     x, y = noise((3, 500), 3), noise((3, len(waves.flat)), 4)
     usual = StackedNufft(at, waves, error=1e-4, memory=2**28)
     monkeypatch.setattr("mmsar.core.stacked.TOGETHER", room)
+    monkeypatch.setattr("mmsar.core.stacked.FUSED", room)
     other = StackedNufft(at, waves, error=1e-4, memory=2**28)
     assert other._fused is (room > 0 or depth == 0.0 or usual.n_planes[0] == usual.n_planes[1])
     assert other.nbytes <= usual.nbytes or room > 2**17
