@@ -36,7 +36,7 @@ PART = 4096
 """Points that a thread brings into order at a time."""
 
 
-TOGETHER, MOST_COLUMNS = 2**20, 32
+TOGETHER, MOST_COLUMNS = 2**19, 16
 """What is transformed together where problems are small [bytes]: threads would wait for each other between short calls;
 and how many k_x at most."""
 FUSED = 2**17
