@@ -32,8 +32,8 @@ INNER, THOROUGH = 6, 20
 ROUNDS = 3
 """Times that a scene is weighted anew where it is solved for from nothing."""
 MOMENTUM, WARM = 0.97, 1
-"""Of the last change, that a step goes on by at most (Nesterov, Sov. Math. Dokl. 27, 1983), and steps until half of
-it."""
+"""Share of the last change that a step goes on by, at most (Nesterov, Sov. Math. Dokl. 27, 1983), and steps until it is
+half."""
 ERROR_DB = -25.0
 """Accuracy of the transforms that is enough: what errors of positions leave unexplained is more."""
 BESIDE = (96, 128)
