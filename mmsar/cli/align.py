@@ -65,6 +65,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="where too little is explained, retrieve phases from nothing, too, and take what explains more: errors up "
         "to about a quarter of a wavelength and more, ten times as long and more",
     )
+    parser.add_argument(
+        "--behind-mm",
+        type=millimetres,
+        metavar="MM",
+        help="with --blind: how far behind the grid something else may stand, such as a wall; planes are added there "
+        "if they explain clearly more",
+    )
     parser.add_argument("--memory", type=gibibytes, metavar="GIB", help="memory budget (half of what is free)")
     parser.add_argument(
         "--pin", type=parse_point, action="append", metavar="X,Y,Z", help="known point target [mm]; may be repeated"
@@ -91,6 +98,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fit, report, write the corrected scan."""
+    if args.behind_mm is not None and not (args.autofocus and args.blind):
+        args.fail("argument --behind-mm: got it without --autofocus --blind, which it belongs to")
     return _autofocus(args) if args.autofocus else _rotation(args)
 
 
@@ -110,6 +119,7 @@ def _autofocus(args: argparse.Namespace) -> int:
         iterations=args.iterations,
         smooth=0.0 if args.independent else AutofocusOptions.smooth,
         blind=args.blind,
+        behind=(args.behind_mm or 0.0) / 1e3,
         memory=args.memory,
     )
     found = autofocus(scan, grid_asked_for(args, scan), options=options)

@@ -121,7 +121,8 @@ def run(args: argparse.Namespace) -> int:
 def refocused(blind: bool, off_plane: float, *, keep: str | os.PathLike[str] | None = None) -> Any:
     """Finds the geometry with poses by autofocus, or the recorded one where it did not help.
 
-    Focused are three slices: in the plane, and as far before and behind it as objects may lie. Displacements go to a
+    Focused are three slices: in the plane, and as far before and behind it as objects may lie; with `blind` more as far
+    as clutter may lie, where these tell. Displacements go to a
     file of the folder `keep`, named by what they are found from, and come from there if it has them.
 
     Raises
@@ -129,12 +130,14 @@ def refocused(blind: bool, off_plane: float, *, keep: str | os.PathLike[str] | N
     FormatError
         A folder that cannot be made, or a file in it that does not hold displacements.
     """
+    from mmsar.enhance.dataset_scene import CLUTTER
     from mmsar.focus.autofocus import AutofocusOptions, focus_samples
     from mmsar.focus.posefield import moved_geometry
     from mmsar.io.kept import Kept
 
     def found(geometry: Any, signal: Any, grid: Any) -> Any:
-        result = focus_samples(geometry, signal, grid, options=AutofocusOptions(progress=False, blind=blind))
+        options = AutofocusOptions(progress=False, blind=blind, behind=CLUTTER[1] if blind else 0.0)
+        result = focus_samples(geometry, signal, grid, options=options)
         return result.move if result.improved else 0 * result.move
 
     store = None if keep is None else Kept(keep)

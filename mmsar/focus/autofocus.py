@@ -42,7 +42,7 @@ from mmsar.core.progress import counter
 from mmsar.errors import GeometryError
 from mmsar.focus.holdout import explained
 from mmsar.focus.jointstep import BESIDE, ERROR_DB, joint_scene_step, solve_scene
-from mmsar.focus.posefield import PoseField
+from mmsar.focus.posefield import PoseField, deeper
 from mmsar.focus.posestep import Prior, joint_step, match, soft_threshold
 from mmsar.focus.retrieval import STAGES, retrieve
 from mmsar.focus.unwrap import PARTS, refined
@@ -62,6 +62,8 @@ SETTLE = 12
 GAINED, OTHER = 1.3, 1.1
 """By which factor samples must be explained better to count as improved (`_gain`), and for one start, or what is not
 refined, to be preferred to another."""
+UNSURE = 0.02
+"""Share of what a scene does not explain of its own poses that is taken to be there to explain."""
 ENOUGH = 0.99
 """Share of the samples with which no other start is tried."""
 KEPT = 0.9
@@ -100,6 +102,9 @@ class AutofocusOptions:
     blind: bool = False
     """Where less than `ENOUGH` comes to be explained, retrieve phases from nothing, too, and keep what explains more:
     for errors so large that nothing is seen at the recorded positions. Ten times as long and more."""
+    behind: float = 0.0
+    """How far behind the grid there may be something else that is bright [m], such as a wall: from a blind start, the
+    scene gets planes there if these explain clearly more. It shall not be made up for by moving poses."""
     reach: float = 5e-3
     """Largest displacement along an axis [m]."""
     memory: int | None = None
@@ -111,8 +116,8 @@ class AutofocusOptions:
         positive_int("AutofocusOptions.iterations", self.iterations)
         finite_number("AutofocusOptions.neighbours", self.neighbours, "poses", above=0.0)
         finite_number("AutofocusOptions.reach", self.reach, "m", above=0.0)
-        for name in ("smooth", "hold"):
-            if finite_number(f"AutofocusOptions.{name}", getattr(self, name), "1") < 0:
+        for name, unit in (("smooth", "1"), ("hold", "1"), ("behind", "m")):
+            if finite_number(f"AutofocusOptions.{name}", getattr(self, name), unit) < 0:
                 raise GeometryError(f"AutofocusOptions.{name}: got {getattr(self, name):g}, wanted 0 or more")
         if self.hold == 0 and self.smooth == 0:
             raise GeometryError("AutofocusOptions.hold: got 0 with smooth 0, wanted one of them above 0")
@@ -223,10 +228,13 @@ def focus_samples(
             for over, sharpen in ((0, True), (STAGES, False)):
                 other = retrieve(field, prior, lambda stage, over=over: done(over + stage), sharpen=sharpen)
                 fit = explained(field, other)
-                if _gain(after, fit) >= (1.0 if blind else OTHER):
+                if _gain(after, fit, _own(field, move, other)) >= (1.0 if blind else OTHER):
                     move, after, blind = other, fit, True
-            other = refined(field, move, prior, lambda part: done(2 * STAGES + part))
-            fit = explained(field, other)
+            whole, fit = _with_planes_behind(field, geometry, signal, move, after, options)
+            if whole is not field:
+                before, after = explained(whole, recorded), fit
+            other = refined(whole, move, prior, lambda part: done(2 * STAGES + part))
+            fit = explained(whole, other)
             if _gain(fit, after) < OTHER:
                 move, after = other, fit
     focused = field.image(move)
@@ -291,11 +299,33 @@ def _settled(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[i
     return move
 
 
-def _gain(before: float, after: float) -> float:
-    """How many times as much is explained, or as little is left: the larger; below 1 if less is explained."""
+def _with_planes_behind(
+    field: PoseField, geometry: Geometry, signal: Any, move: np.ndarray, share: float, options: AutofocusOptions
+) -> tuple[PoseField, float]:
+    """The field with planes behind its grid if these explain clearly more than `share`, and the share then; else it as
+    it is."""
+    if not options.behind > 0:
+        return field, share
+    grid, room = deeper(field.grid, options.behind), field.left_of_budget
+    other = PoseField(geometry, signal, grid, reach=options.reach, memory=room, beside=BESIDE)
+    fit = explained(other, move)
+    return (other, fit) if _gain(share, fit) >= GAINED else (field, share)
+
+
+def _own(field: PoseField, *moves: np.ndarray) -> float:
+    """The share of the samples that a scene explains of its own poses, with the displacements of which it is most: more
+    is not to be explained where there is noise."""
+    field = field.coarser(ERROR_DB)
+    return max(match(field, field.waves(solve_scene(field, move)), move).share for move in moves)
+
+
+def _gain(before: float, after: float, own: float = 1.0) -> float:
+    """How many times as much is explained, or as little is left: the larger; below 1 if less is explained. What is left
+    is so of `own`, and of some of the rest, as that is not sure."""
     if after < before:
         return after / before
-    return max(after / max(before, 1e-12), (1 - before) / max(1 - after, 1e-12))
+    own = max(own, after) + UNSURE * (1 - max(own, after))
+    return max(after / max(before, 1e-12), (own - before) / max(own - after, 1e-12))
 
 
 def _edge(image: np.ndarray) -> float:

@@ -13,6 +13,12 @@ BLOCKS = 25
 """Parts of the path whose means tell what errors have in common by chance."""
 SPARE = 10
 """Poses that there must be for a coefficient of the polynomial."""
+ALIKE_POSES, NEAR = 10, 1 / 15
+"""Poses of the path whose mean is one; and within which part of the aperture means are taken together (standard
+deviation of the weights)."""
+PLAIN, FARTHER, SURE = 0.3, 1.5, 10.0
+"""How far means must agree on a slope, re whole half wavelengths; how many times as far as without it; and how many
+must, by the square of how far they agree. Of errors that are smooth in part, they agree to 0.24 by chance."""
 
 
 def agreed(place: np.ndarray, lag: np.ndarray, weight: np.ndarray, half: float) -> tuple[np.ndarray, float, float]:
@@ -46,6 +52,28 @@ def agreed(place: np.ndarray, lag: np.ndarray, weight: np.ndarray, half: float) 
     a, b = np.unravel_index(np.where(far >= ALIKE * far.max(), steep, np.inf).argmin(), far.shape)
     slope = place @ np.array([tried[a], tried[b]]) + half / (2 * np.pi) * np.angle(agree[a, b])
     return slope, float(far[a, b]), float(far[len(tried) // 2, len(tried) // 2])
+
+
+def straightened(place: np.ndarray, depth: np.ndarray, weight: np.ndarray, half: float) -> np.ndarray | None:
+    """Depths (n,) [m] of independent errors without the slope that only whole half wavelengths h hide, None if none.
+
+    Of independent errors, means of neighbours are near 0. Where scene and poses are turned and poses took the half
+    wavelengths nearest to where they were recorded, the means go up by the slope and leap back by h; so they are whole
+    half wavelengths beside it (`agreed`). These half wavelengths are taken away, too.
+    """
+    part = np.arange(len(depth)) // ALIKE_POSES
+    heavy = np.maximum(np.bincount(part, weight), 1e-30)
+    x, y, mean = (np.bincount(part, weight * values) / heavy for values in (*place.T, depth))
+    at = np.stack([x, y], axis=1)
+    slope, agree, flat = agreed(at, mean, heavy, half)
+    if not (agree > max(PLAIN, FARTHER * flat) and agree**2 * heavy.sum() ** 2 / np.sum(heavy**2) > SURE):
+        return None
+    wide = NEAR * max(float(np.ptp(place, axis=0).max()), 1e-9)
+    near = np.exp(-np.sum((at[:, None] - at[None]) ** 2, axis=2) / (2 * wide**2)) * heavy
+    number = np.round(near @ (mean - slope) / near.sum(axis=1) / half)
+    root, plane = np.sqrt(heavy), np.c_[np.ones(len(at)), at]
+    tilt = np.linalg.lstsq(root[:, None] * plane, root * (mean - half * number), rcond=None)[0]
+    return depth - np.c_[np.ones(len(place)), place] @ tilt - half * number[part]
 
 
 def middle(lag: np.ndarray, weight: np.ndarray, half: float) -> float:

@@ -33,6 +33,8 @@ SIGMA = 1e-3
 """Standard deviation of a coefficient [m]."""
 CHANCE = 1.5
 """What is left to chance, re what so many runs have in common on average."""
+SEEN = 0.1
+"""Energy of a pose, re the mean, with which it counts half."""
 ALIKE, ERROR = 20, 1e-3
 """Neighbours whose errors are one and the same, and their standard deviation [m]."""
 
@@ -46,13 +48,14 @@ class Followed:
     depth: np.ndarray
     """Displacement in depth [m], the mean of each run within a quarter of a wavelength of the recorded, (n,)."""
 
-    def less_mean(self, values: np.ndarray) -> np.ndarray:
+    def less_mean(self, values: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
         """Values (n,) less the mean of their run."""
-        return values - self.mean(values)[self.run]
+        return values - self.mean(values, weight)[self.run]
 
-    def mean(self, values: np.ndarray) -> np.ndarray:
-        """Mean of values (n,) for every run."""
-        return np.bincount(self.run, values) / np.bincount(self.run)
+    def mean(self, values: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+        """Mean of values (n,) for every run, weighted or not."""
+        weight = np.ones(len(values)) if weight is None else weight
+        return np.bincount(self.run, weight * values) / np.maximum(np.bincount(self.run, weight), 1e-30)
 
 
 def followed(field: PoseField, move: np.ndarray) -> Followed | None:
@@ -103,6 +106,23 @@ def without_common(field: PoseField, move: np.ndarray) -> tuple[np.ndarray, floa
     out[:, 2] = _near(Followed(path.run, path.depth - share * common @ terms), half).depth
     out[:, :2] -= out[:, :2].mean(axis=0)
     return out, share * size
+
+
+def without_slope(field: PoseField, move: np.ndarray) -> np.ndarray:
+    """Displacements (n_pose, 3) without the slope that depths have along runs of smooth errors, as they are where these
+    are not: of a turn of scene and poses nothing else is told. Poses count that are seen, bright or not, as more of
+    them are less likely to have a slope by chance."""
+    path = followed(field, move)
+    if path is None:
+        return move
+    weight = field.energy / np.maximum(field.energy + SEEN * field.energy.mean(), 1e-30)
+    terms = legendre(field.place[:, :2], [(1, 0), (0, 1)])
+    seen, depth = np.stack([path.less_mean(term, weight) for term in terms]), path.less_mean(path.depth, weight)
+    bound = ALIKE * (ERROR / SIGMA) ** 2 * np.eye(2)
+    slope = np.linalg.solve(weight * seen @ seen.T + bound, weight * seen @ depth)
+    out = move.copy()
+    out[:, 2] -= slope @ (terms - terms.mean(axis=1, keepdims=True))
+    return out
 
 
 def beyond_chance(power: float, chance: float) -> float:

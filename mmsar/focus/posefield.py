@@ -13,6 +13,7 @@ conj(D) e for some e, so what compares with y is M e, M = D^T conj(D); with y' =
 products, residuals and white noise are again those of the samples.
 """
 
+import math
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,8 @@ from mmsar.signal.multistatic import path_difference
 
 ERROR_DB = -35.0
 """Accuracy of the transforms."""
+APART = 8e-3
+"""Distance of planes behind a grid of one plane [m]."""
 SMALLEST = 1e-6
 """Eigenvalues of M below this share of the largest count as that share."""
 ADVICE = "allow more memory (--memory) or use a smaller grid"
@@ -49,6 +52,14 @@ def some_poses(geometry: Geometry, index: slice | np.ndarray) -> Geometry:
         rx_position=geometry.rx_position[index],
         weight=geometry.weight[index],
     )
+
+
+def deeper(grid: ImageGrid, behind: float) -> ImageGrid:
+    """The grid with planes behind it, as far as `behind` [m]; as far from each other as its own, or `APART`."""
+    (across, up, apart), n_z = grid.spacing, grid.shape[0]
+    apart = apart if n_z > 1 else APART
+    more = math.ceil(behind / apart)
+    return replace(grid, shape=(n_z + more, *grid.shape[1:]), spacing=(across, up, apart))
 
 
 def places(geometry: Geometry) -> np.ndarray:
@@ -128,6 +139,8 @@ class PoseField:
         fixed += (8 + beside[0]) * self.samples.size + (16 + beside[1]) * grid.n_voxels
         require("align autofocus", fixed + self._per_pose, allowed, ADVICE)
         self._block = max(1, (allowed - fixed) // self._per_pose)
+        self.left_of_budget = allowed - fixed
+        """What of the budget it does not hold [bytes]."""
 
     def _look_at(self, grid: ImageGrid) -> None:
         """Have the scene on a grid."""

@@ -20,6 +20,11 @@ takes the number n of half wavelengths that is likeliest by its lag and by where
 
 with a variance v of lags by how far they agree, and not below white noise's, and V of depths. What depths, x and y
 have in common as a polynomial of the place is then taken away as far as it exceeds what they have in common by chance.
+A slope may hide behind half wavelengths all the same: scene and poses are turned, and where the slope has taken poses
+too far from where they were recorded, they are half a wavelength nearer, a scene in several planes making up for the
+delays. Means of neighbours show it (`common.straightened`); it is taken away, and the scene is solved for anew. Of
+smooth errors the slope along runs is taken away at the end (`continuity.without_slope`): along one, no half wavelength
+can hide it.
 
 Steps of scene and poses together follow (`jointstep`), with a scene that is damped by what is left to explain; where
 poses are taken each for itself, they are worth what is amiss with them (`weighing`). All of it is done several times,
@@ -44,8 +49,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmsar.focus.common import agreed, middle, not_by_chance, polynomial
-from mmsar.focus.continuity import Followed, followed
+from mmsar.focus.common import agreed, middle, not_by_chance, polynomial, straightened
+from mmsar.focus.continuity import Followed, followed, without_slope
 from mmsar.focus.halves import Asked, asked
 from mmsar.focus.jointstep import DAMPING, far_scene_steps, solve_scene
 from mmsar.focus.posefield import PoseField
@@ -100,6 +105,8 @@ def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[in
     smooth = path is not None
     scene, rounds = solve_scene(every, move), Rounds(FEW if smooth else ROUNDS)
     for steps in rounds.steps():
+        if not smooth and (straight := turned_back(every, move)) is not None:
+            move, scene = straight, solve_scene(every, straight)
         field, damping = looked(every, scene, move, path)
         move = unwrapped(field, scene, move, prior, rounds, path, most=0 if smooth else DEGREE)
         if path is not None or rounds.over in (1, rounds.turned, rounds.clear + 1):
@@ -115,7 +122,18 @@ def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[in
             rounds.clear = rounds.over
         path = followed(every, move) if not rounds.clear else None
     field, _ = looked(every, scene, move, path)
-    return unwrapped(field, scene, move, prior, rounds, path, most=0 if smooth else SLOPE)
+    move = unwrapped(field, scene, move, prior, rounds, path, most=0 if smooth else SLOPE)
+    if smooth:
+        return np.clip(without_slope(every, move), -prior.reach, prior.reach)
+    straight = turned_back(every, move)
+    return move if straight is None else straight
+
+
+def turned_back(field: PoseField, move: np.ndarray) -> np.ndarray | None:
+    """Displacements (n_pose, 3) [m] of independent errors without a slope that half wavelengths hide, None if none."""
+    half = np.pi / field.wavenumber
+    depth = straightened(field.place[:, :2], move[:, 2], heard(field.energy), half)
+    return None if depth is None else np.concatenate([move[:, :2], depth[:, None]], axis=1)
 
 
 def looked(field: PoseField, scene: np.ndarray, move: np.ndarray, path: Followed | None) -> tuple[PoseField, float]:

@@ -205,6 +205,8 @@ def test_autofocus_on_a_grid_that_cuts_the_scene_is_not_written(planar_file, tmp
     [
         (["--autofocus", "--pin", "0,0,200"], 2, "belong to --rotation"),
         (["--autofocus", "--memory", "-1"], 2, "more than 0 GiB"),
+        (["--autofocus", "--behind-mm", "100"], 2, "without --autofocus --blind"),
+        (["--autofocus", "--blind", "--behind-mm", "0"], 2, "a number above 0 [mm]"),
         (["--autofocus", "--extent=-30,30,-26,26,-20,20", "--spacing", "1"], 3, "in front of the antennas"),
         (["--rotation", "--extent=-30,30,-26,26,200,200"], 2, "--extent-mm"),
         (["--autofocus", *AREA, "--memory", "0.001"], 3, "allow more memory"),

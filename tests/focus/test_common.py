@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mmsar.focus.common import agreed, middle, not_by_chance, polynomial
-from mmsar.simulate.noise import smooth_error
+from mmsar.focus.common import agreed, middle, not_by_chance, polynomial, straightened
+from mmsar.simulate.noise import smooth_error, white_error
 
 
 def spread(values: np.ndarray) -> float:
@@ -61,3 +61,39 @@ def test_what_errors_have_in_common_by_chance_stays(smooth):
         assert found.mean() == pytest.approx(0.5)
     assert gone[0] == pytest.approx(0.0, abs=1e-6) and gone[2] > 0.97
     assert gone[1] < 0.8 if smooth else gone[1] > 0.95
+
+
+def rows(rms: float, *, smooth: bool) -> np.ndarray:
+    """Errors in depth of 20 rows of 150 poses (n,) [m]."""
+    rng, size = np.random.default_rng(14), np.full(3, rms)
+    if smooth:
+        return np.concatenate([smooth_error(150, size, cycles=3.0, rng=rng)[:, 2] for _ in range(20)])
+    return white_error(20 * 150, size, rng=rng)[:, 2]
+
+
+WIDE = np.stack(np.meshgrid(np.linspace(-0.09, 0.09, 150), np.linspace(-0.08, 0.08, 20)), axis=-1).reshape(-1, 2)
+
+
+@pytest.mark.parametrize("slope", [(0.01, 0.0), (0.0, -0.015), (-0.012, 0.006)])
+def test_a_slope_behind_half_wavelengths_is_seen_by_means_of_neighbours(planar, slope):
+    """Depths that are turned, and moved by the half wavelengths that bring them near to where they were recorded."""
+    half, weight = planar.half, np.random.default_rng(15).uniform(0.1, 1, len(WIDE))
+    true, turn = rows(1e-3, smooth=False), WIDE @ np.array(slope)
+    hidden = true + turn - half * np.round(turn / half)
+    out = straightened(WIDE, hidden, weight, half)
+    assert spread(hidden - true) > 0.25 * half and np.mean(np.abs(out - true) < 0.1 * half) > 0.85
+    off = out - hidden + turn  # as if they had been turned back, but for half wavelengths
+    off -= half * np.round(np.median(off) / half)
+    off -= half * np.round(off / half)
+    assert spread(off) < 0.05 * half
+
+
+def test_depths_that_hide_no_slope_stay(planar):
+    half, weight = planar.half, np.ones(len(WIDE))
+    white, smooth = rows(1e-3, smooth=False), rows(1e-3, smooth=True)
+    for depth in (white, white + WIDE @ np.array([0.002, 0.001]), smooth, 0.7 * (white + smooth)):
+        for some in (depth, depth - half * np.round(depth / half)):
+            assert straightened(WIDE, some, weight, half) is None
+    hidden = white + (turn := WIDE[:, 0] * 0.01) - half * np.round(turn / half)
+    assert straightened(WIDE, hidden, weight, half) is not None
+    assert straightened(WIDE[:60], hidden[:60], weight[:60], half) is None  # too few to tell

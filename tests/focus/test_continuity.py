@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsar.focus.continuity import followed, without_common
+from mmsar.focus.continuity import followed, without_common, without_slope
 from mmsar.model import Trajectory
 from mmsar.simulate.noise import smooth_error, white_error
 
@@ -92,3 +92,32 @@ def test_what_rows_have_in_common_by_chance_stays():
     better, size = without_common(FIELD, moved(true))
     assert size < 0.1e-3
     assert np.sqrt(np.mean(wrapped(better[:, 2] - true) ** 2)) < 0.15e-3
+
+
+@pytest.mark.parametrize("tilt", [(0.0, 0.0), (0.02, 0.0), (-0.01, 0.008)])
+def test_a_turn_along_runs_is_taken_away_where_poses_are_seen(tilt):
+    """A slope across runs is not told: their half wavelengths make up for it. Dark poses do not count."""
+    rng = np.random.default_rng(21)
+    true, energy = rail(rng), rng.exponential(size=len(PLACE))
+    dark = rng.random(len(PLACE)) < 0.1
+    energy[dark] = 1e-6
+    field = SimpleNamespace(place=PLACE, wavenumber=WAVENUMBER, energy=energy)
+
+    def gone(depth: np.ndarray) -> np.ndarray:
+        """Coefficients of the plane that is taken away, (3,)."""
+        found = moved(wrapped(depth) + 0.2 * HALF * dark * PLACE[:, 0] / 0.075)
+        out = without_slope(field, found)
+        np.testing.assert_array_equal(out[:, :2], found[:, :2])
+        terms = np.c_[np.ones(len(PLACE)), PLACE[:, :2]]
+        plane = np.linalg.lstsq(terms, off := (found - out)[:, 2], rcond=None)[0]
+        np.testing.assert_allclose(terms @ plane, off, atol=1e-12)
+        return plane
+
+    by_chance, plane = gone(true), gone(true + PLACE[:, :2] @ np.array(tilt))
+    assert abs(by_chance[1]) < 4e-3 and abs(plane[2]) < 1e-3
+    assert plane[1] - by_chance[1] == pytest.approx(tilt[0], abs=1e-3)
+
+
+def test_errors_that_leap_have_no_slope_along_runs():
+    white = moved(white_error(len(PLACE), np.full(3, 1e-3), rng=np.random.default_rng(1))[:, 2])
+    np.testing.assert_array_equal(without_slope(FIELD, white), white)
