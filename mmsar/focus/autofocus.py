@@ -62,8 +62,9 @@ SETTLE = 12
 GAINED, OTHER = 1.3, 1.1
 """By which factor samples must be explained better to count as improved (`_gain`), and for one start, or what is not
 refined, to be preferred to another."""
-UNSURE = 0.02
-"""Share of what a scene does not explain of its own poses that is taken to be there to explain."""
+UNSURE = 0.2
+"""Share of what a scene does not explain of its own poses that is taken to be there to explain: poses moved to suit
+noise explain some hundredths more of it."""
 ENOUGH = 0.99
 """Share of the samples with which no other start is tried."""
 KEPT = 0.9

@@ -67,7 +67,8 @@ def test_a_blind_start_is_refined_with_what_stands_behind(planar, monkeypatch):
 
 def test_what_noise_leaves_is_not_there_to_explain():
     """Two starts that differ by little of all samples, and by most of what there is to explain."""
-    assert _gain(0.48, 0.494) < 1.05 < 2 < _gain(0.48, 0.494, 0.497)
+    assert _gain(0.48, 0.494) < 1.03 < 1.1 < _gain(0.48, 0.494, 0.497)
+    assert _gain(0.48, 0.484, 0.497) < 1.1  # as poses that were moved to suit noise
     assert _gain(0.494, 0.48, 0.497) < 1  # less is less
     assert _gain(0.5, 0.75, 1.0) == pytest.approx(2.0) and _gain(0.1, 0.3, 0.2) == pytest.approx(_gain(0.1, 0.3, 0.3))
     assert _gain(0.9, 0.9, 0.9) == pytest.approx(1.0)
