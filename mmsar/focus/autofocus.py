@@ -212,6 +212,10 @@ def focus_samples(
             "align autofocus: got a scan round a target, wanted a planar or freehand one; use --rotation for its axis"
         )
     field = PoseField(geometry, signal, grid, reach=options.reach, memory=options.memory, beside=BESIDE)
+    whole = field
+    if options.blind and options.behind > 0:  # now, as there may not be the memory for it
+        behind, room = deeper(grid, options.behind), field.left_of_budget
+        whole = PoseField(geometry, signal, behind, reach=options.reach, memory=room, beside=BESIDE)
     recorded = np.zeros((field.n_poses, 3))
     image = field.image(recorded)
     if not np.abs(image).max() > 0:
@@ -231,11 +235,11 @@ def focus_samples(
                 fit = explained(field, other)
                 if _gain(after, fit, _own(field, move, other)) >= (1.0 if blind else OTHER):
                     move, after, blind = other, fit, True
-            whole, fit = _with_planes_behind(field, geometry, signal, move, after, options)
-            if whole is not field:
-                before, after = explained(whole, recorded), fit
-            other = refined(whole, move, prior, lambda part: done(2 * STAGES + part))
-            fit = explained(whole, other)
+            seen = field
+            if whole is not field and _gain(after, fit := explained(whole, move)) >= GAINED:
+                seen, before, after = whole, explained(whole, recorded), fit
+            other = refined(seen, move, prior, lambda part: done(2 * STAGES + part))
+            fit = explained(seen, other)
             if _gain(fit, after) < OTHER:
                 move, after = other, fit
     focused = field.image(move)
@@ -298,19 +302,6 @@ def _settled(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[i
         scene, move = joint_scene_step(field, scene, move, prior)
         done(step + 1)
     return move
-
-
-def _with_planes_behind(
-    field: PoseField, geometry: Geometry, signal: Any, move: np.ndarray, share: float, options: AutofocusOptions
-) -> tuple[PoseField, float]:
-    """The field with planes behind its grid if these explain clearly more than `share`, and the share then; else it as
-    it is."""
-    if not options.behind > 0:
-        return field, share
-    grid, room = deeper(field.grid, options.behind), field.left_of_budget
-    other = PoseField(geometry, signal, grid, reach=options.reach, memory=room, beside=BESIDE)
-    fit = explained(other, move)
-    return (other, fit) if _gain(share, fit) >= GAINED else (field, share)
 
 
 def _own(field: PoseField, *moves: np.ndarray) -> float:

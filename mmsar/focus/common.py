@@ -13,9 +13,9 @@ BLOCKS = 25
 """Parts of the path whose means tell what errors have in common by chance."""
 SPARE = 10
 """Poses that there must be for a coefficient of the polynomial."""
-ALIKE_POSES, NEAR = 10, 1 / 15
-"""Poses of the path whose mean is one; and within which part of the aperture means are taken together (standard
-deviation of the weights)."""
+ALIKE_POSES, MEANS, NEAR = 10, 1000, 1 / 15
+"""Poses of the path whose mean is one, at least; how many means there are at most; and within which part of the
+aperture means are taken together (standard deviation of the weights)."""
 PLAIN, FARTHER, SURE = 0.3, 1.5, 10.0
 """How far means must agree on a slope, re whole half wavelengths; how many times as far as without it; and how many
 must, by the square of how far they agree. Of errors that are smooth in part, they agree to 0.24 by chance."""
@@ -61,7 +61,7 @@ def straightened(place: np.ndarray, depth: np.ndarray, weight: np.ndarray, half:
     wavelengths nearest to where they were recorded, the means go up by the slope and leap back by h; so they are whole
     half wavelengths beside it (`agreed`). These half wavelengths are taken away, too.
     """
-    part = np.arange(len(depth)) // ALIKE_POSES
+    part = np.arange(len(depth)) // max(ALIKE_POSES, -(-len(depth) // MEANS))
     heavy = np.maximum(np.bincount(part, weight), 1e-30)
     x, y, mean = (np.bincount(part, weight * values) / heavy for values in (*place.T, depth))
     at = np.stack([x, y], axis=1)
