@@ -16,7 +16,7 @@ SPARE = 10
 ALIKE_POSES, MEANS, NEAR = 10, 1000, 1 / 15
 """Poses of the path whose mean is one, at least; how many means there are at most; and within which part of the
 aperture means are taken together (standard deviation of the weights)."""
-PLAIN, FARTHER, SURE = 0.3, 1.5, 10.0
+PLAIN, FARTHER, SURE = 0.3, 1.2, 10.0
 """How far means must agree on a slope, re whole half wavelengths; how many times as far as without it; and how many
 must, by the square of how far they agree. Of errors that are smooth in part, they agree to 0.24 by chance."""
 
