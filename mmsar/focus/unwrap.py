@@ -124,10 +124,8 @@ def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[in
         path = followed(every, move) if not rounds.clear else None
     field, _ = looked(every, scene, move, path)
     move = unwrapped(field, scene, move, prior, rounds, path, most=0 if smooth else SLOPE)
-    if smooth:
-        return np.clip(without_slope(every, move), -prior.reach, prior.reach)
-    straight = turned_back(every, move)
-    return move if straight is None else straight
+    straight = without_slope(every, move) if smooth else turned_back(every, move)
+    return move if straight is None else np.clip(straight, -prior.reach, prior.reach)
 
 
 def turned_back(field: PoseField, move: np.ndarray) -> np.ndarray | None:

@@ -115,15 +115,15 @@ def test_at_the_end_a_slope_is_taken_away_as_errors_are(planar, monkeypatch, smo
     monkeypatch.setattr(unwrap, "unwrapped", lambda field, scene, move, *_, **__: move)
     monkeypatch.setattr(unwrap, "without_slope", lambda field, move: move + 0.01)
     asked, solved = [], []
-    monkeypatch.setattr(unwrap, "straightened", lambda place, depth, weight, half: asked.append(depth) or depth + 1e-3)
+    monkeypatch.setattr(unwrap, "straightened", lambda place, depth, weight, half: asked.append(depth) or depth + 1e-4)
     solve = unwrap.solve_scene
     monkeypatch.setattr(unwrap, "solve_scene", lambda field, move, **how: solved.append(move) or solve(field, move))
     move = np.zeros((len(planar.path), 3))
     out = unwrap.refined(planar.field(move), move, PRIOR, lambda part: None)
     rounds = unwrap.ROUNDS + len(unwrap.LONG)
     assert len(asked) == (0 if smooth else rounds + 1)
-    np.testing.assert_allclose(out, PRIOR.reach if smooth else planar.deeper(np.full(len(out), 1e-3 * (rounds + 1))))
-    assert smooth or [round(1e3 * float(m[0, 2])) for m in solved][:4] == [0, 1, 1, 2]
+    np.testing.assert_allclose(out, PRIOR.reach if smooth else planar.deeper(np.full(len(out), 1e-4 * (rounds + 1))))
+    assert smooth or [round(1e4 * float(m[0, 2])) for m in solved][:4] == [0, 1, 1, 2]
 
 
 @pytest.mark.parametrize(
