@@ -121,8 +121,8 @@ def run(args: argparse.Namespace) -> int:
 def refocused(blind: bool, off_plane: float, *, keep: str | os.PathLike[str] | None = None) -> Any:
     """Finds the geometry with poses by autofocus, or the recorded one where it did not help.
 
-    Focused are three slices: in the plane, and as far before and behind it as objects may lie; with `blind` more as far
-    as clutter may lie, where these tell. Displacements go to a
+    Focused are three slices: in the plane, and as far before and behind it as objects may lie; with `blind` also
+    planes as far behind it as clutter may lie, where they explain more. Displacements go to a
     file of the folder `keep`, named by what they are found from, and come from there if it has them.
 
     Raises

@@ -66,14 +66,18 @@ def straightened(place: np.ndarray, depth: np.ndarray, weight: np.ndarray, half:
     x, y, mean = (np.bincount(part, weight * values) / heavy for values in (*place.T, depth))
     at = np.stack([x, y], axis=1)
     slope, agree, flat = agreed(at, mean, heavy, half)
-    if not (agree > max(PLAIN, FARTHER * flat) and agree**2 * heavy.sum() ** 2 / np.sum(heavy**2) > SURE):
+    if not (agree > max(PLAIN, FARTHER * flat) and agree**2 * effective(heavy) > SURE):
         return None
     wide = NEAR * max(float(np.ptp(place, axis=0).max()), 1e-9)
     near = np.exp(-np.sum((at[:, None] - at[None]) ** 2, axis=2) / (2 * wide**2)) * heavy
     number = np.round(near @ (mean - slope) / near.sum(axis=1) / half)
-    root, plane = np.sqrt(heavy), np.c_[np.ones(len(at)), at]
-    tilt = np.linalg.lstsq(root[:, None] * plane, root * (mean - half * number), rcond=None)[0]
-    return depth - np.c_[np.ones(len(place)), place] @ tilt - half * number[part]
+    depth = depth - half * number[part]
+    return depth - polynomial(place, depth, weight, 1)
+
+
+def effective(weight: np.ndarray) -> float:
+    """How many values of one weight tell as much as those of weights (n,)."""
+    return float(weight.sum()) ** 2 / float(np.sum(weight**2))
 
 
 def middle(lag: np.ndarray, weight: np.ndarray, half: float) -> float:

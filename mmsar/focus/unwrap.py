@@ -50,7 +50,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmsar.focus.common import agreed, middle, not_by_chance, polynomial, straightened
+from mmsar.focus.common import SURE, agreed, effective, middle, not_by_chance, polynomial, straightened
 from mmsar.focus.continuity import Followed, followed, without_slope
 from mmsar.focus.halves import Asked, asked
 from mmsar.focus.jointstep import DAMPING, far_scene_steps, solve_scene
@@ -79,9 +79,9 @@ LEAST = 1e-6
 """Curvature 2 J(0) - J(1) - J(-1) below which it has none: no samples."""
 NOISE = 1.0
 """Spread of lags, in half wavelengths, above which they tell nothing: too little bandwidth."""
-ABOVE, GROWN, SURE = 0.03, 1.5, 10.0
-"""How much more lags must agree on a slope than without it; how many times as far as when a slope was last taken they
-must agree without one; and how many poses must, by the square of how far they agree."""
+ABOVE, GROWN = 0.03, 1.5
+"""How much more lags must agree on a slope than without it, and how many times as far as when a slope was last taken
+they must agree without one; poses must be `SURE`."""
 AGREE = 0.05, 0.98
 """Lags are taken to agree no less and no more."""
 DIM = 1e-3
@@ -112,7 +112,7 @@ def refined(field: PoseField, move: np.ndarray, prior: Prior, done: Callable[[in
         move = unwrapped(field, scene, move, prior, rounds, path, most=0 if smooth else DEGREE)
         if path is not None or rounds.over in (1, rounds.turned, rounds.clear + 1):
             scene = solve_scene(field, move, damping=damping)
-        firm = 0.0 if smooth or rounds.over > rounds.few else rounds.firm
+        firm = 0.0 if smooth else rounds.firm
 
         def pull(scene: np.ndarray, move: np.ndarray, field=field, firm=firm) -> Prior:
             return told(field, scene, move, prior, firm=firm)
@@ -175,8 +175,8 @@ class Rounds:
 
     @property
     def firm(self) -> float:
-        """Pull to the recorded place of independent errors, re what white noise would ask for."""
-        return max(FIRM, FIRST * LOOSER ** (self.over - 1))
+        """Pull to the recorded place of independent errors, re what white noise would ask for; none in long rounds."""
+        return 0.0 if self.over > self.few else max(FIRM, FIRST * LOOSER ** (self.over - 1))
 
     def takes(self, agree: float, flat: float, poses: float) -> bool:
         """Whether so many poses take the slope on which their lags agree so far, and without it so far."""
@@ -257,7 +257,7 @@ def _each(field: PoseField, said: Asked, rounds: Rounds, most: int) -> np.ndarra
     if not weight @ (noise < (NOISE * half) ** 2) > 0.5 * weight.sum():
         return said.start.copy()
     slope, agree, flat = agreed(place, lag, weight, half)
-    if not rounds.takes(agree, flat, weight.sum() ** 2 / float(np.sum(weight**2))):
+    if not rounds.takes(agree, flat, effective(weight)):
         slope, agree = np.full(len(lag), middle(lag, weight, half)), flat
     sure = np.maximum(said.bend / np.maximum(said.bend + said.bend.mean(), 1e-30), DIM)
     spread = -2 * np.log(np.clip(agree, *AGREE)) * (half / (2 * np.pi)) ** 2
